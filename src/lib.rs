@@ -1,0 +1,1 @@
+//! Gristmill: a job daemon with the jobs built in.
