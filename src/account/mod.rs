@@ -1,0 +1,58 @@
+//! Who is calling, and what each caller may do. Pure: no database, no HTTP, no runtime.
+//!
+//! The credentials of a caller are read at the edge (`http/`), looked up in the store, and become a [`Caller`]
+//! here; from then on only the caller travels. Every question of access is a method of [`Caller`].
+
+mod token;
+mod user;
+
+pub use token::{Token, TokenHash};
+pub use user::{Email, Name, NewUser, User, UserError};
+
+use crate::task::UserId;
+
+/// Who is calling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// Nobody who proved who they are.
+    Anonymous,
+    /// A user who did.
+    User(UserId),
+}
+
+impl Caller {
+    /// The user, when there is one.
+    #[must_use]
+    pub fn user(self) -> Option<UserId> {
+        match self {
+            Self::Anonymous => None,
+            Self::User(id) => Some(id),
+        }
+    }
+
+    /// Whether the caller may see and change what `owner` owns. What a user owns is that user's alone; what
+    /// nobody owns is anonymous callers' (where they are let in at all), so that they see their own work.
+    #[must_use]
+    pub fn may_touch(self, owner: Option<UserId>) -> bool {
+        self.user() == owner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sees_their_own_and_anonymous_callers_what_nobody_owns() {
+        let (ann, bob) = (UserId(1), UserId(2));
+        for (caller, owner, allowed) in [
+            (Caller::User(ann), Some(ann), true),
+            (Caller::User(ann), Some(bob), false),
+            (Caller::User(ann), None, false),
+            (Caller::Anonymous, Some(ann), false),
+            (Caller::Anonymous, None, true),
+        ] {
+            assert_eq!(caller.may_touch(owner), allowed, "{caller:?} on what {owner:?} owns");
+        }
+    }
+}

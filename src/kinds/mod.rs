@@ -1,0 +1,234 @@
+//! What tasks do: a file a kind, and the registry that knows them all.
+//!
+//! A new kind is one file here, with its payload type, its name and its `run`, and one line in
+//! [`Registry::standard`]. A kind gets bytes and gives bytes: it knows nothing of the database, the broker, HTTP
+//! or the actors that run it. What it must do:
+//!
+//! - look at [`Run::cancel`] often enough to stop within a second (compute), or be ready to be dropped at any
+//!   `.await` (asynchronous work);
+//! - do its computing in [`Run::compute`], never on the runtime's own threads;
+//! - write results as blobs through [`Run::blobs`] and name them in its [`Done`]; what it does not name there is
+//!   swept away later;
+//! - tell an input that can never succeed ([`RunError::InvalidInput`]) from bad luck ([`RunError::Error`]).
+
+pub mod noop;
+pub mod transcode;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::blob::{Blobs, Kept};
+use crate::media::Cancel;
+use crate::task::{Attempt, Json, Kind, Percent, TaskId};
+
+/// One kind of work, as its author writes it.
+pub trait Work: Send + Sync + 'static {
+    /// The kind's name.
+    const NAME: &'static str;
+    /// What the kind needs to know. Checked when the task is accepted, and read again when it runs.
+    type Payload: DeserializeOwned + Send + 'static;
+
+    /// Where tasks of this kind come from, when not from whoever may create tasks.
+    fn other_door(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Does it.
+    fn run(&self, payload: Self::Payload, run: Run) -> impl Future<Output = Result<Done, RunError>> + Send;
+}
+
+/// What a run has at hand.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Which task; with the attempt, the key under which a kind may ask other systems to act once.
+    pub task: TaskId,
+    /// Which try.
+    pub attempt: Attempt,
+    /// Raised when the run should stop.
+    pub cancel: Cancel,
+    /// The blobs.
+    pub blobs: Blobs,
+    progress: Arc<watch::Sender<Option<Percent>>>,
+}
+
+/// What a run made.
+#[derive(Debug)]
+pub struct Done {
+    /// JSON of the kind's own shape.
+    pub result: Json,
+    /// The blob that holds it, when there is one. Pinned until the outcome is written down.
+    pub output: Option<Kept>,
+    /// Whether the task's input blob is needed no more.
+    pub drop_input: bool,
+}
+
+/// Why a run did not make it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// Another try may go better.
+    #[error("{0}")]
+    Error(String),
+    /// No try ever will.
+    #[error("{0}")]
+    InvalidInput(String),
+    /// It stopped because it was asked to.
+    #[error("stopped")]
+    Cancelled,
+}
+
+impl Run {
+    /// A run; its progress goes into `progress`, of which only the newest word counts.
+    #[must_use]
+    pub fn new(
+        task: TaskId,
+        attempt: Attempt,
+        cancel: Cancel,
+        blobs: Blobs,
+        progress: watch::Sender<Option<Percent>>,
+    ) -> Self {
+        Self { task, attempt, cancel, blobs, progress: Arc::new(progress) }
+    }
+
+    /// Tells how far the run is.
+    pub fn progress(&self, percent: Percent) {
+        self.progress.send_if_modified(|newest| newest.replace(percent) != Some(percent));
+    }
+
+    /// Computes on a thread where that hurts nobody; a panic there is passed on to the runner's panic boundary.
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> T {
+        let run = self.clone();
+        match tokio::task::spawn_blocking(move || work(&run)).await {
+            Ok(made) => made,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going down and drops this very future too.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+/// What the engine sees of a kind.
+pub trait AnyWork: Send + Sync + 'static {
+    /// [`Work::NAME`].
+    fn kind(&self) -> Kind;
+    /// [`Work::other_door`].
+    fn other_door(&self) -> Option<&'static str>;
+    /// Whether `payload` is one.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    fn check(&self, payload: &Json) -> Result<(), String>;
+    /// [`Work::run`].
+    fn run(self: Arc<Self>, payload: Json, run: Run) -> Running;
+}
+
+/// A run under way.
+pub type Running = Pin<Box<dyn Future<Output = Result<Done, RunError>> + Send>>;
+
+impl<W: Work> AnyWork for W {
+    fn kind(&self) -> Kind {
+        name(W::NAME)
+    }
+
+    fn other_door(&self) -> Option<&'static str> {
+        Work::other_door(self)
+    }
+
+    fn check(&self, payload: &Json) -> Result<(), String> {
+        serde_json::from_str::<W::Payload>(payload.as_str()).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn run(self: Arc<Self>, payload: Json, run: Run) -> Running {
+        Box::pin(async move {
+            let payload = serde_json::from_str::<W::Payload>(payload.as_str())
+                .map_err(|error| RunError::InvalidInput(format!("the payload does not fit: {error}")))?;
+            Work::run(&*self, payload, run).await
+        })
+    }
+}
+
+/// The kinds that this daemon has, each with how many of it may run at once on this node.
+pub struct Registry {
+    kinds: BTreeMap<Kind, Registered>,
+}
+
+struct Registered {
+    work: Arc<dyn AnyWork>,
+    concurrency: u32,
+}
+
+impl Registry {
+    /// A registry without kinds.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { kinds: BTreeMap::new() }
+    }
+
+    /// The kinds that come with Gristmill: a line each.
+    #[must_use]
+    pub fn standard(concurrency: &Concurrency) -> Self {
+        Self::empty()
+            .with(noop::Noop, concurrency.noop)
+            .with(transcode::Transcode, concurrency.transcode)
+    }
+
+    /// This registry and one kind more, of which at most `concurrency` (at least one) run at once.
+    #[must_use]
+    pub fn with<W: Work>(mut self, work: W, concurrency: u32) -> Self {
+        let registered = Registered { work: Arc::new(work), concurrency: concurrency.max(1) };
+        self.kinds.insert(name(W::NAME), registered);
+        self
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn get(&self, kind: &Kind) -> Option<&Arc<dyn AnyWork>> {
+        self.kinds.get(kind).map(|registered| &registered.work)
+    }
+
+    /// The names, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.kinds.keys().map(Kind::as_str).collect()
+    }
+
+    /// Each kind with how many of it may run at once.
+    pub fn iter(&self) -> impl Iterator<Item = (&Kind, u32)> {
+        self.kinds.iter().map(|(kind, registered)| (kind, registered.concurrency))
+    }
+}
+
+/// How many runs of each standard kind one node does at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// Of `noop`.
+    pub noop: u32,
+    /// Of `transcode`.
+    pub transcode: u32,
+}
+
+fn name(name: &'static str) -> Kind {
+    match name.parse() {
+        Ok(kind) => kind,
+        Err(error) => unreachable!("a kind's author chose a name that is none: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_registry_has_its_kinds_with_well_formed_names() {
+        let registry = Registry::standard(&Concurrency { noop: 4, transcode: 0 });
+        assert_eq!(registry.names(), ["noop", "transcode"]);
+        let of_each: Vec<u32> = registry.iter().map(|(_, concurrency)| concurrency).collect();
+        assert_eq!(of_each, [4, 1], "a kind that never runs would hold its tasks for ever");
+    }
+}

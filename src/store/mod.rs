@@ -1,0 +1,297 @@
+//! The port to the database, in domain verbs, and its two adapters.
+//!
+//! **Writing.** All changes of tasks, users and recordings are [`Command`]s. The tracker, which is the node's
+//! only writer, hands over a group of them and [`Store::commit`] makes them one transaction:
+//!
+//! 1. the adapter loads what the commands speak of and locks it (`Loaded`);
+//! 2. `plan` applies the commands in memory, by the pure transitions of [`crate::task::lifecycle`], to replies
+//!    and a set of `Changes`; a command that is illegal gets its refusal and changes nothing;
+//! 3. the adapter writes the changes, a set statement for each table, and commits.
+//!
+//! So the rules stand once, for both databases, and an adapter holds nothing but SQL. When the database itself
+//! refuses a group (a unique name taken by another node a moment ago), the commands are tried again one by one,
+//! each in a transaction of its own, so that one cannot fail its neighbours.
+//!
+//! **Leases** are written past the tracker, by the lease keeper's own thread and connection.
+//!
+//! **Reading** goes through a pool of its own and sees committed rows only.
+//!
+//! What must be true of both adapters is written once, in `tests/store`, and run against both.
+
+mod command;
+mod plan;
+mod postgres;
+mod query;
+mod row;
+mod sqlite;
+mod writer;
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use command::{Claim, Claimed, Command, Committed, NewRecording, NewTask, Refused, Reply, Rescued, Settled};
+pub use postgres::{PostgresOptions, PostgresStore};
+pub use query::{KindDepth, Order, Page, Recording, TaskFilter};
+pub use sqlite::SqliteStore;
+pub use writer::{Inbound, Lanes, WriteError, Writer, channel};
+
+use crate::account::{TokenHash, User};
+use crate::task::{Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, Timestamp, UserId};
+
+/// Why the database did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or did not answer in time; whether a write took effect may be unknown.
+    #[error("the database does not answer ({doing}): {source}")]
+    Unavailable {
+        /// What was being done.
+        doing: &'static str,
+        /// The driver's word.
+        source: sqlx::Error,
+    },
+    /// It refused the write: a constraint of the schema.
+    #[error("the database refuses ({doing}): {source}")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// The driver's word.
+        source: sqlx::Error,
+    },
+    /// A row that we cannot have written.
+    #[error("table {table}, row {row}: {problem}; restore a backup, or correct the row by hand")]
+    Corrupt {
+        /// Where.
+        table: &'static str,
+        /// Which row.
+        row: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The database was made by a newer Gristmill.
+    #[error(
+        "the database has schema {found}, this program knows {known}: start the newer program that made it, or \
+         restore a backup from before the upgrade"
+    )]
+    SchemaTooNew {
+        /// The newest migration in the database.
+        found: i64,
+        /// The newest that this program has.
+        known: i64,
+    },
+    /// The migrations could not be applied.
+    #[error("the schema could not be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Another process has the database open for writing.
+    #[error("{path} is in use by another gristmill process: stop that one first")]
+    InUse {
+        /// The lock file.
+        path: String,
+    },
+    /// The folder or file cannot be made or opened.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl StoreError {
+    /// Whether the database judged the write itself, so that trying its parts one by one may tell which part
+    /// was at fault.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
+    /// Whether a unique value was taken.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Refused { source: sqlx::Error::Database(error), .. } if error.is_unique_violation())
+    }
+
+    fn of(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| {
+            let judged = matches!(&source, sqlx::Error::Database(error) if
+                error.is_unique_violation() || error.is_check_violation() || error.is_foreign_key_violation()
+                // PostgreSQL's class 22 (data exception): a value that the type cannot hold.
+                || error.code().is_some_and(|code| code.starts_with("22")));
+            if judged { Self::Refused { doing, source } } else { Self::Unavailable { doing, source } }
+        }
+    }
+}
+
+/// A node as it registers itself.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The new incarnation.
+    pub node: NodeId,
+    /// The place that only one process at a time can have (the data folder, held by a file lock): whoever had
+    /// it before is known to be dead.
+    pub seat: String,
+    /// Host and process, for people.
+    pub name: String,
+    /// How long the lease holds without renewal.
+    pub lease: Duration,
+    /// The incarnation that this same, living process had before it lost its lease: it counts no crash.
+    pub predecessor: Option<NodeId>,
+}
+
+/// The port. See the module's page for who calls which part.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes a group of commands one transaction: the replies come in the order of the commands. When this
+    /// returns `Ok`, the group is on disk.
+    ///
+    /// # Errors
+    /// When the group as a whole could not be committed; its effect may then be unknown ([`StoreError`]). A
+    /// command that alone was refused by the database has its own `Err` in [`Committed::replies`].
+    async fn commit(&self, commands: &[Command]) -> Result<Committed, StoreError>;
+
+    /// Registers an incarnation, ends the lease of whoever had its seat before, and gives it a first lease.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn register(&self, registration: &Registration) -> Result<(), StoreError>;
+
+    /// Prolongs a lease that still holds; `false` when it has run out or is gone, and cannot be had again.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn renew(&self, node: NodeId, lease: Duration) -> Result<bool, StoreError>;
+
+    /// Gives the lease back at the end of a drain. What the node still holds counts as released, not as lost.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn retire(&self, node: NodeId) -> Result<(), StoreError>;
+
+    /// The task of that number.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the row is corrupt.
+    async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError>;
+
+    /// A page of tasks.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Vec<Task>, StoreError>;
+
+    /// What `node` holds according to the rows: the node compares it with what it runs.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn held_by(&self, node: NodeId) -> Result<Vec<(TaskId, Attempt)>, StoreError>;
+
+    /// How much waits to be claimed, kind by kind.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn depths(&self) -> Result<Vec<KindDepth>, StoreError>;
+
+    /// Up to `limit` events after `after`, in the public order: once an event has been seen, none with a lower
+    /// number ever appears.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn events_after(&self, after: EventSeq, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError>;
+
+    /// The user of that number.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the row is corrupt.
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// The user with that token.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the row is corrupt.
+    async fn user_by_token(&self, token: &TokenHash) -> Result<Option<User>, StoreError>;
+
+    /// The recording of that name, with its task.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError>;
+
+    /// Those of `blobs` that no task has attached.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError>;
+
+    /// Whether the database answers a trivial question.
+    ///
+    /// # Errors
+    /// When it does not.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// The time by which this store judges leases and `run_at`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// Closes the pools, so that nothing is left open behind us.
+    async fn close(&self);
+}
+
+/// What an adapter does with a group: the transaction itself.
+trait Grouping: Sync {
+    /// Makes the commands one transaction: their replies in order, and all events in theirs.
+    fn group(
+        &self,
+        commands: &[Command],
+    ) -> impl Future<Output = Result<(Vec<Reply>, Vec<Event>), StoreError>> + Send;
+}
+
+/// Tries the commands as one group; when the database refuses that, each by itself, so that only the one at
+/// fault is refused.
+async fn group_or_apart<G: Grouping>(adapter: &G, commands: &[Command]) -> Result<Committed, StoreError> {
+    let refusal = match adapter.group(commands).await {
+        Ok((replies, events)) => {
+            return Ok(Committed { replies: replies.into_iter().map(Ok).collect(), events });
+        }
+        Err(error) if error.is_refusal() => error,
+        Err(error) => return Err(error),
+    };
+    if let [_] = commands {
+        return Ok(Committed { replies: vec![Err(refusal)], events: Vec::new() });
+    }
+    let mut committed = Committed { replies: Vec::with_capacity(commands.len()), events: Vec::new() };
+    for command in commands {
+        match adapter.group(std::slice::from_ref(command)).await {
+            Ok((replies, events)) => {
+                committed.replies.extend(replies.into_iter().map(Ok));
+                committed.events.extend(events);
+            }
+            Err(error) => committed.replies.push(Err(error)),
+        }
+    }
+    Ok(committed)
+}
+
+/// Refuses a database whose newest migration we do not know. One without the table of migrations is new.
+fn check_schema(newest: Result<Option<Option<i64>>, sqlx::Error>, known: i64) -> Result<(), StoreError> {
+    match newest {
+        Ok(Some(Some(found))) if found > known => Err(StoreError::SchemaTooNew { found, known }),
+        Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
+        Err(source) => Err(StoreError::Unavailable { doing: "look at the schema", source }),
+    }
+}
+
+/// The rows were locked when they were loaded, so each must still have been as it was.
+fn all_changed(changed: u64, expected: usize) -> Result<(), StoreError> {
+    if changed == expected as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt {
+        table: "tasks",
+        row: format!("{changed} of {expected}"),
+        problem: "changed under our lock: something else writes to this database".into(),
+    })
+}

@@ -1,0 +1,150 @@
+//! What can be asked of the database to read.
+
+use std::collections::HashSet;
+
+use sqlx::{Database, Encode, QueryBuilder, Type};
+
+use super::StoreError;
+use super::row::{BlobRow, RecordingRow};
+use crate::account::Caller;
+use crate::task::{
+    Attachment, Attempt, BlobName, Kind, RecordingId, Role, Status, Task, TaskId, Timestamp, UserId,
+};
+
+/// Which tasks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskFilter {
+    /// Those that this caller may see.
+    pub caller: Caller,
+    /// Of this status.
+    pub status: Option<Status>,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Accepted at this instant or later.
+    pub created_from: Option<Timestamp>,
+    /// Accepted before this instant.
+    pub created_before: Option<Timestamp>,
+}
+
+impl TaskFilter {
+    /// All that `caller` may see.
+    #[must_use]
+    pub fn of(caller: Caller) -> Self {
+        Self { caller, status: None, kind: None, tag: None, created_from: None, created_before: None }
+    }
+}
+
+/// By which end of the ids to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// The oldest first.
+    #[default]
+    Ascending,
+    /// The newest first.
+    Descending,
+}
+
+/// A part of a list, by keyset: what comes after a known id, never an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Begin after this one, in the page's order.
+    pub after: Option<TaskId>,
+    /// From which end.
+    pub order: Order,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A recording with the task that converts it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// Its public name.
+    pub id: RecordingId,
+    /// Whose it is.
+    pub owner: Option<UserId>,
+    /// What the uploaded file was called.
+    pub filename: String,
+    /// The conversion.
+    pub task: Task,
+    /// The blobs: the upload while it is kept, the MP3 once it is made.
+    pub attachments: Vec<Attachment>,
+}
+
+impl Recording {
+    /// The blob in that role.
+    #[must_use]
+    pub fn blob(&self, role: Role) -> Option<&Attachment> {
+        self.attachments.iter().find(|attachment| attachment.role == role)
+    }
+}
+
+/// How much of a kind waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KindDepth {
+    /// Which kind.
+    pub kind: Kind,
+    /// Rows in the ready table: claimable now, parked for later, or suspect.
+    pub ready: u64,
+}
+
+/// Adds the conditions of `filter` to a statement that ends in `WHERE `. The same on both databases.
+pub(super) fn filter_tasks<DB: Database>(text: &mut QueryBuilder<DB>, filter: &TaskFilter)
+where
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+    for<'q> String: Encode<'q, DB> + Type<DB>,
+{
+    match filter.caller.user() {
+        Some(user) => text.push("owner = ").push_bind(user.0),
+        None => text.push("owner IS NULL"),
+    };
+    if let Some(status) = filter.status {
+        // Literal, so that the planner can see which partial index fits.
+        text.push(format!(" AND status = '{}'", status.as_str()));
+    }
+    if let Some(kind) = &filter.kind {
+        text.push(" AND kind = ").push_bind(kind.as_str().to_owned());
+    }
+    if let Some(tag) = &filter.tag {
+        text.push(" AND id IN (SELECT task FROM task_tags WHERE tag = ").push_bind(tag.clone()).push(")");
+    }
+    if let Some(from) = filter.created_from {
+        text.push(" AND created_at >= ").push_bind(from.as_micros());
+    }
+    if let Some(before) = filter.created_before {
+        text.push(" AND created_at < ").push_bind(before.as_micros());
+    }
+}
+
+pub(super) fn held(rows: Vec<(i64, i64)>) -> Vec<(TaskId, Attempt)> {
+    rows.into_iter().map(|(id, attempt)| (TaskId(id), Attempt(u32::try_from(attempt).unwrap_or(0)))).collect()
+}
+
+pub(super) fn depths(rows: Vec<(String, i64)>) -> Result<Vec<KindDepth>, StoreError> {
+    rows.into_iter()
+        .map(|(kind, ready)| match kind.parse() {
+            Ok(kind) => Ok(KindDepth { kind, ready: ready.unsigned_abs() }),
+            Err(error) => {
+                Err(StoreError::Corrupt { table: "ready", row: kind.clone(), problem: format!("{error}") })
+            }
+        })
+        .collect()
+}
+
+pub(super) fn recording(
+    id: RecordingId,
+    row: RecordingRow,
+    task: Task,
+    blobs: Vec<BlobRow>,
+) -> Result<Recording, StoreError> {
+    let attachments =
+        blobs.into_iter().map(|blob| blob.into_attachment(task.life.id)).collect::<Result<_, _>>()?;
+    Ok(Recording { id, owner: row.owner.map(UserId), filename: row.filename, task, attachments })
+}
+
+/// Those of `blobs` that are not `named`.
+pub(super) fn without(blobs: &[BlobName], named: Vec<String>) -> Vec<BlobName> {
+    let named: HashSet<String> = named.into_iter().collect();
+    blobs.iter().filter(|blob| !named.contains(blob.as_str())).cloned().collect()
+}

@@ -1,0 +1,391 @@
+//! A group of commands as one transaction: load, plan, write.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, Sqlite, Transaction};
+
+use super::SqliteStore;
+use crate::failpoint::{self, Failpoint};
+use crate::store::plan::{Changes, Found, Loaded, Needs, plan};
+use crate::store::row::{LifeColumns, TASK_COLUMNS, TaskRow, event_data, micros, to_json};
+use crate::store::{Claim, Command, Grouping, Reply, StoreError};
+use crate::task::{Event, Task, TaskId, Timestamp, UserId};
+
+type Tx<'a> = Transaction<'a, Sqlite>;
+
+impl Grouping for SqliteStore {
+    async fn group(&self, commands: &[Command]) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
+        let begin = self.writer.begin_with("BEGIN IMMEDIATE");
+        let mut tx = begin.await.map_err(StoreError::of("begin a group"))?;
+        let loaded = self.load(&mut tx, Needs::of(commands)).await?;
+        let (replies, changes) = plan(commands, loaded);
+        write(&mut tx, &changes).await?;
+        failpoint::hit(Failpoint::CommitBefore);
+        tx.commit().await.map_err(StoreError::of("commit a group"))?;
+        failpoint::hit(Failpoint::CommitAfter);
+        Ok((replies, changes.events))
+    }
+}
+
+impl SqliteStore {
+    async fn load(&self, tx: &mut Tx<'_>, needs: Needs) -> Result<Loaded, StoreError> {
+        let now = self.clock.now();
+        let mut found = Vec::new();
+        for claim in &needs.claims {
+            found.push(take_ready(tx, claim, now).await?);
+        }
+        let lost = if needs.rescue > 0 { lost(tx, needs.rescue, now).await? } else { Vec::new() };
+        let taken = found.iter().flat_map(|found| found.taken.iter().copied());
+        let wanted: HashSet<TaskId> =
+            needs.tasks.iter().copied().chain(taken).chain(lost.iter().map(|(task, _)| *task)).collect();
+        Ok(Loaded {
+            now,
+            tasks: load_tasks(tx, &wanted).await?,
+            task_ids: numbers(&self.next_task, needs.new_tasks).map(TaskId).collect(),
+            user_ids: numbers(&self.next_user, needs.new_users).map(UserId).collect(),
+            taken_emails: taken_emails(tx, &needs.emails).await?,
+            found,
+            lost,
+        })
+    }
+}
+
+/// The next `count` numbers. Those of a group that fails are never used: numbers may have gaps.
+fn numbers(next: &std::sync::atomic::AtomicI64, count: usize) -> std::ops::Range<i64> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let first = next.fetch_add(count, Ordering::Relaxed);
+    first..first + count
+}
+
+async fn load_tasks(tx: &mut Tx<'_>, ids: &HashSet<TaskId>) -> Result<Vec<Task>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!("SELECT {TASK_COLUMNS} FROM tasks WHERE id IN (SELECT value FROM json_each(?1))");
+    let rows: Vec<TaskRow> = sqlx::query_as(AssertSqlSafe(text))
+        .bind(to_json(ids))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(StoreError::of("load tasks"))?;
+    rows.into_iter().map(TaskRow::into_task).collect()
+}
+
+async fn take_ready(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<Found, StoreError> {
+    let doing = StoreError::of;
+    let lease = "SELECT EXISTS (SELECT 1 FROM nodes WHERE id = ?1 AND lease_until > ?2)";
+    let lease_holds: bool = sqlx::query_scalar(lease)
+        .bind(claim.node.to_string())
+        .bind(now.as_micros())
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(doing("look at the lease"))?;
+    let mut found = Found { lease_holds, ..Found::default() };
+    if !lease_holds {
+        return Ok(found);
+    }
+    if claim.promote {
+        promote(tx, now, &mut found).await?;
+    }
+    let open = "DELETE FROM ready WHERE task IN (SELECT task FROM ready WHERE lane = 0 AND kind = ?1 \
+                ORDER BY kind, rank, run_at, task LIMIT ?2) RETURNING task, rank, run_at";
+    let suspect = "DELETE FROM ready WHERE task IN (SELECT task FROM ready WHERE lane = 2 AND kind = ?1 \
+                   ORDER BY run_at LIMIT ?2) RETURNING task, rank, run_at";
+    if claim.look {
+        for (kind, limit) in &claim.want {
+            let (text, limit) = if claim.suspect { (suspect, 1) } else { (open, *limit) };
+            let mut rows: Vec<(i64, i64, i64)> = sqlx::query_as(text)
+                .bind(kind.as_str())
+                .bind(limit)
+                .fetch_all(&mut **tx)
+                .await
+                .map_err(doing("claim"))?;
+            rows.sort_unstable_by_key(|(task, rank, run_at)| (*rank, *run_at, *task));
+            found.taken.extend(rows.iter().map(|(task, ..)| TaskId(*task)));
+            if claim.suspect && !found.taken.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Moves what has come due out of the parked lane, and looks what else there is to know.
+async fn promote(tx: &mut Tx<'_>, now: Timestamp, found: &mut Found) -> Result<(), StoreError> {
+    let doing = StoreError::of;
+    sqlx::query("UPDATE ready SET lane = CASE WHEN suspect THEN 2 ELSE 0 END WHERE lane = 1 AND run_at <= ?1")
+        .bind(now.as_micros())
+        .execute(&mut **tx)
+        .await
+        .map_err(doing("wake what has come due"))?;
+    let (next_due, suspect_waits): (Option<i64>, bool) = sqlx::query_as(
+        "SELECT (SELECT min(run_at) FROM ready WHERE lane = 1), EXISTS (SELECT 1 FROM ready WHERE lane = 2)",
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(doing("look what comes due"))?;
+    found.next_due = next_due.map(Timestamp::from_micros);
+    found.suspect_waits = suspect_waits;
+    Ok(())
+}
+
+async fn lost(tx: &mut Tx<'_>, limit: u32, now: Timestamp) -> Result<Vec<(TaskId, bool)>, StoreError> {
+    let rows: Vec<(i64, bool)> = sqlx::query_as(
+        "SELECT tasks.id, coalesce(nodes.spared, 0) FROM tasks LEFT JOIN nodes ON nodes.id = tasks.node \
+         WHERE tasks.status = 'In Progress' AND coalesce(nodes.lease_until, 0) <= ?1 LIMIT ?2",
+    )
+    .bind(now.as_micros())
+    .bind(limit)
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(StoreError::of("look for lost tasks"))?;
+    Ok(rows.into_iter().map(|(task, spared)| (TaskId(task), spared)).collect())
+}
+
+async fn taken_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<HashSet<String>, StoreError> {
+    if emails.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let taken: Vec<String> =
+        sqlx::query_scalar("SELECT email FROM users WHERE email IN (SELECT value FROM json_each(?1))")
+            .bind(to_json(&emails))
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(StoreError::of("look for e-mails"))?;
+    Ok(taken.into_iter().collect())
+}
+
+async fn write(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+    insert_tasks(tx, changes).await?;
+    update_tasks(tx, changes).await?;
+    let ready_removed = changes.ready_removed.iter().chain(&changes.deleted).collect::<Vec<_>>();
+    run(tx, "leave ready", "DELETE FROM ready WHERE task IN (SELECT value FROM json_each(?1))", &ready_removed)
+        .await?;
+    let ready = changes
+        .ready_added
+        .iter()
+        .map(|row| {
+            (row.task, row.kind.as_str(), row.lane as u8, row.suspect, row.rank, row.run_at.as_micros())
+        })
+        .collect::<Vec<_>>();
+    run(
+        tx,
+        "make ready",
+        "INSERT INTO ready (task, kind, lane, suspect, rank, run_at) SELECT value ->> 0, value ->> 1, \
+         value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?1)",
+        &ready,
+    )
+    .await?;
+    insert_users(tx, changes).await?;
+    write_attachments(tx, changes).await?;
+    delete_tasks(tx, changes).await?;
+    let events = changes
+        .events
+        .iter()
+        .map(|event| {
+            let name = event.fact.name().as_str();
+            let kind = event.kind.as_str();
+            (event.task, kind, name, event.attempt, event.at.as_micros(), event_data(event))
+        })
+        .collect::<Vec<_>>();
+    run(
+        tx,
+        "write events",
+        "INSERT INTO events (task, kind, event, attempt, at, data) SELECT value ->> 0, value ->> 1, \
+         value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?1)",
+        &events,
+    )
+    .await?;
+    if let Some(now) = changes.forget_nodes {
+        forget_nodes(tx, now).await?;
+    }
+    Ok(())
+}
+
+/// Runs a statement that takes all its rows as one JSON array; not at all when there are none.
+async fn run<T: Serialize>(
+    tx: &mut Tx<'_>,
+    doing: &'static str,
+    text: &'static str,
+    rows: &[T],
+) -> Result<u64, StoreError> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let done = sqlx::query(text).bind(to_json(&rows)).execute(&mut **tx).await;
+    Ok(done.map_err(StoreError::of(doing))?.rows_affected())
+}
+
+async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+    // Wider than serde's tuples go, so each row is two of them.
+    let rows = changes
+        .created
+        .iter()
+        .map(|task| {
+            let life = &task.life;
+            let columns = LifeColumns::of(life);
+            (
+                (
+                    life.id,
+                    life.kind.as_str().to_owned(),
+                    life.owner,
+                    columns.status,
+                    life.priority.get(),
+                    life.max_attempts,
+                    life.attempt,
+                    columns.run_at,
+                    columns.node,
+                    columns.started_at,
+                ),
+                (
+                    columns.finished_at,
+                    task.created_at.as_micros(),
+                    life.updated_at.as_micros(),
+                    task.timeout.map(micros),
+                    task.payload.as_str().to_owned(),
+                    to_json(&task.tags),
+                ),
+            )
+        })
+        .collect::<Vec<_>>();
+    run(
+        tx,
+        "accept tasks",
+        "INSERT INTO tasks (id, kind, owner, status, priority, max_attempts, attempt, failures, crashes, \
+         run_at, node, started_at, finished_at, created_at, updated_at, timeout, payload, tags) \
+         SELECT value ->> '$[0][0]', value ->> '$[0][1]', value ->> '$[0][2]', value ->> '$[0][3]', \
+         value ->> '$[0][4]', value ->> '$[0][5]', value ->> '$[0][6]', 0, 0, value ->> '$[0][7]', \
+         value ->> '$[0][8]', value ->> '$[0][9]', value ->> '$[1][0]', value ->> '$[1][1]', \
+         value ->> '$[1][2]', value ->> '$[1][3]', value ->> '$[1][4]', value ->> '$[1][5]' \
+         FROM json_each(?1)",
+        &rows,
+    )
+    .await?;
+    let tags = changes
+        .created
+        .iter()
+        .flat_map(|task| task.tags.iter().map(|tag| (tag, task.life.id)))
+        .collect::<Vec<_>>();
+    run(
+        tx,
+        "tag tasks",
+        "INSERT OR IGNORE INTO task_tags (tag, task) SELECT value ->> 0, value ->> 1 FROM json_each(?1)",
+        &tags,
+    )
+    .await?;
+    Ok(())
+}
+
+async fn update_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+    let rows = changes
+        .updated
+        .iter()
+        .map(|(life, status, attempt)| {
+            let columns = LifeColumns::of(life);
+            let result = columns.result.as_ref().map(|result| result.as_str().to_owned());
+            (
+                (life.id, status.as_str(), *attempt),
+                (columns.status, life.attempt, life.failures, life.crashes, columns.run_at, columns.node),
+                (columns.progress, result, columns.error, columns.started_at, columns.finished_at),
+                life.updated_at.as_micros(),
+            )
+        })
+        .collect::<Vec<_>>();
+    let changed = run(
+        tx,
+        "change tasks",
+        "UPDATE tasks SET status = new.status, attempt = new.attempt, failures = new.failures, \
+         crashes = new.crashes, run_at = new.run_at, node = new.node, progress = new.progress, \
+         result = new.result, error = new.error, started_at = new.started_at, \
+         finished_at = new.finished_at, updated_at = new.updated_at \
+         FROM (SELECT value ->> '$[0][0]' AS id, value ->> '$[0][1]' AS old_status, \
+         value ->> '$[0][2]' AS old_attempt, value ->> '$[1][0]' AS status, value ->> '$[1][1]' AS attempt, \
+         value ->> '$[1][2]' AS failures, value ->> '$[1][3]' AS crashes, value ->> '$[1][4]' AS run_at, \
+         value ->> '$[1][5]' AS node, value ->> '$[2][0]' AS progress, value ->> '$[2][1]' AS result, \
+         value ->> '$[2][2]' AS error, value ->> '$[2][3]' AS started_at, \
+         value ->> '$[2][4]' AS finished_at, value ->> '$[3]' AS updated_at FROM json_each(?1)) AS new \
+         WHERE tasks.id = new.id AND tasks.status = new.old_status AND tasks.attempt = new.old_attempt",
+        &rows,
+    )
+    .await?;
+    crate::store::all_changed(changed, rows.len())
+}
+
+async fn insert_users(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+    let users = changes
+        .users
+        .iter()
+        .map(|(user, token)| {
+            let name = user.name.as_ref().map(|name| name.as_str());
+            let email = user.email.as_ref().map(|email| email.as_str());
+            (user.id, name, email, token.as_str(), user.created_at.as_micros())
+        })
+        .collect::<Vec<_>>();
+    run(
+        tx,
+        "make users",
+        "INSERT INTO users (id, name, email, token_hash, created_at) SELECT value ->> 0, value ->> 1, \
+         value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)",
+        &users,
+    )
+    .await
+    .map(drop)
+}
+
+async fn write_attachments(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+    let dropped = &changes.inputs_dropped;
+    let text = "DELETE FROM task_blobs WHERE role = 'input' AND task IN (SELECT value FROM json_each(?1))";
+    run(tx, "drop inputs", text, dropped).await?;
+    let blobs = changes
+        .attachments
+        .iter()
+        .map(|(task, attachment)| {
+            (task, attachment.role.as_str(), attachment.blob.as_str(), attachment.bytes)
+        })
+        .collect::<Vec<_>>();
+    run(
+        tx,
+        "attach blobs",
+        "INSERT INTO task_blobs (task, role, blob, bytes) SELECT value ->> 0, value ->> 1, value ->> 2, \
+         value ->> 3 FROM json_each(?1)",
+        &blobs,
+    )
+    .await?;
+    let recordings = changes
+        .recordings
+        .iter()
+        .map(|(recording, task, owner, at)| (recording.id, task, owner, &recording.filename, at.as_micros()))
+        .collect::<Vec<_>>();
+    run(
+        tx,
+        "keep recordings",
+        "INSERT INTO recordings (id, task, owner, filename, created_at) SELECT value ->> 0, value ->> 1, \
+         value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)",
+        &recordings,
+    )
+    .await
+    .map(drop)
+}
+
+async fn delete_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+    // The primary key of the tags begins with the tag: only what has tags is looked for there.
+    let tagged = "DELETE FROM task_tags WHERE (tag, task) IN (SELECT tags.value, tasks.id FROM tasks, \
+                  json_each(tasks.tags) AS tags WHERE tasks.id IN (SELECT value FROM json_each(?1)))";
+    run(tx, "delete tags", tagged, &changes.deleted).await?;
+    // Blobs and recordings go along: foreign keys.
+    let tasks = "DELETE FROM tasks WHERE id IN (SELECT value FROM json_each(?1))";
+    run(tx, "delete tasks", tasks, &changes.deleted).await.map(drop)
+}
+
+async fn forget_nodes(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "DELETE FROM nodes WHERE lease_until <= ?1 AND NOT EXISTS (SELECT 1 FROM tasks \
+         WHERE tasks.node = nodes.id AND tasks.status = 'In Progress')",
+    )
+    .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+    .map_err(StoreError::of("forget dead nodes"))
+}

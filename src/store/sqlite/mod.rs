@@ -1,0 +1,217 @@
+//! The embedded database: SQLite in a file of ours.
+//!
+//! One process at a time: a lock on a file beside the database says so, and lets go when the process dies,
+//! however it dies. So whoever opens it knows that every node it finds registered is dead.
+//!
+//! - WAL with `synchronous=FULL`: a commit is synced before it returns.
+//! - One connection for the tracker's groups (`BEGIN IMMEDIATE`, so that no lock is ever upgraded), one for the
+//!   lease keeper, a read-only pool for everybody else.
+//! - Rows travel as one JSON array a statement (`json_each`): a group of any size is a fixed number of
+//!   statements, each prepared once.
+
+mod group;
+mod read;
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use super::row::micros;
+use super::{
+    Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter, check_schema,
+    group_or_apart,
+};
+use crate::account::{TokenHash, User};
+use crate::clock::Clock;
+use crate::task::{Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, Timestamp, UserId};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The adapter.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    keeper: SqlitePool,
+    readers: SqlitePool,
+    clock: Clock,
+    /// The next unused number of a task and of a user: nobody else gives them out.
+    next_task: AtomicI64,
+    next_user: AtomicI64,
+    /// Held for as long as the database is open.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the database in `file`, making it (and its folder) where there is none, and brings its schema up
+    /// to date.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it, [`StoreError::SchemaTooNew`], and whatever keeps the
+    /// file from being opened.
+    pub async fn open(file: &Path, readers: u32, clock: Clock) -> Result<Self, StoreError> {
+        let lock = lock(file)?;
+        let options = SqliteConnectOptions::from_str("sqlite:")
+            .map_err(StoreError::of("open"))?
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            // 16 MB of log before it is folded into the file: fewer, longer folds, and a bound on its growth.
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("journal_size_limit", "67108864")
+            .pragma("cache_size", "-8000");
+        let one = || SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).idle_timeout(None);
+        let writer = one().connect_with(options.clone()).await.map_err(StoreError::of("open"))?;
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let newest = "SELECT max(version) FROM _sqlx_migrations";
+        check_schema(sqlx::query_scalar(newest).fetch_optional(&writer).await, known)?;
+        MIGRATIONS.run(&writer).await?;
+        let keeper = one().connect_lazy_with(options.clone());
+        let readers = SqlitePoolOptions::new()
+            .max_connections(readers.max(1))
+            .test_before_acquire(false)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_lazy_with(options.read_only(true).pragma("cache_size", "-2000"));
+        let used = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = ?1";
+        let next = async |table: &'static str| {
+            sqlx::query_scalar::<_, i64>(used)
+                .bind(table)
+                .fetch_one(&writer)
+                .await
+                .map(AtomicI64::new)
+                .map_err(StoreError::of("read the numbers in use"))
+        };
+        let (next_task, next_user) = (next("tasks").await?, next("users").await?);
+        Ok(Self { writer, keeper, readers, clock, next_task, next_user, _lock: lock })
+    }
+}
+
+/// Takes the lock file beside the database, without waiting.
+fn lock(file: &Path) -> Result<File, StoreError> {
+    let path = file.with_extension("lock");
+    let io = |source| StoreError::Io { path: path.display().to_string(), source };
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(io)?;
+    }
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(StoreError::InUse { path: file.display().to_string() })
+        }
+        Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, commands: &[Command]) -> Result<Committed, StoreError> {
+        group_or_apart(self, commands).await
+    }
+
+    async fn register(&self, registration: &Registration) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let doing = StoreError::of;
+        let mut tx =
+            self.keeper.begin_with("BEGIN IMMEDIATE").await.map_err(doing("register the node"))?;
+        // Whoever is registered here held this file's lock before us: they are dead, or were us.
+        sqlx::query("UPDATE nodes SET lease_until = 0, spared = (id = ?1) WHERE lease_until > 0")
+            .bind(registration.predecessor.map(|node| node.to_string()))
+            .execute(&mut *tx)
+            .await
+            .map_err(doing("end older leases"))?;
+        sqlx::query(
+            "INSERT INTO nodes (id, seat, name, started_at, lease_until) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .bind(registration.node.to_string())
+        .bind(&registration.seat)
+        .bind(&registration.name)
+        .bind(now.as_micros())
+        .bind(now.after(registration.lease).as_micros())
+        .execute(&mut *tx)
+        .await
+        .map_err(doing("register the node"))?;
+        tx.commit().await.map_err(doing("register the node"))
+    }
+
+    async fn renew(&self, node: NodeId, lease: Duration) -> Result<bool, StoreError> {
+        let now = self.clock.now().as_micros();
+        let renewed =
+            sqlx::query("UPDATE nodes SET lease_until = ?1 + ?2 WHERE id = ?3 AND lease_until > ?1")
+                .bind(now)
+                .bind(micros(lease))
+                .bind(node.to_string())
+                .execute(&self.keeper)
+                .await
+                .map_err(StoreError::of("renew the lease"))?;
+        Ok(renewed.rows_affected() == 1)
+    }
+
+    async fn retire(&self, node: NodeId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE nodes SET lease_until = 0, spared = 1 WHERE id = ?1")
+            .bind(node.to_string())
+            .execute(&self.keeper)
+            .await
+            .map(drop)
+            .map_err(StoreError::of("give the lease back"))
+    }
+
+    async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        self.read_task(id).await
+    }
+
+    async fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Vec<Task>, StoreError> {
+        self.read_tasks(filter, page).await
+    }
+
+    async fn held_by(&self, node: NodeId) -> Result<Vec<(TaskId, Attempt)>, StoreError> {
+        self.read_held_by(node).await
+    }
+
+    async fn depths(&self) -> Result<Vec<KindDepth>, StoreError> {
+        self.read_depths().await
+    }
+
+    async fn events_after(&self, after: EventSeq, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError> {
+        self.read_events_after(after, limit).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.read_user(id).await
+    }
+
+    async fn user_by_token(&self, token: &TokenHash) -> Result<Option<User>, StoreError> {
+        self.read_user_by_token(token).await
+    }
+
+    async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {
+        self.read_recording(id).await
+    }
+
+    async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
+        self.read_unreferenced(blobs).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await.map(drop).map_err(StoreError::of("ping"))
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.keeper.close().await;
+        self.writer.close().await;
+    }
+}
