@@ -1,14 +1,22 @@
 //! Gristmill: a job daemon with the jobs built in.
 //!
-//! The rooms, in dependency order: each may use only those above it (`tests/house.rs` fails when one does not).
+//! The rooms, in dependency order: each may use only those above it (`tests/house` fails when one does not).
 
 pub mod task;
 
 pub mod account;
 
+pub mod media;
+
 pub mod clock;
+pub mod config;
 pub mod failpoint;
+pub mod telemetry;
 
 pub mod store;
 
 pub mod blob;
+
+pub mod kinds;
+
+pub mod intake;

@@ -1,0 +1,55 @@
+//! `[log]`: what is written about the daemon's doings. Consumed by `telemetry`.
+
+use std::path::PathBuf;
+
+use super::rule::{Choice, choice, log_filter, optional_file};
+use super::section::{Literal, derived, section};
+use super::value::LogFilter;
+
+/// The form of the log on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+impl Choice for LogFormat {
+    const ALL: &'static [(&'static str, Self)] = &[("human", Self::Human), ("json", Self::Json)];
+}
+
+/// The language of the action log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    En,
+    /// Russian.
+    Ru,
+}
+
+impl Choice for Language {
+    const ALL: &'static [(&'static str, Self)] = &[("en", Self::En), ("ru", Self::Ru)];
+}
+
+section! {
+    /// The log on standard error, and the action log: a file with one line for each thing that a user did.
+    LogSettings = "log" {
+        /// What is logged on standard error: a level, or levels for parts of the program. `debug` adds each step of each
+        /// task; `trace` is for hunting a fault. This key may be reloaded while the daemon runs.
+        "level" => level: LogFilter = "info", log_filter();
+
+        /// The form of that log: lines for people, or one JSON object a line.
+        "format" => format: LogFormat = "human", choice();
+
+        /// The language of the action log.
+        "language" => language: Language = "en", choice();
+
+        /// The file of the action log. It is opened for appending, and again when the daemon gets SIGHUP, so that it may
+        /// be rotated.
+        "file" => file: Option<PathBuf> = derived(
+            "app.log in data_dir",
+            |base| Literal::Text(base.in_data_dir("app.log"))
+        ), optional_file();
+    }
+}

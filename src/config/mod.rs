@@ -1,0 +1,85 @@
+//! Settings: every key of the daemon, where its value comes from, and what it may be.
+//!
+//! Called once at start by the composition root, and by `gristmill config print` and `config check`. Nothing here
+//! touches the database, the network or a clock.
+//!
+//! What is true:
+//! - A value comes from the highest layer that gives it: `GRISTMILL__SECTION__KEY` in the environment, else the last
+//!   file that names it, else the built-in default.
+//! - A [`Settings`] in hand is valid: values are parsed into domain types and checked against their bounds and against
+//!   each other at load. A key that nobody declared, or a value that is not allowed, stops the start; all such problems
+//!   are told at once, each with the file and line (or the variable) and what is allowed.
+//! - A key is declared once, in the file of its section: type, default, bounds and documentation. The struct, the
+//!   checks, `config/gristmill.toml` and `docs/configuration.md` all come from that declaration.
+//!
+//! To add a section: write `src/config/<section>.rs` after the model of `shutdown.rs`, name it in the list of modules
+//! and in `settings!` below, and run the tests with `UPDATE=1` to regenerate the two documents.
+
+// The machinery.
+mod error;
+mod load;
+mod print;
+mod reference;
+mod rule;
+mod section;
+mod value;
+
+// The sections, in the order in which the documents show them.
+mod auth;
+mod blobs;
+mod database;
+mod general;
+mod http;
+mod kinds;
+mod log;
+mod records;
+mod shutdown;
+mod supervisor;
+mod tasks;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::auth::AuthSettings;
+pub use self::blobs::BlobSettings;
+pub use self::database::DatabaseSettings;
+pub use self::error::{ConfigError, Origin, Problem};
+pub use self::general::GeneralSettings;
+pub use self::http::HttpSettings;
+pub use self::kinds::KindSettings;
+pub use self::load::{LoadOptions, Loaded};
+pub use self::log::{Language, LogFormat, LogSettings};
+pub use self::print::Entry;
+pub use self::records::RecordSettings;
+pub use self::reference::{reference_markdown, reference_toml};
+pub use self::section::Literal;
+pub use self::shutdown::ShutdownSettings;
+pub use self::supervisor::SupervisorSettings;
+pub use self::tasks::TaskSettings;
+pub use self::value::{BlobUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
+
+section::settings! {
+    general: GeneralSettings,
+    http: HttpSettings,
+    database: DatabaseSettings,
+    blobs: BlobSettings,
+    tasks: TaskSettings,
+    kinds: KindSettings,
+    records: RecordSettings,
+    auth: AuthSettings,
+    log: LogSettings,
+    shutdown: ShutdownSettings,
+    supervisor: SupervisorSettings,
+}
+
+impl Settings {
+    /// The folder that holds everything the daemon keeps on this machine.
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.general.data_dir
+    }
+
+    /// Reads all layers and gives the settings with the origin of each, or every problem found.
+    pub fn load(options: LoadOptions) -> Result<Loaded, ConfigError> {
+        load::load(&options)
+    }
+}

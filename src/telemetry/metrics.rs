@@ -1,0 +1,850 @@
+//! The metric catalogue: every metric declared once, and the handles through which the rooms move them.
+//!
+//! [`install`] is called once at start, before any handle is made; each owner then makes its own handle struct and keeps
+//! it (moving a kept handle is many times cheaper than looking one up by name). `/metrics` renders. True here:
+//! - No other file names a metric. A room can only call the methods here, so that names and labels cannot be misspelt.
+//! - Labels come from closed sets: enums, kinds of the registry, patterns of the route table (with a cap besides).
+//! - A series shows 0 from the moment its handle is made, so that an alert sees it before its first event.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Label, Unit};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// How often [`MetricsHandle::run_upkeep`] wants to be called.
+pub const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+
+/// The type of a metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MetricType {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Counts observations by size, within these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// One metric of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// What it tells, in a sentence.
+    pub help: &'static str,
+    /// Its type.
+    pub metric_type: MetricType,
+    /// What it counts in; `None` for plain counts.
+    pub unit: Option<Unit>,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+}
+
+/// Requests and their answers: from a memory hit to the longest wait.
+const REQUEST_SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// One transaction: from a memory-backed disk to a stuck one.
+const COMMIT_SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0];
+
+/// Runs: from a task that does nothing to one that takes an hour.
+const RUN_SECONDS: &[f64] =
+    &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
+
+/// Commands in one commit.
+const GROUP_COMMANDS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0];
+
+/// Declares the catalogue: the documentation is the help text.
+macro_rules! catalogue {
+    ($(
+        $(#[doc = $help:literal])+
+        $ident:ident = $name:literal, $metric_type:expr, $unit:expr, [$($label:literal),*];
+    )+) => {
+        $(
+            $(#[doc = $help])+
+            const $ident: Metric = Metric {
+                name: concat!("gristmill_", $name),
+                help: concat!($($help),+).trim_ascii(),
+                metric_type: $metric_type,
+                unit: $unit,
+                labels: &[$($label),*],
+            };
+        )+
+
+        /// Every metric that exists.
+        pub const CATALOGUE: &[Metric] = &[$($ident),+];
+    };
+}
+
+catalogue! {
+    /// The version that runs; always 1.
+    BUILD_INFO = "build_info", MetricType::Gauge, None, ["version"];
+    /// Requests answered, by route pattern, method and class of the status.
+    HTTP_REQUESTS = "http_requests_total", MetricType::Counter, None, ["route", "method", "status"];
+    /// Time from a request's head to the end of its answer's head, waits that the caller asked for included.
+    HTTP_DURATION = "http_request_duration_seconds", MetricType::Histogram(REQUEST_SECONDS), Some(Unit::Seconds),
+        ["route", "method"];
+    /// Facts of tasks' lives that this node committed.
+    TASK_EVENTS = "task_events_total", MetricType::Counter, None, ["kind", "event"];
+    /// Tasks ready to run now, over all nodes, as last polled.
+    READY_TASKS = "ready_tasks", MetricType::Gauge, None, ["kind"];
+    /// Runs going on on this node.
+    RUNS_IN_PROGRESS = "runs_in_progress", MetricType::Gauge, None, ["kind"];
+    /// How long runs took on this node, however they ended.
+    RUN_DURATION = "run_duration_seconds", MetricType::Histogram(RUN_SECONDS), Some(Unit::Seconds), ["kind"];
+    /// Runs that were given up at their deadline but have not stopped: each holds a thread until it does.
+    RUNS_ABANDONED = "runs_abandoned", MetricType::Gauge, None, ["kind"];
+    /// Commands that one commit gathered.
+    COMMIT_GROUP = "commit_group_commands", MetricType::Histogram(GROUP_COMMANDS), Some(Unit::Count), [];
+    /// How long commits took.
+    COMMIT_DURATION = "commit_duration_seconds", MetricType::Histogram(COMMIT_SECONDS), Some(Unit::Seconds), [];
+    /// Commits that failed as a whole.
+    COMMIT_FAILURES = "commit_failures_total", MetricType::Counter, None, [];
+    /// Commands that wait for the next commit.
+    QUEUE_DEPTH = "command_queue_depth", MetricType::Gauge, None, [];
+    /// Commands refused because the queue was full; each was a 503 to somebody.
+    QUEUE_REFUSED = "command_queue_refused_total", MetricType::Counter, None, [];
+    /// Restarts of failed actors.
+    ACTOR_RESTARTS = "actor_restarts_total", MetricType::Counter, None, ["actor"];
+    /// Renewals of this node's lease: `ok`, `failed` (to be tried again), or `fenced` (too late, the node gave its work up).
+    LEASE_RENEWALS = "lease_renewals_total", MetricType::Counter, None, ["result"];
+    /// Tasks that this node took from dead workers and put back.
+    RESCUED_TASKS = "rescued_tasks_total", MetricType::Counter, None, [];
+    /// Blobs removed because no row named them.
+    BLOBS_SWEPT = "blobs_swept_total", MetricType::Counter, None, [];
+    /// Lines of the action log that were dropped because the disk was too slow or refused them.
+    ACTION_LOG_DROPPED = "action_log_dropped_total", MetricType::Counter, None, [];
+}
+
+/// Renders the metrics and keeps them small.
+#[derive(Clone)]
+pub struct MetricsHandle {
+    exposition: PrometheusHandle,
+}
+
+impl MetricsHandle {
+    /// All metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.exposition.render()
+    }
+
+    /// Folds waiting observations into their histograms: without it each takes memory until the next scrape. To be called
+    /// every [`UPKEEP_PERIOD`].
+    pub fn run_upkeep(&self) {
+        self.exposition.run_upkeep();
+    }
+}
+
+/// Starts to collect metrics; later calls give the same handle.
+pub fn install() -> Result<MetricsHandle, BuildError> {
+    static INSTALLED: Mutex<Option<MetricsHandle>> = Mutex::new(None);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*installed {
+        return Ok(handle.clone());
+    }
+    let handle = MetricsHandle { exposition: builder().install_recorder()? };
+    describe();
+    touch();
+    *installed = Some(handle.clone());
+    Ok(handle)
+}
+
+/// The recorder's builder, with the buckets of every histogram: without them it would give summaries.
+pub(super) fn builder() -> PrometheusBuilder {
+    CATALOGUE.iter().fold(PrometheusBuilder::new(), |builder, metric| match metric.metric_type {
+        MetricType::Histogram(buckets) => builder
+            .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)
+            .expect("the catalogue declares buckets for every histogram"),
+        MetricType::Counter | MetricType::Gauge => builder,
+    })
+}
+
+/// Gives the recorder the help texts.
+fn describe() {
+    for metric in CATALOGUE {
+        // The macros without a unit are separate arms, hence `Count`, which the text format does not show.
+        let unit = metric.unit.unwrap_or(Unit::Count);
+        match metric.metric_type {
+            MetricType::Counter => metrics::describe_counter!(metric.name, unit, metric.help),
+            MetricType::Gauge => metrics::describe_gauge!(metric.name, unit, metric.help),
+            MetricType::Histogram(_) => metrics::describe_histogram!(metric.name, unit, metric.help),
+        }
+    }
+}
+
+/// Makes every series whose labels are known here, so that it shows 0 before its first event.
+fn touch() {
+    gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+    CommitMetrics::new();
+    QueueMetrics::new();
+    ActorMetrics::new();
+    LeaseMetrics::new();
+    JanitorMetrics::new();
+    ActionLogMetrics::new();
+}
+
+fn labels(metric: &Metric, values: &[&str]) -> Vec<Label> {
+    debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
+    metric.labels.iter().zip(values).map(|(name, value)| Label::new(*name, (*value).to_owned())).collect()
+}
+
+fn counter(metric: &Metric, values: &[&str]) -> Counter {
+    debug_assert_eq!(metric.metric_type, MetricType::Counter, "{}", metric.name);
+    metrics::counter!(metric.name, labels(metric, values))
+}
+
+fn gauge(metric: &Metric, values: &[&str]) -> Gauge {
+    debug_assert_eq!(metric.metric_type, MetricType::Gauge, "{}", metric.name);
+    metrics::gauge!(metric.name, labels(metric, values))
+}
+
+fn histogram(metric: &Metric, values: &[&str]) -> Histogram {
+    debug_assert!(matches!(metric.metric_type, MetricType::Histogram(_)), "{}", metric.name);
+    metrics::histogram!(metric.name, labels(metric, values))
+}
+
+/// Declares a closed set of label values.
+macro_rules! label_values {
+    ($(#[$doc:meta])+ $name:ident { $($(#[$variant_doc:meta])+ $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])+ $variant,)+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The value on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
+
+label_values! {
+    /// The method of a request.
+    Method {
+        /// GET.
+        Get = "GET",
+        /// HEAD.
+        Head = "HEAD",
+        /// POST.
+        Post = "POST",
+        /// PUT.
+        Put = "PUT",
+        /// PATCH.
+        Patch = "PATCH",
+        /// DELETE.
+        Delete = "DELETE",
+        /// OPTIONS.
+        Options = "OPTIONS",
+        /// Whatever else a client may invent.
+        Other = "other",
+    }
+}
+
+impl Method {
+    /// The label of a method's name.
+    pub fn of(name: &str) -> Self {
+        Self::ALL.iter().copied().find(|method| method.as_str() == name).unwrap_or(Self::Other)
+    }
+}
+
+label_values! {
+    /// The class of an answer's status.
+    StatusClass {
+        /// 100 to 199, and what is no status at all.
+        Informational = "1xx",
+        /// 200 to 299.
+        Success = "2xx",
+        /// 300 to 399.
+        Redirection = "3xx",
+        /// 400 to 499.
+        ClientError = "4xx",
+        /// 500 and above.
+        ServerError = "5xx",
+    }
+}
+
+impl StatusClass {
+    /// The class of a status.
+    pub fn of(status: u16) -> Self {
+        match status {
+            0..=199 => Self::Informational,
+            200..=299 => Self::Success,
+            300..=399 => Self::Redirection,
+            400..=499 => Self::ClientError,
+            500..=u16::MAX => Self::ServerError,
+        }
+    }
+}
+
+label_values! {
+    /// A fact of a task's life.
+    TaskEvent {
+        /// It was accepted.
+        Created = "created",
+        /// A run began.
+        Started = "started",
+        /// A run told how far it is.
+        Progress = "progress",
+        /// It succeeded.
+        Completed = "completed",
+        /// It failed for good.
+        Failed = "failed",
+        /// A try failed and another will follow.
+        Retrying = "retrying",
+        /// It was cancelled.
+        Cancelled = "cancelled",
+        /// It was removed.
+        Deleted = "deleted",
+    }
+}
+
+label_values! {
+    /// A part of the daemon that is restarted when it fails.
+    Actor {
+        /// The HTTP server's handle.
+        Ingress = "ingress",
+        /// The consumer of the broker.
+        Inbox = "inbox",
+        /// The writer of task state.
+        Tracker = "tracker",
+        /// The claimer of ready tasks.
+        Dispatcher = "dispatcher",
+        /// The runner of one kind.
+        Runner = "runner",
+        /// The relay of events.
+        Notifier = "notifier",
+        /// The rescuer and sweeper.
+        Janitor = "janitor",
+        /// The renewer of the node's lease.
+        Lease = "lease",
+    }
+}
+
+label_values! {
+    /// How a renewal of the node's lease ended.
+    LeaseRenewal {
+        /// The lease holds on.
+        Ok = "ok",
+        /// The database did not answer; it will be tried again.
+        Failed = "failed",
+        /// The lease is lost: the node gave up its work.
+        Fenced = "fenced",
+    }
+}
+
+/// The routes' metrics. Clones share their handles.
+#[derive(Clone, Default)]
+pub struct HttpMetrics {
+    routes: Arc<RwLock<HashMap<String, Arc<RouteMetrics>>>>,
+}
+
+#[derive(Default)]
+struct RouteMetrics {
+    durations: [OnceLock<Histogram>; Method::ALL.len()],
+    requests: [[OnceLock<Counter>; StatusClass::ALL.len()]; Method::ALL.len()],
+}
+
+/// Routes that get series of their own. The route table is far smaller; this holds even if a caller passes paths.
+const ROUTES: usize = 256;
+
+impl HttpMetrics {
+    /// Handles for whatever routes come.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes an answered request. `route` is the pattern of the route (`/tasks/{id}`), never the path; `None` where no
+    /// route matched.
+    pub fn answered(&self, route: Option<&str>, method: Method, status: u16, elapsed: Duration) {
+        let (name, route) = self.route(route.unwrap_or("unmatched"));
+        let class = StatusClass::of(status);
+        route.durations[method as usize]
+            .get_or_init(|| histogram(&HTTP_DURATION, &[name, method.as_str()]))
+            .record(elapsed);
+        route.requests[method as usize][class as usize]
+            .get_or_init(|| counter(&HTTP_REQUESTS, &[name, method.as_str(), class.as_str()]))
+            .increment(1);
+    }
+
+    fn route<'a>(&self, name: &'a str) -> (&'a str, Arc<RouteMetrics>) {
+        if let Some(route) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return (name, Arc::clone(route));
+        }
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let name = if routes.len() < ROUTES || routes.contains_key(name) { name } else { "other" };
+        let route = routes.entry(name.to_owned()).or_default();
+        (name, Arc::clone(route))
+    }
+}
+
+/// The metrics of one kind of task. Clones share their handles.
+#[derive(Clone)]
+pub struct KindMetrics {
+    events: Arc<[Counter]>,
+    ready: Gauge,
+    in_progress: Gauge,
+    abandoned: Gauge,
+    duration: Histogram,
+}
+
+impl KindMetrics {
+    /// Handles for a kind of the registry; its series show 0 from now on.
+    pub fn new(kind: &str) -> Self {
+        Self {
+            events: TaskEvent::ALL
+                .iter()
+                .map(|event| counter(&TASK_EVENTS, &[kind, event.as_str()]))
+                .collect(),
+            ready: gauge(&READY_TASKS, &[kind]),
+            in_progress: gauge(&RUNS_IN_PROGRESS, &[kind]),
+            abandoned: gauge(&RUNS_ABANDONED, &[kind]),
+            duration: histogram(&RUN_DURATION, &[kind]),
+        }
+    }
+
+    /// So many tasks got this event, and it is committed.
+    pub fn event(&self, event: TaskEvent, tasks: u64) {
+        // `new` makes one for each event, in their order.
+        if let Some(counter) = self.events.get(event as usize) {
+            counter.increment(tasks);
+        }
+    }
+
+    /// So many tasks are ready now.
+    pub fn set_ready(&self, tasks: u64) {
+        self.ready.set(tasks as f64);
+    }
+
+    /// A run begins; it is in progress until the guard is dropped.
+    #[must_use]
+    pub fn run_begins(&self) -> Held {
+        Held::new(&self.in_progress)
+    }
+
+    /// A run has ended after this time.
+    pub fn run_took(&self, elapsed: Duration) {
+        self.duration.record(elapsed);
+    }
+
+    /// A run was given up at its deadline; it counts as abandoned until the guard, held by the run itself, is dropped.
+    #[must_use]
+    pub fn run_abandoned(&self) -> Held {
+        Held::new(&self.abandoned)
+    }
+}
+
+/// Keeps a gauge one higher while it lives, through panics too.
+pub struct Held {
+    gauge: Gauge,
+}
+
+impl Held {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self { gauge: gauge.clone() }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gauge.decrement(1.0);
+    }
+}
+
+/// Declares a struct of handles without labels, made with its series at 0.
+macro_rules! handles {
+    ($(#[$doc:meta])+ $name:ident { $($field:ident: $make:ident($metric:ident) -> $type:ty,)+ }) => {
+        $(#[$doc])+
+        #[derive(Clone)]
+        pub struct $name {
+            $($field: $type,)+
+        }
+
+        impl $name {
+            /// The handles; their series show 0 from now on.
+            #[expect(clippy::new_without_default, reason = "making handles registers series, which a default should not")]
+            pub fn new() -> Self {
+                Self { $($field: $make(&$metric, &[]),)+ }
+            }
+        }
+    };
+}
+
+handles! {
+    /// The commits of the tracker.
+    CommitMetrics {
+        group: histogram(COMMIT_GROUP) -> Histogram,
+        duration: histogram(COMMIT_DURATION) -> Histogram,
+        failures: counter(COMMIT_FAILURES) -> Counter,
+    }
+}
+
+impl CommitMetrics {
+    /// A commit of so many commands took this long.
+    pub fn committed(&self, commands: usize, elapsed: Duration) {
+        self.group.record(commands as f64);
+        self.duration.record(elapsed);
+    }
+
+    /// A commit failed as a whole.
+    pub fn failed(&self) {
+        self.failures.increment(1);
+    }
+}
+
+handles! {
+    /// The queue of commands before the tracker.
+    QueueMetrics {
+        depth: gauge(QUEUE_DEPTH) -> Gauge,
+        refused: counter(QUEUE_REFUSED) -> Counter,
+    }
+}
+
+impl QueueMetrics {
+    /// So many commands wait.
+    pub fn set_depth(&self, commands: usize) {
+        self.depth.set(commands as f64);
+    }
+
+    /// A command was refused because the queue was full.
+    pub fn refused(&self) {
+        self.refused.increment(1);
+    }
+}
+
+handles! {
+    /// The janitor's finds.
+    JanitorMetrics {
+        rescued: counter(RESCUED_TASKS) -> Counter,
+        swept: counter(BLOBS_SWEPT) -> Counter,
+    }
+}
+
+impl JanitorMetrics {
+    /// So many tasks were taken from dead workers and put back.
+    pub fn rescued(&self, tasks: u64) {
+        self.rescued.increment(tasks);
+    }
+
+    /// So many blobs were removed because no row named them.
+    pub fn swept(&self, blobs: u64) {
+        self.swept.increment(blobs);
+    }
+}
+
+handles! {
+    /// The action log's losses.
+    ActionLogMetrics {
+        dropped: counter(ACTION_LOG_DROPPED) -> Counter,
+    }
+}
+
+impl ActionLogMetrics {
+    /// So many lines were dropped.
+    pub fn dropped(&self, lines: u64) {
+        self.dropped.increment(lines);
+    }
+}
+
+/// The supervisor's restarts. Clones share their handles.
+#[derive(Clone)]
+pub struct ActorMetrics {
+    restarts: Arc<[Counter]>,
+}
+
+impl ActorMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        Self {
+            restarts: Actor::ALL.iter().map(|actor| counter(&ACTOR_RESTARTS, &[actor.as_str()])).collect(),
+        }
+    }
+
+    /// An actor failed and is being restarted.
+    pub fn restarted(&self, actor: Actor) {
+        if let Some(counter) = self.restarts.get(actor as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
+/// The renewals of the node's lease. Clones share their handles.
+#[derive(Clone)]
+pub struct LeaseMetrics {
+    renewals: Arc<[Counter]>,
+}
+
+impl LeaseMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        Self {
+            renewals: LeaseRenewal::ALL
+                .iter()
+                .map(|result| counter(&LEASE_RENEWALS, &[result.as_str()]))
+                .collect(),
+        }
+    }
+
+    /// A renewal ended so.
+    pub fn renewal(&self, result: LeaseRenewal) {
+        if let Some(counter) = self.renewals.get(result as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
+/// The catalogue as a page; a test compares it with `docs/metrics.md`.
+pub fn reference_markdown() -> String {
+    let mut out = String::from(
+        "# Metrics\n\n\
+         <!-- Made from the catalogue in src/telemetry/metrics.rs (UPDATE=1 cargo test --lib metrics): do not edit. -->\n\n\
+         Served at `/metrics` in Prometheus' text format. Every node tells its own share unless said otherwise; series show 0 \
+         before their first event.\n\n\
+         | metric | type | labels | tells |\n| --- | --- | --- | --- |\n",
+    );
+    for metric in CATALOGUE {
+        let metric_type = match metric.metric_type {
+            MetricType::Counter => "counter",
+            MetricType::Gauge => "gauge",
+            MetricType::Histogram(_) => "histogram",
+        };
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        out.push_str(&format!(
+            "| `{}` | {metric_type} | {} | {} |\n",
+            metric.name,
+            labels.join(", "),
+            metric.help
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What is rendered after these calls, by a recorder of this test's own.
+    fn rendered(calls: impl FnOnce()) -> String {
+        let recorder = builder().build_recorder();
+        let exposition = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            touch();
+            calls();
+        });
+        exposition.run_upkeep();
+        exposition.render()
+    }
+
+    fn has(text: &str, line: &str) {
+        assert!(text.lines().any(|known| known == line), "{line} is missing from:\n{text}");
+    }
+
+    #[test]
+    fn every_metric_of_the_catalogue_appears_with_help_and_type() {
+        let text = rendered(|| {
+            KindMetrics::new("noop");
+            HttpMetrics::new().answered(Some("/tasks"), Method::Get, 200, Duration::from_millis(3));
+        });
+        for metric in CATALOGUE {
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+            has(&text, &format!("# HELP {} {}", metric.name, metric.help));
+            let metric_type = match metric.metric_type {
+                MetricType::Counter => "counter",
+                MetricType::Gauge => "gauge",
+                MetricType::Histogram(_) => "histogram",
+            };
+            has(&text, &format!("# TYPE {} {metric_type}", metric.name));
+        }
+        let described = text.lines().filter(|line| line.starts_with("# TYPE")).count();
+        assert_eq!(described, CATALOGUE.len(), "something is rendered that the catalogue does not declare");
+    }
+
+    #[test]
+    fn names_are_unique_and_follow_the_conventions() {
+        let names: BTreeSet<&str> = CATALOGUE.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len());
+        for metric in CATALOGUE {
+            assert!(metric.name.starts_with("gristmill_"), "{}", metric.name);
+            let counts = metric.metric_type == MetricType::Counter;
+            assert_eq!(metric.name.ends_with("_total"), counts, "{}", metric.name);
+            assert_eq!(
+                metric.name.ends_with("_seconds"),
+                metric.unit == Some(Unit::Seconds),
+                "{}",
+                metric.name
+            );
+            if let MetricType::Histogram(buckets) = metric.metric_type {
+                assert!(buckets.is_sorted() && !buckets.is_empty(), "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn series_show_zero_before_their_first_event() {
+        let text = rendered(|| {
+            KindMetrics::new("noop");
+        });
+        for line in [
+            "gristmill_commit_failures_total 0",
+            "gristmill_command_queue_refused_total 0",
+            "gristmill_command_queue_depth 0",
+            "gristmill_rescued_tasks_total 0",
+            "gristmill_blobs_swept_total 0",
+            "gristmill_action_log_dropped_total 0",
+            "gristmill_actor_restarts_total{actor=\"tracker\"} 0",
+            "gristmill_lease_renewals_total{result=\"fenced\"} 0",
+            "gristmill_task_events_total{kind=\"noop\",event=\"failed\"} 0",
+            "gristmill_runs_in_progress{kind=\"noop\"} 0",
+            "gristmill_runs_abandoned{kind=\"noop\"} 0",
+            "gristmill_commit_duration_seconds_count 0",
+            &format!("gristmill_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+        ] {
+            has(&text, line);
+        }
+    }
+
+    #[test]
+    fn each_handle_moves_the_series_that_it_names() {
+        let text = rendered(|| {
+            let kind = KindMetrics::new("noop");
+            for (count, event) in TaskEvent::ALL.iter().enumerate() {
+                kind.event(*event, count as u64);
+            }
+            kind.set_ready(9);
+            kind.run_took(Duration::from_millis(20));
+            let run = kind.run_begins();
+            std::mem::forget(kind.run_begins());
+            drop(run);
+            std::mem::forget(kind.run_abandoned());
+            CommitMetrics::new().committed(3, Duration::from_millis(4));
+            CommitMetrics::new().failed();
+            QueueMetrics::new().set_depth(5);
+            QueueMetrics::new().refused();
+            JanitorMetrics::new().rescued(6);
+            JanitorMetrics::new().swept(7);
+            ActionLogMetrics::new().dropped(8);
+            ActorMetrics::new().restarted(Actor::Janitor);
+            LeaseMetrics::new().renewal(LeaseRenewal::Failed);
+        });
+        for (count, event) in TaskEvent::ALL.iter().enumerate() {
+            let event = event.as_str();
+            has(&text, &format!("gristmill_task_events_total{{kind=\"noop\",event=\"{event}\"}} {count}"));
+        }
+        for line in [
+            "gristmill_ready_tasks{kind=\"noop\"} 9",
+            "gristmill_run_duration_seconds_bucket{kind=\"noop\",le=\"0.01\"} 0",
+            "gristmill_run_duration_seconds_bucket{kind=\"noop\",le=\"0.05\"} 1",
+            "gristmill_runs_in_progress{kind=\"noop\"} 1",
+            "gristmill_runs_abandoned{kind=\"noop\"} 1",
+            "gristmill_commit_group_commands_bucket{le=\"2\"} 0",
+            "gristmill_commit_group_commands_bucket{le=\"5\"} 1",
+            "gristmill_commit_duration_seconds_bucket{le=\"0.005\"} 1",
+            "gristmill_commit_failures_total 1",
+            "gristmill_command_queue_depth 5",
+            "gristmill_command_queue_refused_total 1",
+            "gristmill_rescued_tasks_total 6",
+            "gristmill_blobs_swept_total 7",
+            "gristmill_action_log_dropped_total 8",
+            "gristmill_actor_restarts_total{actor=\"janitor\"} 1",
+            "gristmill_lease_renewals_total{result=\"failed\"} 1",
+            "gristmill_lease_renewals_total{result=\"ok\"} 0",
+        ] {
+            has(&text, line);
+        }
+    }
+
+    #[test]
+    fn requests_are_counted_by_route_method_and_class() {
+        let text = rendered(|| {
+            let http = HttpMetrics::new();
+            let took = Duration::from_millis(7);
+            http.answered(Some("/tasks/{id}"), Method::of("GET"), 200, took);
+            http.clone().answered(Some("/tasks/{id}"), Method::Get, 204, took);
+            http.answered(Some("/tasks/{id}"), Method::Delete, 503, took);
+            http.answered(None, Method::of("BREW"), 404, took);
+        });
+        for line in [
+            "gristmill_http_requests_total{route=\"/tasks/{id}\",method=\"GET\",status=\"2xx\"} 2",
+            "gristmill_http_requests_total{route=\"/tasks/{id}\",method=\"DELETE\",status=\"5xx\"} 1",
+            "gristmill_http_requests_total{route=\"unmatched\",method=\"other\",status=\"4xx\"} 1",
+            "gristmill_http_request_duration_seconds_bucket{route=\"/tasks/{id}\",method=\"GET\",le=\"0.005\"} 0",
+            "gristmill_http_request_duration_seconds_bucket{route=\"/tasks/{id}\",method=\"GET\",le=\"0.01\"} 2",
+        ] {
+            has(&text, line);
+        }
+    }
+
+    #[test]
+    fn paths_passed_by_mistake_cannot_make_series_without_bound() {
+        let text = rendered(|| {
+            let http = HttpMetrics::new();
+            for id in 0..2 * ROUTES {
+                http.answered(Some(&format!("/tasks/{id}")), Method::Get, 200, Duration::ZERO);
+            }
+        });
+        let series = text.lines().filter(|line| line.starts_with("gristmill_http_requests_total")).count();
+        assert_eq!(series, ROUTES + 1);
+        let rest = format!(
+            "gristmill_http_requests_total{{route=\"other\",method=\"GET\",status=\"2xx\"}} {ROUTES}"
+        );
+        has(&text, &rest);
+    }
+
+    #[test]
+    fn a_run_that_panics_is_no_longer_in_progress() {
+        let text = rendered(|| {
+            let kind = KindMetrics::new("noop");
+            let run = std::panic::AssertUnwindSafe(|| {
+                let _run = kind.run_begins();
+                std::panic::resume_unwind(Box::new("run failed"));
+            });
+            assert!(std::panic::catch_unwind(run).is_err());
+        });
+        has(&text, "gristmill_runs_in_progress{kind=\"noop\"} 0");
+    }
+
+    #[test]
+    fn installing_twice_gives_the_same_metrics() {
+        let first = install().unwrap();
+        let second = install().unwrap();
+        // A kind of this test's own: other tests of the program move the same global metrics.
+        KindMetrics::new("installed_twice").event(TaskEvent::Created, 41);
+        first.run_upkeep();
+        has(&second.render(), "gristmill_task_events_total{kind=\"installed_twice\",event=\"created\"} 41");
+    }
+
+    #[test]
+    fn the_page_on_metrics_says_what_is_declared() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+        let fresh = reference_markdown();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &fresh).unwrap();
+        }
+        let stands = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(stands == fresh, "docs/metrics.md differs: run `UPDATE=1 cargo test --lib metrics`");
+    }
+}
