@@ -53,13 +53,12 @@ fn transcode(payload: &Payload, run: &Run) -> Result<Done, RunError> {
     let input = WavReader::open(BufReader::new(input)).map_err(|error| RunError::InvalidInput(error.to_string()))?;
     let mut output = run.blobs.draft().map_err(blob_error)?;
     let mut progress = |progress: mp3::Progress| {
-        if let Some(percent) = progress.percent() {
-            run.progress(Percent::new(percent));
-        }
+        let percent = progress.done.saturating_mul(100) / progress.total.max(1);
+        run.progress(Percent::new(u8::try_from(percent).unwrap_or(100)));
     };
     let made = mp3::transcode(input, &mut output, &payload.settings, &run.cancel, &mut progress);
     let made = made.map_err(|error| match error {
-        TranscodeError::Cancelled => RunError::Cancelled,
+        TranscodeError::Cancelled { .. } => RunError::Cancelled,
         TranscodeError::Wav(_) => RunError::InvalidInput(error.to_string()),
         other => RunError::Error(other.to_string()),
     })?;
