@@ -12,8 +12,8 @@ section! {
             |base| Literal::Flag(base.bind.ip().is_loopback())
         ), flag();
 
-        /// Whether the query parameter `user_id` alone proves who is calling. Anybody can write any number there: turn it
-        /// on only where every caller may act as every user.
+        /// Whether the query parameter `user_id` alone proves who is calling. Anybody can write any number
+        /// there: turn it on only where every caller may act as every user.
         "trust_user_id" => trust_user_id: bool = false, flag();
     }
 }

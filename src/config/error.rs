@@ -1,7 +1,7 @@
 //! What stops a start: each problem with its place and what would be allowed.
 //!
-//! Made by `load.rs`, shown by the command line. True here: the text is complete, one reading is enough to mend every
-//! problem; and it never holds the value of a key that may be secret.
+//! Made by `load.rs`, shown by the command line. True here: the text is complete, one reading is enough to
+//! mend every problem; and it never holds the value of a key that may be secret.
 
 use std::fmt;
 use std::path::PathBuf;

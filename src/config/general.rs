@@ -8,8 +8,9 @@ use super::section::{Literal, derived, section};
 section! {
     /// The daemon as a whole.
     GeneralSettings = "" {
-        /// The folder that holds everything the daemon keeps on this machine: the database, the blobs, the action log.
-        /// Relative paths, here and in other keys, start at the working directory. It is made if it does not exist.
+        /// The folder that holds everything the daemon keeps on this machine: the database, the blobs, the
+        /// action log. Relative paths, here and in other keys, start at the working directory. It is made if
+        /// it does not exist.
         "data_dir" => data_dir: PathBuf = derived(
             "`./data`, or the folder that systemd made for the service (`$STATE_DIRECTORY`)",
             |base| match &base.state_directory {

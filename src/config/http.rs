@@ -1,4 +1,5 @@
-//! `[http]`: where the daemon listens and how long it waits for whom. Consumed by the HTTP server and the routes.
+//! `[http]`: where the daemon listens and how long it waits for whom. Consumed by the HTTP server and the
+//! routes.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -13,27 +14,29 @@ use super::value::ByteSize;
 section! {
     /// The HTTP server.
     HttpSettings = "http" {
-        /// The address and port to listen on. On a loopback address only programs on this machine reach the daemon, and
-        /// anonymous callers are let in (see auth.anonymous); port 0 takes any free port.
+        /// The address and port to listen on. On a loopback address only programs on this machine reach the
+        /// daemon, and anonymous callers are let in (see auth.anonymous); port 0 takes any free port.
         "bind" => bind: SocketAddr = "127.0.0.1:5000", address();
 
-        /// Threads that serve requests. Handlers wait for the database rather than compute, so more threads than cores
-        /// bring nothing.
+        /// Threads that serve requests. Handlers wait for the database rather than compute, so more threads
+        /// than cores bring nothing.
         "workers" => workers: NonZeroUsize = 0, cores_or(1024);
 
-        /// The address under which callers reach the daemon, for the links in answers, when it stands behind a proxy.
-        /// When empty, links are built from the Host header of each request.
+        /// The address under which callers reach the daemon, for the links in answers, when it stands behind
+        /// a proxy. When empty, links are built from the Host header of each request.
         "public_url" => public_url: Option<Url> = "", optional_web_url();
 
-        /// The largest JSON body, in bytes. A batch of 10,000 tasks must fit; each request may hold this much memory.
+        /// The largest JSON body, in bytes. A batch of 10,000 tasks must fit; each request may hold this much
+        /// memory.
         "max_json_bytes" => max_json_bytes: ByteSize = "16 MiB", bytes(64 << 10..=1 << 30);
 
-        /// How long a client may take to send its request line and headers, and how long the body may stand still, in
-        /// seconds. Too high, and slow clients hold connections; too low, and poor lines are cut off.
+        /// How long a client may take to send its request line and headers, and how long the body may stand
+        /// still, in seconds. Too high, and slow clients hold connections; too low, and poor lines are cut
+        /// off.
         "request_timeout_s" => request_timeout: Duration = 30, seconds(1.0..=600.0);
 
-        /// The longest that a caller may wait for a result (`Prefer: wait=N`), in seconds; a longer wish is cut to this.
-        /// Keep it below the time-out of any proxy in front.
+        /// The longest that a caller may wait for a result (`Prefer: wait=N`), in seconds; a longer wish is
+        /// cut to this. Keep it below the time-out of any proxy in front.
         "max_wait_s" => max_wait: Duration = 60, seconds(0.0..=600.0);
 
         /// How long routes that wait by default wait for a result when the caller does not say, in seconds.

@@ -11,7 +11,8 @@ section! {
         /// Runs of `noop` at once. They do nothing but pass through, so many may.
         "noop.concurrency" => noop_concurrency: NonZeroUsize = 256, cores_or(65_536);
 
-        /// Runs of `transcode` at once. Each keeps a core busy: more than there are cores make all of them slower.
+        /// Runs of `transcode` at once. Each keeps a core busy: more than there are cores make all of them
+        /// slower.
         "transcode.concurrency" => transcode_concurrency: NonZeroUsize = 0, cores_or(1024);
     }
 }

@@ -1,9 +1,9 @@
 //! The layers: defaults, files, environment, put over one another; then every key read by its rule.
 //!
-//! Called by `Settings::load`. The package `config` does the layering; this file finds the layers, checks their keys
-//! against the declared ones, and remembers which line or variable gave each value, which `config` does not know.
-//! True here: a file is read once, so that what is checked is what is used; and a key that no section declares never
-//! reaches the layering.
+//! Called by `Settings::load`. The package `config` does the layering; this file finds the layers, checks
+//! their keys against the declared ones, and remembers which line or variable gave each value, which `config`
+//! does not know. True here: a file is read once, so that what is checked is what is used; and no settings
+//! come out while any layer holds a key that no section declares.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,7 +29,8 @@ const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 pub struct LoadOptions {
     /// The settings files, the later over the earlier; they must exist. Empty: those in `directory`.
     pub files: Vec<PathBuf>,
-    /// The folder whose `*.toml` are read, in the order of their names, when `files` is empty. It may be missing.
+    /// The folder whose `*.toml` are read, in the order of their names, when `files` is empty. It may be
+    /// missing.
     pub directory: PathBuf,
     /// The environment.
     pub env: BTreeMap<OsString, OsString>,
@@ -158,7 +159,8 @@ impl Declared {
         self.keys().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
     }
 
-    /// The keys of the section that `path` lies in; those of the top level and the sections if it lies in none.
+    /// The keys of the section that `path` lies in; those of the top level and the sections if it lies in
+    /// none.
     fn siblings(&self, path: &str) -> Vec<String> {
         let section = path.split('.').next().filter(|name| path.contains('.') && self.is_section(name));
         match section {
@@ -189,16 +191,16 @@ impl Declared {
         };
         by_spelling(&siblings, leaf, 0.85)
             .or_else(|| {
-                // The right name in the wrong place.
-                self.keys().find(|key| self::leaf(&key.path) == leaf).map(|key| key.path.clone())
-            })
-            .or_else(|| {
                 // Part of a name: `timeout_s` for `request_timeout_s`.
                 let whole = |candidate: &&String| {
                     let candidate = self::leaf(candidate);
                     leaf.len() >= 4 && (candidate.contains(leaf) || leaf.contains(candidate))
                 };
                 siblings.iter().find(whole).cloned()
+            })
+            .or_else(|| {
+                // The right name in the wrong place.
+                self.keys().find(|key| self::leaf(&key.path) == leaf).map(|key| key.path.clone())
             })
             .or_else(|| {
                 let all: Vec<String> = self.keys().map(|key| key.path.clone()).collect();
@@ -373,8 +375,8 @@ fn state_directory(options: &LoadOptions) -> Option<String> {
     value.split(':').next().filter(|folder| !folder.is_empty()).map(str::to_owned)
 }
 
-/// Reads the keys that other defaults depend on, ahead of the rest. A bad one leaves its default standing here: it is
-/// told when its section is read.
+/// Reads the keys that other defaults depend on, ahead of the rest. A bad one leaves its default standing
+/// here: it is told when its section is read.
 fn settle_base(declared: &Declared, found: &Found, state_directory: Option<String>) -> Base {
     let mut base = Base { state_directory, ..Base::default() };
     let Ok(layers) = found.layered(declared, &base) else { return base };
@@ -405,8 +407,8 @@ impl Reader {
         let layers = match found.layered(declared, base) {
             Ok(layers) => Some(layers),
             Err(error) => {
-                // Every file has been parsed by now, so this is a disagreement between two TOML parsers; a file that
-                // was refused already explains itself.
+                // Every file has been parsed by now, so this is a disagreement between two TOML parsers; a
+                // file that was refused already explains itself.
                 if found.problems.is_empty() {
                     let what = format!("the layers cannot be put together: {error}");
                     found.problem(None, Origin::Default, what, None);

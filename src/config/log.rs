@@ -35,8 +35,8 @@ impl Choice for Language {
 section! {
     /// The log on standard error, and the action log: a file with one line for each thing that a user did.
     LogSettings = "log" {
-        /// What is logged on standard error: a level, or levels for parts of the program. `debug` adds each step of each
-        /// task; `trace` is for hunting a fault. This key may be reloaded while the daemon runs.
+        /// What is logged on standard error: a level, or levels for parts of the program. `debug` adds each
+        /// step of each task; `trace` is for hunting a fault. This key may be reloaded while the daemon runs.
         "level" => level: LogFilter = "info", log_filter();
 
         /// The form of that log: lines for people, or one JSON object a line.
@@ -45,8 +45,8 @@ section! {
         /// The language of the action log.
         "language" => language: Language = "en", choice();
 
-        /// The file of the action log. It is opened for appending, and again when the daemon gets SIGHUP, so that it may
-        /// be rotated.
+        /// The file of the action log. It is opened for appending, and again when the daemon gets SIGHUP, so
+        /// that it may be rotated.
         "file" => file: Option<PathBuf> = derived(
             "app.log in data_dir",
             |base| Literal::Text(base.in_data_dir("app.log"))

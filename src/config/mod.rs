@@ -1,19 +1,20 @@
 //! Settings: every key of the daemon, where its value comes from, and what it may be.
 //!
-//! Called once at start by the composition root, and by `gristmill config print` and `config check`. Nothing here
-//! touches the database, the network or a clock.
+//! Called once at start by the composition root, and by `gristmill config print` and `config check`. Nothing
+//! here touches the database, the network or a clock.
 //!
 //! What is true:
-//! - A value comes from the highest layer that gives it: `GRISTMILL__SECTION__KEY` in the environment, else the last
-//!   file that names it, else the built-in default.
-//! - A [`Settings`] in hand is valid: values are parsed into domain types and checked against their bounds and against
-//!   each other at load. A key that nobody declared, or a value that is not allowed, stops the start; all such problems
-//!   are told at once, each with the file and line (or the variable) and what is allowed.
-//! - A key is declared once, in the file of its section: type, default, bounds and documentation. The struct, the
-//!   checks, `config/gristmill.toml` and `docs/configuration.md` all come from that declaration.
+//! - A value comes from the highest layer that gives it: `GRISTMILL__SECTION__KEY` in the environment, else
+//!   the last file that names it, else the built-in default.
+//! - A [`Settings`] in hand is valid: values are parsed into domain types and checked against their bounds
+//!   and against each other at load. A key that nobody declared, or a value that is not allowed, stops the
+//!   start; all such problems are told at once, each with the file and line (or the variable) and what is
+//!   allowed.
+//! - A key is declared once, in the file of its section: type, default, bounds and documentation. The struct,
+//!   the checks, `config/gristmill.toml` and `docs/configuration.md` all come from that declaration.
 //!
-//! To add a section: write `src/config/<section>.rs` after the model of `shutdown.rs`, name it in the list of modules
-//! and in `settings!` below, and run the tests with `UPDATE=1` to regenerate the two documents.
+//! To add a section: write `src/config/<section>.rs` after the model of `shutdown.rs`, name it in the list of
+//! modules and in `settings!` below, and run the tests with `UPDATE=1` to regenerate the two documents.
 
 // The machinery.
 mod error;

@@ -1,8 +1,8 @@
 //! The two documents about settings, made from the declarations.
 //!
-//! Called by the tests, which compare them with `config/gristmill.toml` and `docs/configuration.md` (and rewrite those
-//! when run with `UPDATE=1`), and by the command line to print a fresh file. True here: nothing about a key is
-//! written by hand anywhere else.
+//! Called by the tests, which compare them with `config/gristmill.toml` and `docs/configuration.md` (and
+//! rewrite those when run with `UPDATE=1`), and by the command line to print a fresh file. True here: nothing
+//! about a key is written by hand anywhere else.
 
 use super::Settings;
 use super::section::{Base, DefaultValue, Key, SectionInfo};

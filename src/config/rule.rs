@@ -1,8 +1,8 @@
 //! Rules: what a key may hold, in code and in words.
 //!
-//! Called by the section files, one rule a key. True here: a rule parses strictly (a file that says `"4"` where a number
-//! is meant is refused), except that environment variables, which are always text, may spell any type; and what a
-//! rule refuses it also describes.
+//! Called by the section files, one rule a key. True here: a rule parses strictly (a file that says `"4"`
+//! where a number is meant is refused), except that environment variables, which are always text, may spell
+//! any type; and what a rule refuses it also describes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -217,7 +217,8 @@ impl<T: TryFrom<i64> + TryInto<i64> + Copy> Rule for Whole<T> {
     }
 }
 
-/// A number of threads or runs, 0 meaning as many as the machine has cores; what comes out is the number meant.
+/// A number of threads or runs, 0 meaning as many as the machine has cores; what comes out is the number
+/// meant.
 pub(super) fn cores_or(most: i64) -> CoresOr {
     CoresOr { most }
 }

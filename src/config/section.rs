@@ -1,7 +1,9 @@
-//! The declaration of a section: one macro call yields the struct, its defaults, its checks and its documentation.
+//! The declaration of a section: one macro call yields the struct, its defaults, its checks and its
+//! documentation.
 //!
-//! Called by the section files (`section!`) and by `mod.rs` (`settings!`); read by `load.rs` and `reference.rs`.
-//! True here: a key exists if and only if a `section!` names it, and its rule is the only judge of its value.
+//! Called by the section files (`section!`) and by `mod.rs` (`settings!`); read by `load.rs` and
+//! `reference.rs`. True here: a key exists if and only if a `section!` names it, and its rule is the only
+//! judge of its value.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -186,8 +188,9 @@ pub(super) trait Section: Sized {
     fn read(reader: &mut Reader) -> Option<Self>;
 }
 
-/// Declares a section: its documentation, type and name, then for each key its documentation, name, field, type,
-/// default and rule. `check` names a function that compares keys with each other and gives (key, reason) pairs.
+/// Declares a section: its documentation, type and name, then for each key its documentation, name, field,
+/// type, default and rule. `check` names a function that compares keys with each other and gives (key,
+/// reason) pairs.
 macro_rules! section {
     (
         $(#[doc = $section_doc:literal])+

@@ -6,8 +6,8 @@ use super::rule::{seconds, whole};
 use super::section::section;
 
 section! {
-    /// The supervisor restarts parts of the daemon that fail, and gives up when they keep failing: the process then
-    /// ends with an error, so that the service manager acts.
+    /// The supervisor restarts parts of the daemon that fail, and gives up when they keep failing: the
+    /// process then ends with an error, so that the service manager acts.
     SupervisorSettings = "supervisor" {
         /// Restarts of one part within window_s before the daemon gives up. 0 gives up at the first failure.
         "max_restarts" => max_restarts: u32 = 10, whole(0..=10_000);

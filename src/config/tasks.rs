@@ -8,27 +8,29 @@ use super::section::section;
 section! {
     /// How tasks are carried through their lives.
     TaskSettings = "tasks" {
-        /// How long a node or an outside worker may hold tasks without a sign of life, in seconds. Lower, and the tasks of
-        /// a dead node run sooner elsewhere; too low, and a node that merely pauses loses its work. At 10, together with
-        /// rescue_s, tasks of a dead node are back in the queue within 15 s.
+        /// How long a node or an outside worker may hold tasks without a sign of life, in seconds. Lower, and
+        /// the tasks of a dead node run sooner elsewhere; too low, and a node that merely pauses loses its
+        /// work. At 10, together with rescue_s, tasks of a dead node are back in the queue within 15 s.
         "lease_s" => lease: Duration = 10, seconds(3.0..=3600.0);
 
-        /// Tries of a task that does not say so itself, the first included. A drain or a crash of the daemon costs none.
+        /// Tries of a task that does not say so itself, the first included. A drain or a crash of the daemon
+        /// costs none.
         "max_attempts" => max_attempts: u32 = 3, whole(1..=1000);
 
-        /// How long one run may take, in seconds, for a task that does not say so itself; then it is cancelled and the
-        /// try counts as failed.
+        /// How long one run may take, in seconds, for a task that does not say so itself; then it is
+        /// cancelled and the try counts as failed.
         "timeout_s" => timeout: Duration = 3600, seconds(1.0..=604_800.0);
 
         /// Commands that may wait for the next commit. When the queue is full, requests are answered 503 with
         /// Retry-After: a longer queue takes larger bursts, and makes the last in it wait longer.
         "queue" => queue: usize = 4096, whole(16..=1_000_000);
 
-        /// Commands that one commit may gather. More raise throughput under load, and make a commit last longer.
+        /// Commands that one commit may gather. More raise throughput under load, and make a commit last
+        /// longer.
         "group_max" => group_max: usize = 1000, whole(1..=10_000);
 
-        /// How often the dispatcher looks for ready tasks when nobody tells it of any, in seconds. This bounds how late a
-        /// task starts when a hint is lost; looking costs one small query.
+        /// How often the dispatcher looks for ready tasks when nobody tells it of any, in seconds. This
+        /// bounds how late a task starts when a hint is lost; looking costs one small query.
         "poll_s" => poll: Duration = 1, seconds(0.05..=60.0);
 
         /// The pause before the second try, in seconds; it doubles with each further try, with jitter.

@@ -1,4 +1,5 @@
-//! Settings seen from outside: layers in, settings or problems out; and the two documents against the declarations.
+//! Settings seen from outside: layers in, settings or problems out; and the two documents against the
+//! declarations.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -159,7 +160,7 @@ fn an_unknown_key_is_refused_with_its_line_the_nearest_and_all_that_exist() {
     contains_all(&refusal_of("lease_s = 5"), &["a.toml:1", "`lease_s`; did you mean `tasks.lease_s`?"]);
     contains_all(
         &refusal_of("http.timeout_s = 5"),
-        &["no key `http.timeout_s`; did you mean `tasks.timeout_s`?"],
+        &["no key `http.timeout_s`; did you mean `http.request_timeout_s`?"],
     );
     contains_all(&refusal_of("http.request_timeout = 5"), &["did you mean `http.request_timeout_s`?"]);
     assert!(!refusal_of("http.zzz = 5").contains("did you mean"));

@@ -1,7 +1,7 @@
 //! The domain types that settings are parsed into.
 //!
-//! Used by the rules here and by every room that takes settings. True here: a value of these types is well formed, and
-//! neither `Debug` nor `Display` shows a password.
+//! Used by the rules here and by every room that takes settings. True here: a value of these types is well
+//! formed, and neither `Debug` nor `Display` shows a password.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

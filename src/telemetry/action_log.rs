@@ -1,9 +1,11 @@
 //! The action log: a file with one line for each thing that a user did, in English or Russian.
 //!
-//! Written to by the routes and kinds that finish a user's action; flushed by the drain, reopened at SIGHUP. True here:
-//! - One action is one line, whatever its names hold: control characters are escaped, so nobody forges a line.
-//! - Writing never blocks the caller. Lines go through a bounded channel to one thread; when it is full, or the disk
-//!   refuses, the line is dropped and counted (`gristmill_action_log_dropped_total`).
+//! Written to by the routes and kinds that finish a user's action; flushed by the drain, reopened at SIGHUP.
+//! True here:
+//! - One action is one line, whatever its names hold: control characters are escaped, so nobody forges a
+//!   line.
+//! - Writing never blocks the caller. Lines go through a bounded channel to one thread; when it is full, or
+//!   the disk refuses, the line is dropped and counted (`gristmill_action_log_dropped_total`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -19,7 +21,8 @@ use chrono::NaiveDateTime;
 use super::metrics::ActionLogMetrics;
 use crate::config::{Language, LogSettings};
 
-/// Lines that may wait for the disk. At a line a request this is seconds of work; more would only hide a dead disk.
+/// Lines that may wait for the disk. At a line a request this is seconds of work; more would only hide a dead
+/// disk.
 const CHANNEL: usize = 4096;
 
 /// Lines that one write may gather.
@@ -117,8 +120,8 @@ impl RefusalReason {
     }
 }
 
-/// A name as it may stand in a line: nothing in it ends the line, moves the cursor or turns the text around, and what is
-/// escaped cannot be mistaken for what is not.
+/// A name as it may stand in a line: nothing in it ends the line, moves the cursor or turns the text around,
+/// and what is escaped cannot be mistaken for what is not.
 fn safe(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for (index, c) in name.chars().enumerate() {
@@ -187,7 +190,8 @@ enum Order {
 }
 
 impl ActionLog {
-    /// Opens the log that the settings name, stamping lines with local time, as the other logs of a machine are.
+    /// Opens the log that the settings name, stamping lines with local time, as the other logs of a machine
+    /// are.
     pub fn open(settings: &LogSettings) -> Result<Self, ActionLogError> {
         match &settings.file {
             Some(path) => {
@@ -245,8 +249,8 @@ impl ActionLog {
         let _ = inner.sender.try_send(Order::Wake);
     }
 
-    /// Waits until everything recorded so far is written, but no longer than this; tells whether it was. Blocks: for the
-    /// drain, not for requests.
+    /// Waits until everything recorded so far is written, but no longer than this; tells whether it was.
+    /// Blocks: for the drain, not for requests.
     pub fn flush(&self, patience: Duration) -> bool {
         let Some(inner) = &self.inner else { return true };
         let (sender, done) = mpsc::sync_channel(1);
@@ -264,7 +268,8 @@ impl ActionLog {
     }
 }
 
-/// For appending: whoever else writes to the file, lines stay whole. Readable by the group, as logs are; not by all.
+/// For appending: whoever else writes to the file, lines stay whole. Readable by the group, as logs are; not
+/// by all.
 fn open_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);

@@ -1,8 +1,8 @@
 //! The health board: what each component of this node is doing, and whether the node is ready for work.
 //!
-//! Components write their own state; the composition root writes the phase; `/health/ready`, the watchdog and the drain
-//! read. True here: the node is ready if and only if its phase is `Ready` and every required component is up; an optional
-//! one (the broker) may be down without turning callers away.
+//! Components write their own state; the composition root writes the phase; `/health/ready`, the watchdog and
+//! the drain read. True here: the node is ready if and only if its phase is `Ready` and every required
+//! component is up; an optional one (the broker) may be down without turning callers away.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -120,7 +120,8 @@ impl Health {
         Self { board: Arc::new(RwLock::new(board)) }
     }
 
-    /// Puts a component on the board, as `Starting`. Before the phase becomes `Ready`, so that nothing is missed.
+    /// Puts a component on the board, as `Starting`. Before the phase becomes `Ready`, so that nothing is
+    /// missed.
     pub fn register(&self, name: &str, importance: Importance) {
         let component = Component { importance, state: ComponentState::Starting };
         self.write().components.insert(name.to_owned(), component);
@@ -146,8 +147,8 @@ impl Health {
         self.write().components.remove(name);
     }
 
-    /// Sets a state. While a component stays in trouble the trouble's first moment is kept. A component that nobody
-    /// registered is taken for a required one.
+    /// Sets a state. While a component stays in trouble the trouble's first moment is kept. A component that
+    /// nobody registered is taken for a required one.
     fn set(&self, name: &str, mut state: ComponentState) {
         let mut board = self.write();
         let component = board
@@ -189,7 +190,8 @@ impl Health {
         HealthSnapshot { ready: board.is_ready(), phase: board.phase, components: board.components.clone() }
     }
 
-    // No code here panics with the lock held, and every state that can be written is whole: a poisoned lock is as good.
+    // No code here panics with the lock held, and every state that can be written is whole: a poisoned lock
+    // is as good.
     fn read(&self) -> RwLockReadGuard<'_, Board> {
         self.board.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,8 @@
 //! The log on standard error, for people or for programs.
 //!
-//! Called once at start ([`init`]), at a reload ([`LogHandle::set_level`]), and by whoever opens a span for a request or a
-//! run. True here: a line written while a request is served or a task runs carries its id, whatever the level.
+//! Called once at start ([`init`]), at a reload ([`LogHandle::set_level`]), and by whoever opens a span for a
+//! request or a run. True here: a line written while a request is served or a task runs carries its id,
+//! whatever the level.
 
 use tracing::Span;
 use tracing::subscriber::Subscriber;

@@ -1,9 +1,12 @@
 //! The metric catalogue: every metric declared once, and the handles through which the rooms move them.
 //!
-//! [`install`] is called once at start, before any handle is made; each owner then makes its own handle struct and keeps
-//! it (moving a kept handle is many times cheaper than looking one up by name). `/metrics` renders. True here:
-//! - No other file names a metric. A room can only call the methods here, so that names and labels cannot be misspelt.
-//! - Labels come from closed sets: enums, kinds of the registry, patterns of the route table (with a cap besides).
+//! [`install`] is called once at start, before any handle is made; each owner then makes its own handle
+//! struct and keeps it (moving a kept handle is many times cheaper than looking one up by name). `/metrics`
+//! renders. True here:
+//! - No other file names a metric. A room can only call the methods here, so that names and labels cannot be
+//!   misspelt.
+//! - Labels come from closed sets: enums, kinds of the registry, patterns of the route table (with a cap
+//!   besides).
 //! - A series shows 0 from the moment its handle is made, so that an alert sees it before its first event.
 
 use std::collections::HashMap;
@@ -110,7 +113,8 @@ catalogue! {
     QUEUE_REFUSED = "command_queue_refused_total", MetricType::Counter, None, [];
     /// Restarts of failed actors.
     ACTOR_RESTARTS = "actor_restarts_total", MetricType::Counter, None, ["actor"];
-    /// Renewals of this node's lease: `ok`, `failed` (to be tried again), or `fenced` (too late, the node gave its work up).
+    /// Renewals of this node's lease: `ok`, `failed` (to be tried again), or `fenced` (too late, the node
+    /// gave its work up).
     LEASE_RENEWALS = "lease_renewals_total", MetricType::Counter, None, ["result"];
     /// Tasks that this node took from dead workers and put back.
     RESCUED_TASKS = "rescued_tasks_total", MetricType::Counter, None, [];
@@ -132,8 +136,8 @@ impl MetricsHandle {
         self.exposition.render()
     }
 
-    /// Folds waiting observations into their histograms: without it each takes memory until the next scrape. To be called
-    /// every [`UPKEEP_PERIOD`].
+    /// Folds waiting observations into their histograms: without it each takes memory until the next scrape.
+    /// To be called every [`UPKEEP_PERIOD`].
     pub fn run_upkeep(&self) {
         self.exposition.run_upkeep();
     }
@@ -356,7 +360,8 @@ struct RouteMetrics {
     requests: [[OnceLock<Counter>; StatusClass::ALL.len()]; Method::ALL.len()],
 }
 
-/// Routes that get series of their own. The route table is far smaller; this holds even if a caller passes paths.
+/// Routes that get series of their own. The route table is far smaller; this holds even if a caller passes
+/// paths.
 const ROUTES: usize = 256;
 
 impl HttpMetrics {
@@ -365,8 +370,8 @@ impl HttpMetrics {
         Self::default()
     }
 
-    /// Notes an answered request. `route` is the pattern of the route (`/tasks/{id}`), never the path; `None` where no
-    /// route matched.
+    /// Notes an answered request. `route` is the pattern of the route (`/tasks/{id}`), never the path; `None`
+    /// where no route matched.
     pub fn answered(&self, route: Option<&str>, method: Method, status: u16, elapsed: Duration) {
         let (name, route) = self.route(route.unwrap_or("unmatched"));
         let class = StatusClass::of(status);
@@ -438,7 +443,8 @@ impl KindMetrics {
         self.duration.record(elapsed);
     }
 
-    /// A run was given up at its deadline; it counts as abandoned until the guard, held by the run itself, is dropped.
+    /// A run was given up at its deadline; it counts as abandoned until the guard, held by the run itself, is
+    /// dropped.
     #[must_use]
     pub fn run_abandoned(&self) -> Held {
         Held::new(&self.abandoned)
