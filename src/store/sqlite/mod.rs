@@ -124,7 +124,7 @@ impl Store for SqliteStore {
         let mut tx =
             self.keeper.begin_with("BEGIN IMMEDIATE").await.map_err(doing("register the node"))?;
         // Whoever is registered here held this file's lock before us: they are dead, or were us.
-        sqlx::query("UPDATE nodes SET lease_until = 0, spared = (id = ?1) WHERE lease_until > 0")
+        sqlx::query("UPDATE nodes SET lease_until = 0, spared = (id IS ?1) WHERE lease_until > 0")
             .bind(registration.predecessor.map(|node| node.to_string()))
             .execute(&mut *tx)
             .await

@@ -1,0 +1,87 @@
+//! What several test binaries share: databases of their own, and waiting for conditions.
+
+#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test binary uses a part of this")]
+
+pub mod wav;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use gristmill::clock::Clock;
+use gristmill::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+/// A store of a test's own, empty, and what keeps it there.
+pub struct TestStore {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    pub const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+}
+
+impl TestStore {
+    pub async fn open(engine: Engine) -> Self {
+        let clock = Clock::system();
+        match engine {
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                let file = folder.path().join("gristmill.db");
+                let store = SqliteStore::open(&file, 2, clock.clone()).await.unwrap();
+                Self { store: Arc::new(store), clock, _folder: Some(folder) }
+            }
+            Engine::Postgres => {
+                let url = fresh_postgres_database().await;
+                let store = PostgresStore::open(&postgres_options(url), clock.clone()).await.unwrap();
+                Self { store: Arc::new(store), clock, _folder: None }
+            }
+        }
+    }
+}
+
+pub fn postgres_options(url: String) -> PostgresOptions {
+    PostgresOptions {
+        url,
+        readers: 2,
+        connect_timeout: Duration::from_secs(20),
+        statement_timeout: Duration::from_secs(20),
+    }
+}
+
+/// A new, empty database on the test server, whose address `./test` provides.
+pub async fn fresh_postgres_database() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let Ok(server) = std::env::var("GRISTMILL_TEST_POSTGRES") else {
+        panic!("these tests need a PostgreSQL: run them with ./test, or under scripts/with-postgres");
+    };
+    let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}
+
+/// Waits until `look` finds something. The bound is for a broken program only: it is far beyond what any
+/// condition takes.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "waited for a minute: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
