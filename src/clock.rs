@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::task::Timestamp;
 
 /// A clock, cheap to clone; clones advance together.
@@ -25,7 +27,13 @@ impl Clock {
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_micros(chrono::Utc::now().timestamp_micros().saturating_add(self.shift()))
+        Timestamp::from_micros(Utc::now().timestamp_micros().saturating_add(self.shift()))
+    }
+
+    /// The time now, as the health board writes it.
+    #[must_use]
+    pub fn utc(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.now().as_micros()).unwrap_or_default()
     }
 
     /// Moves this clock and all its clones forward: for tests that would otherwise have to wait.

@@ -20,3 +20,5 @@ pub mod blob;
 pub mod kinds;
 
 pub mod intake;
+
+pub mod actors;

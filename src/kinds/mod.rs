@@ -14,6 +14,7 @@
 pub mod noop;
 pub mod transcode;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +24,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::blob::{Blobs, Kept};
+use crate::config::KindSettings;
 use crate::media::Cancel;
 use crate::task::{Attempt, Json, Kind, Percent, TaskId};
 
@@ -54,6 +56,8 @@ pub struct Run {
     /// The blobs.
     pub blobs: Blobs,
     progress: Arc<watch::Sender<Option<Percent>>>,
+    /// What must not be given back before the run is over for good, computing threads included.
+    _hold: Arc<dyn Any + Send + Sync>,
 }
 
 /// What a run made.
@@ -82,7 +86,8 @@ pub enum RunError {
 }
 
 impl Run {
-    /// A run; its progress goes into `progress`, of which only the newest word counts.
+    /// A run. Its progress goes into `progress`, of which only the newest word counts; `hold` is dropped when
+    /// the run is over for good, which may be after it was given up.
     #[must_use]
     pub fn new(
         task: TaskId,
@@ -90,8 +95,9 @@ impl Run {
         cancel: Cancel,
         blobs: Blobs,
         progress: watch::Sender<Option<Percent>>,
+        hold: Arc<dyn Any + Send + Sync>,
     ) -> Self {
-        Self { task, attempt, cancel, blobs, progress: Arc::new(progress) }
+        Self { task, attempt, cancel, blobs, progress: Arc::new(progress), _hold: hold }
     }
 
     /// Tells how far the run is.
@@ -156,6 +162,7 @@ impl<W: Work> AnyWork for W {
 /// The kinds that this daemon has, each with how many of it may run at once on this node.
 pub struct Registry {
     kinds: BTreeMap<Kind, Registered>,
+    settings: KindSettings,
 }
 
 struct Registered {
@@ -164,25 +171,24 @@ struct Registered {
 }
 
 impl Registry {
-    /// A registry without kinds.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self { kinds: BTreeMap::new() }
-    }
-
     /// The kinds that come with Gristmill: a line each.
     #[must_use]
-    pub fn standard(concurrency: &Concurrency) -> Self {
-        Self::empty()
-            .with(noop::Noop, concurrency.noop)
-            .with(transcode::Transcode, concurrency.transcode)
+    pub fn standard(settings: &KindSettings) -> Self {
+        Self::empty(settings).with(noop::Noop).with(transcode::Transcode)
     }
 
-    /// This registry and one kind more, of which at most `concurrency` (at least one) run at once.
+    /// A registry without kinds.
     #[must_use]
-    pub fn with<W: Work>(mut self, work: W, concurrency: u32) -> Self {
-        let registered = Registered { work: Arc::new(work), concurrency: concurrency.max(1) };
-        self.kinds.insert(name(W::NAME), registered);
+    pub fn empty(settings: &KindSettings) -> Self {
+        Self { kinds: BTreeMap::new(), settings: settings.clone() }
+    }
+
+    /// This registry and one kind more. As many of it run at once as the settings say, else as there are cores.
+    #[must_use]
+    pub fn with<W: Work>(mut self, work: W) -> Self {
+        let limit = self.settings.concurrency(W::NAME).or_else(|| std::thread::available_parallelism().ok());
+        let concurrency = limit.map_or(1, |limit| u32::try_from(limit.get()).unwrap_or(u32::MAX));
+        self.kinds.insert(name(W::NAME), Registered { work: Arc::new(work), concurrency });
         self
     }
 
@@ -204,15 +210,6 @@ impl Registry {
     }
 }
 
-/// How many runs of each standard kind one node does at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Concurrency {
-    /// Of `noop`.
-    pub noop: u32,
-    /// Of `transcode`.
-    pub transcode: u32,
-}
-
 fn name(name: &'static str) -> Kind {
     match name.parse() {
         Ok(kind) => kind,
@@ -226,9 +223,10 @@ mod tests {
 
     #[test]
     fn the_standard_registry_has_its_kinds_with_well_formed_names() {
-        let registry = Registry::standard(&Concurrency { noop: 4, transcode: 0 });
+        let registry = Registry::standard(&KindSettings::default());
         assert_eq!(registry.names(), ["noop", "transcode"]);
-        let of_each: Vec<u32> = registry.iter().map(|(_, concurrency)| concurrency).collect();
-        assert_eq!(of_each, [4, 1], "a kind that never runs would hold its tasks for ever");
+        for (kind, concurrency) in registry.iter() {
+            assert!(concurrency > 0, "{kind} would hold its tasks for ever");
+        }
     }
 }

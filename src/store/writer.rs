@@ -4,6 +4,7 @@
 //! at the edge). Outcomes come from runs; there is never more than one under way for each permit, so their lane
 //! holds them all, and no flood of requests can keep a finished run from being written down.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -167,22 +168,23 @@ impl Writer {
         settled(self.request(Command::Progress { task, attempt, percent }).await?)
     }
 
-    /// Writes down how a run ended.
+    /// Sends the word of how a run ended on its way, and gives what resolves once it is written down (a refusal
+    /// is the inner error). In between, the run's permit may be given back.
     ///
     /// # Errors
-    /// [`WriteError`]; a refusal is the inner error.
+    /// [`WriteError`].
     pub async fn settle(
         &self,
         task: TaskId,
         attempt: Attempt,
         outcome: Outcome,
         backoff: Backoff,
-    ) -> Result<Result<Settled, Refused>, WriteError> {
+    ) -> Result<impl Future<Output = Result<Result<Settled, Refused>, WriteError>> + use<>, WriteError> {
         let (answer, answered) = oneshot::channel();
         let command = Command::Settle { task, attempt, outcome, backoff };
         // Waiting for room is right here, and the lane's size makes it rare: an outcome is never dropped.
         self.outcomes.send(Inbound { command, answer }).await.map_err(|_| WriteError::Interrupted)?;
-        settled(answered.await.map_err(|_| WriteError::Interrupted)??)
+        Ok(async move { settled(answered.await.map_err(|_| WriteError::Interrupted)??) })
     }
 
     async fn change(&self, command: Command) -> Result<Result<Task, Refused>, WriteError> {
@@ -233,7 +235,9 @@ mod tests {
         let settle = {
             let writer = writer.clone();
             let outcome = Outcome::Interrupted;
-            tokio::spawn(async move { writer.settle(TaskId(1), Attempt(1), outcome, Backoff::default()).await })
+            tokio::spawn(async move {
+                writer.settle(TaskId(1), Attempt(1), outcome, Backoff::default()).await?.await
+            })
         };
         while lanes.waiting() < 2 {
             tokio::task::yield_now().await;

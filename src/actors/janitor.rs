@@ -1,0 +1,190 @@
+//! Cleans up behind the dead: frees the tasks of nodes whose lease ran out, removes blobs that no row names, and
+//! keeps the gauges that only a look at the database can tell.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, WrapFuture};
+
+use super::tracker::Metrics;
+use crate::blob::{BlobError, Blobs, Swept};
+use crate::kinds::Registry;
+use crate::store::{Store, StoreError, Writer};
+use crate::telemetry::metrics::{JanitorMetrics, MetricsHandle};
+
+/// What the janitor works with; shared by its incarnations.
+#[derive(Clone)]
+pub struct Parts {
+    /// The way to the tracker.
+    pub writer: Writer,
+    /// What the rows say.
+    pub store: Arc<dyn Store>,
+    /// The blobs.
+    pub blobs: Blobs,
+    /// The kinds.
+    pub kinds: Arc<Registry>,
+    /// How often to look for dead leases.
+    pub rescue: Duration,
+    /// How often to look for unnamed blobs.
+    pub sweep: Duration,
+    /// How old an unnamed blob must be.
+    pub grace: Duration,
+    /// The kinds' gauges.
+    pub metrics: Metrics,
+    /// The recorder, which wants upkeep.
+    pub recorder: MetricsHandle,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Rescue;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Sweep;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Measure;
+
+/// The actor.
+pub struct Janitor {
+    parts: Parts,
+    metrics: JanitorMetrics,
+}
+
+impl Janitor {
+    /// So many tasks are freed in one transaction.
+    const RESCUE_LIMIT: u32 = 500;
+    /// So many blobs are asked about in one query.
+    const SWEEP_CHUNK: usize = 500;
+    /// How often the gauges are read.
+    const MEASURE: Duration = Duration::from_secs(5);
+
+    /// A janitor.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, metrics: JanitorMetrics::new() }
+    }
+}
+
+impl Actor for Janitor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // At once: what the former process in our seat held is free to run again.
+        ctx.notify(Rescue);
+        ctx.notify_later(Sweep, self.parts.sweep.min(Duration::from_secs(5)));
+        ctx.notify(Measure);
+    }
+}
+
+impl Handler<Rescue> for Janitor {
+    type Result = ();
+
+    fn handle(&mut self, _: Rescue, ctx: &mut Context<Self>) {
+        let writer = self.parts.writer.clone();
+        let rescue = async move { writer.rescue(Self::RESCUE_LIMIT).await };
+        ctx.spawn(rescue.into_actor(self).map(|rescued, this, ctx| {
+            let more = match rescued {
+                Ok(rescued) => {
+                    if rescued.tasks > 0 {
+                        tracing::warn!(tasks = rescued.tasks, "freed tasks whose worker is gone");
+                    }
+                    this.metrics.rescued(u64::from(rescued.tasks));
+                    rescued.more
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "could not look for tasks whose worker is gone");
+                    false
+                }
+            };
+            let jitter = rand::random_range(0.8..1.0);
+            let pause = if more { Duration::ZERO } else { this.parts.rescue.mul_f64(jitter) };
+            ctx.notify_later(Rescue, pause);
+        }));
+    }
+}
+
+/// Why a sweep was cut short.
+#[derive(Debug, thiserror::Error)]
+enum SweepError {
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("its thread panicked")]
+    Panicked,
+}
+
+impl Handler<Sweep> for Janitor {
+    type Result = ();
+
+    fn handle(&mut self, _: Sweep, ctx: &mut Context<Self>) {
+        let parts = self.parts.clone();
+        let sweep = async move { parts.sweep().await };
+        ctx.spawn(sweep.into_actor(self).map(|swept, this, ctx| {
+            match swept {
+                Ok(Swept { blobs: 0, .. }) => {}
+                Ok(Swept { blobs, bytes }) => {
+                    tracing::info!(blobs, bytes, "removed blobs that no row names");
+                    this.metrics.swept(blobs);
+                }
+                Err(error) => tracing::warn!(%error, "a sweep was cut short; the next one goes on"),
+            }
+            ctx.notify_later(Sweep, this.parts.sweep);
+        }));
+    }
+}
+
+impl Parts {
+    async fn sweep(&self) -> Result<Swept, SweepError> {
+        let (blobs, grace) = (self.blobs.clone(), self.grace);
+        let candidates = blocking(move || blobs.candidates(grace)).await?;
+        let mut swept = Swept::default();
+        for chunk in candidates.chunks(Janitor::SWEEP_CHUNK) {
+            let unreferenced = self.store.unreferenced(chunk).await?;
+            let blobs = self.blobs.clone();
+            let removed = blocking(move || blobs.sweep(&unreferenced, grace)).await?;
+            swept.blobs += removed.blobs;
+            swept.bytes += removed.bytes;
+        }
+        Ok(swept)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, SweepError> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| SweepError::Panicked)??)
+}
+
+impl Handler<Measure> for Janitor {
+    type Result = ();
+
+    fn handle(&mut self, _: Measure, ctx: &mut Context<Self>) {
+        self.parts.recorder.run_upkeep();
+        let store = Arc::clone(&self.parts.store);
+        let depths = async move { store.depths().await };
+        ctx.spawn(depths.into_actor(self).map(|depths, this, ctx| {
+            match depths {
+                Ok(depths) => {
+                    // A kind of which nothing waits has no row: its gauge falls to 0 all the same.
+                    let mut unseen: BTreeSet<_> = this.parts.kinds.iter().map(|(kind, _)| kind).collect();
+                    for depth in &depths {
+                        unseen.remove(&depth.kind);
+                        if let Some(metrics) = this.parts.metrics.of(&depth.kind) {
+                            metrics.set_ready(depth.ready);
+                        }
+                    }
+                    for metrics in unseen.into_iter().filter_map(|kind| this.parts.metrics.of(kind)) {
+                        metrics.set_ready(0);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the depth of the queue could not be read"),
+            }
+            ctx.notify_later(Measure, Self::MEASURE);
+        }));
+    }
+}

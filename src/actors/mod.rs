@@ -1,0 +1,43 @@
+//! The moving parts. They coordinate and hold no rules: what a command does is the store's plan, what a task does
+//! is its kind's.
+//!
+//! | actor | owns | hears | tells |
+//! | --- | --- | --- | --- |
+//! | [`supervisor`] | the other actors' lives | their ends | the health board; gives up loudly |
+//! | [`tracker`] | every write of this node | commands in two bounded lanes; `Demand` | the dispatcher what was claimed; waiters what happened; runs that they were cancelled |
+//! | [`dispatcher`] | when to look for work, and whether what the rows say is what runs | claimed tasks; its own tick | the runners; `Demand` |
+//! | [`runner`], one a kind | the runs of its kind | tasks with their permits | the tracker each outcome |
+//! | [`janitor`] | rescue of dead leases, sweep of unnamed blobs, gauges | its own ticks | the tracker |
+//! | [`ingress`] | the HTTP server | its end | |
+//!
+//! The lease has a thread of its own ([`keeper`]), which no work can starve.
+//!
+//! What bounds each queue: the lanes are bounded channels; a task reaches dispatcher and runner only with a permit
+//! in its hand ([`demand`]), so their mailboxes hold no more than there are permits; ticks are sent by each actor
+//! to itself after the last one was handled, so they cannot pile up.
+//!
+//! Nothing precious is in a mailbox. When an actor dies, what was on its way is lost and found again: commands are
+//! answered with "interrupted", claimed tasks that nobody runs are noticed by the dispatcher and released, a dead
+//! node's are freed by a janitor.
+
+pub mod demand;
+pub mod dispatcher;
+pub mod ingress;
+pub mod janitor;
+pub mod keeper;
+pub mod runner;
+pub mod runs;
+pub mod supervisor;
+pub mod tracker;
+
+/// What a task that did not return said when it ended.
+pub(crate) fn panic_text(error: tokio::task::JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "without a word".to_owned()),
+        Err(error) => error.to_string(),
+    }
+}

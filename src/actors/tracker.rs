@@ -1,0 +1,280 @@
+//! The only writer of this node. Gathers whatever commands are there, adds the claim that the node's demand calls
+//! for, commits them as one group, and then tells everyone: the callers their answers, the dispatcher what was
+//! claimed, waiters what ended, runs that they were cancelled.
+//!
+//! Group commit with a leading edge: an idle tracker commits a lone command at once; what arrives during that commit
+//! makes the next group. So latency is one commit when there is little to do, and the cost of a sync is shared when
+//! there is much.
+//!
+//! The lanes outlive this actor: they wait behind a lock for its successor.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, AsyncContext, Context, WrapFuture};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::demand::Demand;
+use super::dispatcher::{Assignment, Assignments, Dispatcher, DueAt};
+use super::runs::{Runs, Stop};
+use super::supervisor::Link;
+use crate::clock::Clock;
+use crate::failpoint::{self, Failpoint};
+use crate::intake::Arrivals;
+use crate::kinds::Registry;
+use crate::store::{Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Store, StoreError, WriteError};
+use crate::task::{Event, EventName, Kind, Task, Timestamp};
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics::{CommitMetrics, KindMetrics, QueueMetrics, TaskEvent};
+
+/// What the tracker works with; shared by its incarnations.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where it writes.
+    pub store: Arc<dyn Store>,
+    /// Where commands come from.
+    pub lanes: Arc<Mutex<Lanes>>,
+    /// What to claim.
+    pub demand: Demand,
+    /// Whom to tell that they were cancelled.
+    pub runs: Runs,
+    /// Whom to tell that something ended.
+    pub arrivals: Arrivals,
+    /// Whom to tell what was claimed.
+    pub dispatcher: Link<Dispatcher>,
+    /// The most commands in a group.
+    pub group_max: usize,
+    /// How long a commit may take.
+    pub patience: Duration,
+    /// Where to say whether the database answers.
+    pub health: Health,
+    /// For the health board.
+    pub clock: Clock,
+    /// The metrics.
+    pub metrics: Metrics,
+}
+
+/// The tracker's metrics.
+#[derive(Clone)]
+pub struct Metrics {
+    commits: CommitMetrics,
+    queue: QueueMetrics,
+    kinds: Arc<BTreeMap<Kind, KindMetrics>>,
+}
+
+impl Metrics {
+    /// Handles for the kinds of the registry.
+    #[must_use]
+    pub fn new(kinds: &Registry) -> Self {
+        let kinds = kinds.iter().map(|(kind, _)| (kind.clone(), KindMetrics::new(kind.as_str()))).collect();
+        Self { commits: CommitMetrics::new(), queue: QueueMetrics::new(), kinds: Arc::new(kinds) }
+    }
+
+    /// The handles of one kind.
+    #[must_use]
+    pub fn of(&self, kind: &Kind) -> Option<&KindMetrics> {
+        self.kinds.get(kind)
+    }
+}
+
+/// The name of the database on the health board.
+pub const DATABASE: &str = "database";
+
+/// The actor.
+pub struct Tracker {
+    parts: Parts,
+}
+
+impl Tracker {
+    /// A tracker.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+}
+
+impl Actor for Tracker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let parts = self.parts.clone();
+        // On this actor's own context: a panic in it is this actor's end, which the supervisor sees.
+        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| {
+            use actix::ActorContext as _;
+            ctx.stop();
+        }));
+    }
+}
+
+use actix::ActorFutureExt as _;
+
+impl Parts {
+    /// Writes groups until all callers are gone.
+    async fn run(self) {
+        let mut lanes = self.lanes.lock().await;
+        let mut trouble = 0_u32;
+        loop {
+            let mut inbound = tokio::select! {
+                biased;
+                group = lanes.group(self.group_max) => match group {
+                    Some(group) => group,
+                    None => return,
+                },
+                () = self.demand.wanted() => Vec::new(),
+            };
+            lanes.fill(&mut inbound, self.group_max);
+            self.metrics.queue.set_depth(lanes.waiting());
+            let (mut commands, answers): (Vec<_>, Vec<_>) =
+                inbound.into_iter().map(|Inbound { command, answer }| (command, answer)).unzip();
+            let claim = self.demand.draw(&commands);
+            commands.extend(claim.clone().map(Command::Claim));
+            if commands.is_empty() {
+                continue;
+            }
+            let begun = Instant::now();
+            let committed = match timeout(self.patience, self.store.commit(&commands)).await {
+                Ok(committed) => committed,
+                Err(_) => Err(StoreError::Unavailable {
+                    doing: "commit a group in time",
+                    source: sqlx::Error::PoolTimedOut,
+                }),
+            };
+            match committed {
+                Ok(committed) => {
+                    trouble = 0;
+                    self.metrics.commits.committed(commands.len(), begun.elapsed());
+                    self.health.up(DATABASE);
+                    self.tell(committed, claim.as_ref(), answers);
+                }
+                Err(error) => {
+                    trouble = trouble.saturating_add(1);
+                    self.metrics.commits.failed();
+                    self.health.down(DATABASE, self.clock.utc(), error.to_string());
+                    tracing::error!(%error, commands = commands.len(), "a group could not be committed");
+                    let error = Arc::new(error);
+                    for answer in answers {
+                        // Whoever no longer waits need not know.
+                        let _ = answer.send(Err(WriteError::Store(Arc::clone(&error))));
+                    }
+                    if claim.is_some() {
+                        self.demand.unlearn();
+                    }
+                    // A database that is away gets time to come back.
+                    tokio::time::sleep(Duration::from_millis(20) * 2_u32.pow(trouble.min(6))).await;
+                }
+            }
+        }
+    }
+
+    fn tell(
+        &self,
+        committed: Committed,
+        claim: Option<&Claim>,
+        answers: Vec<tokio::sync::oneshot::Sender<Result<Reply, WriteError>>>,
+    ) {
+        let Committed { mut replies, events } = committed;
+        let mut given = HashSet::new();
+        if let (Some(claim), Some(reply)) = (claim, (replies.len() > answers.len()).then(|| replies.pop())) {
+            match reply {
+                Some(Ok(Reply::Claimed(claimed))) => {
+                    given.extend(claimed.tasks.iter().map(|task| task.life.id));
+                    self.hand_out(claim, claimed);
+                }
+                Some(Ok(_)) | None => unreachable!("the last command was a claim"),
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a claim was refused by the database");
+                    self.demand.unlearn();
+                }
+            }
+        }
+        self.spread(&events, &given);
+        for (answer, reply) in answers.into_iter().zip(replies) {
+            if let Ok(reply) = &reply
+                && let Some(run_at) = next_run(reply)
+            {
+                self.dispatcher.tell(DueAt(run_at));
+            }
+            // Whoever no longer waits need not know.
+            let _ = answer.send(reply.map_err(|error| WriteError::Store(Arc::new(error))));
+        }
+    }
+
+    /// Gives claimed tasks to the dispatcher, each with its permit.
+    fn hand_out(&self, claim: &Claim, claimed: Claimed) {
+        self.demand.learn(claim, &claimed);
+        if let Some(due) = claimed.next_due {
+            self.dispatcher.tell(DueAt(due));
+        }
+        let assign = |task: Task| match self.demand.take(&task.life.kind) {
+            Some(permit) => Some(Assignment { task, permit }),
+            None => {
+                // The dispatcher will find that nobody runs it, and give it back.
+                tracing::error!(task = task.life.id.0, "claimed without a permit");
+                None
+            }
+        };
+        let assignments: Vec<Assignment> = claimed.tasks.into_iter().filter_map(assign).collect();
+        if !assignments.is_empty() {
+            failpoint::hit(Failpoint::ClaimedBeforeRun);
+            // Lost only if the dispatcher is being restarted: its successor finds tasks that nobody runs.
+            self.dispatcher.tell(Assignments(assignments));
+        }
+    }
+
+    fn spread(&self, events: &[Event], given: &HashSet<crate::task::TaskId>) {
+        let mut counts = BTreeMap::<(&Kind, EventName), u64>::new();
+        for event in events {
+            let name = event.fact.name();
+            *counts.entry((&event.kind, name)).or_default() += 1;
+            match name {
+                EventName::Cancelled | EventName::Deleted => self.runs.stop(event.task, Stop::Cancelled),
+                EventName::Created | EventName::Retrying if !given.contains(&event.task) => {
+                    self.demand.look_for(&event.kind);
+                }
+                EventName::Created
+                | EventName::Retrying
+                | EventName::Started
+                | EventName::Progress
+                | EventName::Completed
+                | EventName::Failed => {}
+            }
+        }
+        for ((kind, name), count) in counts {
+            if let Some(metrics) = self.metrics.of(kind) {
+                metrics.event(label(name), count);
+            }
+        }
+        self.arrivals.tell(events);
+    }
+}
+
+/// When what this reply tells of may run, if that is not at once.
+fn next_run(reply: &Reply) -> Option<Timestamp> {
+    match reply {
+        Reply::Created(tasks) => tasks
+            .iter()
+            .filter_map(|task| task.life.run_at().filter(|run_at| *run_at > task.created_at))
+            .min(),
+        Reply::Settled(Ok(settled)) => settled.run_at,
+        Reply::Settled(Err(_))
+        | Reply::Changed(_)
+        | Reply::Claimed(_)
+        | Reply::Rescued(_)
+        | Reply::UserCreated(_) => None,
+    }
+}
+
+fn label(name: EventName) -> TaskEvent {
+    match name {
+        EventName::Created => TaskEvent::Created,
+        EventName::Started => TaskEvent::Started,
+        EventName::Progress => TaskEvent::Progress,
+        EventName::Completed => TaskEvent::Completed,
+        EventName::Failed => TaskEvent::Failed,
+        EventName::Retrying => TaskEvent::Retrying,
+        EventName::Cancelled => TaskEvent::Cancelled,
+        EventName::Deleted => TaskEvent::Deleted,
+    }
+}
