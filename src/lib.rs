@@ -1,1 +1,3 @@
 //! Gristmill: a job daemon with the jobs built in.
+
+pub mod media;
