@@ -6,7 +6,7 @@
 //! True here: what a player hears after gapless trimming has exactly the length of the source (or its rounded length at
 //! another rate), and [`transcode`] checks that sum before it answers; every output has a LAME/Info tag with frames,
 //! bytes, table of contents, delay, padding and CRCs; equal input and settings give equal bytes; memory is a few
-//! hundred KiB for any length, some MB while resampling between rates that share no factor.
+//! hundred KiB for any length, and up to 45 MB more while resampling between large rates that share no factor.
 //!
 //! The samples, the decisions and so the audio bytes are those of the `lame` program with the same `-b`, `-V` and `-q`
 //! (where nothing is mixed or resampled). That includes its levels: with constant bit rates up to 224 kbit/s LAME scales

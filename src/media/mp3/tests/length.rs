@@ -1,9 +1,11 @@
 //! Sample-exact length, and a whole tag, for every rate, length, number of channels and mode.
 
+use proptest::prelude::*;
+
 use super::decode::decode;
 use super::*;
 use crate::media::resample::resampled_frames;
-use crate::media::wav::testfile::{sines, wav16};
+use crate::media::wav::testfile::{TestWav, fmt16, sines, wav16};
 
 /// The rates of MP3, and rates that have to be resampled.
 const RATES: [u32; 17] = [
@@ -115,4 +117,41 @@ fn cbr_is_constant_and_vbr_follows_the_sound() {
     let (_, variable) = encode(&wav, &vbr(2));
     let kbps = decode(&variable).kbps;
     assert!(kbps[10] <= 32 && kbps[60] > 32, "{kbps:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    // LAME is compiled with its assertions: a value that it does not expect would abort the process.
+    #[test]
+    fn any_bytes_as_samples_in_any_format_give_a_whole_mp3(
+        (tag, bits) in prop_oneof![Just((1_u16, 8_u16)), Just((1, 16)), Just((1, 24)), Just((1, 32)), Just((3, 32)), Just((3, 64)), Just((6, 8)), Just((7, 8))],
+        channels in 1_u16..=8,
+        rate in prop_oneof![prop::sample::select(RATES.to_vec()), 8_000_u32..=192_000],
+        settings in prop_oneof![prop::sample::select(CbrKbps::ALLOWED.to_vec()).prop_map(cbr), (0_u8..=9).prop_map(vbr)],
+        effort in 3_u8..=9,
+        mono in any::<bool>(),
+        frames in 1_usize..6_000,
+        seed in any::<u64>(),
+    ) {
+        let mut state = seed | 1;
+        let data: Vec<u8> = (0..frames * usize::from(channels) * usize::from(bits / 8))
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 32) as u8
+            })
+            .collect();
+        let settings = Mp3Settings {
+            channels: if mono { ChannelMode::Mono } else { ChannelMode::Auto },
+            effort: effort.try_into().unwrap(),
+            ..settings
+        };
+        let (report, mp3) = encode(&TestWav::new().fmt(&fmt16(tag, channels, rate, bits)).data(&data).build(), &settings);
+        let decoded = decode(&mp3);
+        let wanted = resampled_frames(frames as u64, rate, report.sample_rate_out);
+        prop_assert!(decoded.planes.iter().all(|plane| plane.len() as u64 == wanted));
+        prop_assert_eq!(decoded.channels, if mono { 1 } else { usize::from(channels.min(2)) });
+    }
 }
