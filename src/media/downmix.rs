@@ -19,7 +19,7 @@ impl Downmix {
     /// The mix of `format` to stereo: by its channel mask if that names every channel, else by the usual layout for the
     /// number of channels.
     pub(super) fn to_stereo(format: &Format) -> Self {
-        let channels = usize::from(format.channels).min(usize::from(MAX_CHANNELS));
+        let channels = usize::from(format.channels.clamp(1, MAX_CHANNELS));
         let mut gains = [(0.0, 0.0); MAX_CHANNELS as usize];
         match channels {
             1 => gains[0] = (1.0, 1.0),
