@@ -22,3 +22,9 @@ pub mod kinds;
 pub mod intake;
 
 pub mod actors;
+
+pub mod http;
+
+pub mod app;
+
+pub mod cli;

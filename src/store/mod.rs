@@ -230,6 +230,12 @@ pub trait Store: Send + Sync + 'static {
     /// When it does not.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// The number of the newest migration applied.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn schema(&self) -> Result<i64, StoreError>;
+
     /// The time by which this store judges leases and `run_at`.
     ///
     /// # Errors

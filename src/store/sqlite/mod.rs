@@ -205,6 +205,11 @@ impl Store for SqliteStore {
         sqlx::query("SELECT 1").execute(&self.readers).await.map(drop).map_err(StoreError::of("ping"))
     }
 
+    async fn schema(&self) -> Result<i64, StoreError> {
+        let newest = "SELECT max(version) FROM _sqlx_migrations";
+        sqlx::query_scalar(newest).fetch_one(&self.readers).await.map_err(StoreError::of("look at the schema"))
+    }
+
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(self.clock.now())
     }

@@ -1,0 +1,471 @@
+//! The composition root: builds everything, downstream first, and takes it down in order.
+//!
+//! Start: the seat (a lock on the data folder), the database and its migrations, the blob folder, the listener;
+//! then the actors; then the lease; ready once the node holds it and every actor is up.
+//!
+//! Drain: not ready any more; nothing new is claimed; waiting callers are answered; runs finish, or after the grace
+//! are stopped and given back; their outcomes are written down; the HTTP server shuts; the lease is given back; the
+//! pools are closed. A crash leaves the same states behind, only later.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Actor;
+use actix_rt::Arbiter;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::actors::demand::Demand;
+use crate::actors::ingress::{Ingress, MakeServer, Shut};
+use crate::actors::keeper::{self, Keep, Keeper, Lease};
+use crate::actors::runner::Runner;
+use crate::actors::runs::{Runs, Stop};
+use crate::actors::supervisor::{Drain, Family, Link, Patience, Supervisor};
+use crate::actors::{dispatcher, janitor, runner, tracker};
+use crate::blob::{BlobError, Blobs};
+use crate::clock::Clock;
+use crate::config::{BlobUrl, DatabaseUrl, Settings};
+use crate::failpoint::{self, Failpoint};
+use crate::http;
+use crate::intake::{Arrivals, Intake, Policy};
+use crate::kinds::Registry;
+use crate::store::{self, PostgresOptions, PostgresStore, SqliteStore, Store, StoreError};
+use crate::task::{Backoff, Kind};
+use crate::telemetry::action_log::ActionLogError;
+use crate::telemetry::health::{Health, Importance, Phase};
+use crate::telemetry::metrics::{self, HttpMetrics};
+use crate::telemetry::{ActionLog, MetricsHandle};
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process has the data folder.
+    #[error("{path} is the data folder of another gristmill process: stop that one, or set `data_dir`")]
+    SeatTaken {
+        /// Which folder.
+        path: String,
+    },
+    /// A file or folder cannot be made or read.
+    #[error("{path}: {source}")]
+    Folder {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {bind} (`http.bind`): {source}")]
+    Bind {
+        /// Which address.
+        bind: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    /// The blob folder.
+    #[error("blob folder: {0}")]
+    Blobs(#[from] BlobError),
+    /// The action log.
+    #[error("action log: {0}")]
+    ActionLog(#[from] ActionLogError),
+    /// The metrics.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// The system gives no thread.
+    #[error("no thread to be had: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The running daemon.
+pub struct App {
+    address: SocketAddr,
+    health: Health,
+    demand: Demand,
+    runs: Runs,
+    draining: CancellationToken,
+    supervisor: actix::Addr<Supervisor>,
+    ingress: Link<Ingress>,
+    keeper: Keeper,
+    store: Arc<dyn Store>,
+    actions: ActionLog,
+    grace: Duration,
+    gave_up: watch::Receiver<Option<String>>,
+    engine: Arbiter,
+    _seat: Seat,
+}
+
+/// The lock on a data folder, and the name that the folder keeps: who holds it knows that whoever had it before is
+/// dead.
+struct Seat {
+    name: String,
+    _lock: File,
+}
+
+impl Seat {
+    fn take(data_dir: &Path) -> Result<Self, StartError> {
+        let path = data_dir.join("seat");
+        let folder = |source| StartError::Folder { path: path.display().to_string(), source };
+        std::fs::create_dir_all(data_dir).map_err(folder)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(folder)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StartError::SeatTaken { path: data_dir.display().to_string() });
+            }
+            Err(TryLockError::Error(source)) => return Err(folder(source)),
+        }
+        let mut name = String::new();
+        file.read_to_string(&mut name).map_err(folder)?;
+        if name.trim().parse::<Uuid>().is_err() {
+            name = Uuid::new_v4().to_string();
+            file.rewind().and_then(|()| file.set_len(0)).map_err(folder)?;
+            file.write_all(name.as_bytes()).and_then(|()| file.sync_all()).map_err(folder)?;
+        }
+        Ok(Self { name: name.trim().to_owned(), _lock: file })
+    }
+}
+
+/// Opens the configured database, bringing its schema up to date.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn open_store(settings: &Settings, clock: Clock) -> Result<Arc<dyn Store>, StoreError> {
+    let readers = settings.database.readers;
+    Ok(match &settings.database.url {
+        DatabaseUrl::Sqlite { path } => Arc::new(SqliteStore::open(path, readers, clock).await?),
+        DatabaseUrl::Postgres(url) => {
+            let options = PostgresOptions {
+                url: url.expose().to_owned(),
+                readers,
+                connect_timeout: settings.database.connect_timeout,
+                statement_timeout: settings.database.statement_timeout,
+            };
+            Arc::new(PostgresStore::open(&options, clock).await?)
+        }
+    })
+}
+
+/// The configured blob folder.
+#[must_use]
+pub fn blob_folder(settings: &Settings) -> PathBuf {
+    match &settings.blobs.url {
+        BlobUrl::File { folder } => folder.clone(),
+    }
+}
+
+/// What the parts share.
+struct Wiring {
+    settings: Settings,
+    kinds: Arc<Registry>,
+    clock: Clock,
+    health: Health,
+    store: Arc<dyn Store>,
+    blobs: Blobs,
+    writer: store::Writer,
+    demand: Demand,
+    lease: Lease,
+    runs: Runs,
+    arrivals: Arrivals,
+    recorder: MetricsHandle,
+    metrics: tracker::Metrics,
+}
+
+impl App {
+    /// Starts the daemon with the kinds of `kinds`; it is ready when this returns. To be called on an actix system
+    /// whose runtime has threads of its own for the runs.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing is left running then.
+    pub async fn start(settings: Settings, kinds: Registry) -> Result<Self, StartError> {
+        let seat = Seat::take(settings.data_dir())?;
+        let recorder = metrics::install()?;
+        let clock = Clock::system();
+        let health = Health::new();
+        let store = open_store(&settings, clock.clone()).await?;
+        let blobs = Blobs::open(&blob_folder(&settings), &seat.name)?;
+        let actions = ActionLog::open(&settings.log)?;
+        let listener = listen(settings.http.bind)?;
+        let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;
+
+        let kinds = Arc::new(kinds);
+        let (lease, runs, arrivals) = (Lease::default(), Runs::default(), Arrivals::default());
+        let demand = Demand::new(&kinds, lease.clone());
+        // An outcome lane with room for every permit: no run waits to say how it ended.
+        let permits = kinds.iter().map(|(_, total)| total as usize).sum::<usize>();
+        let (writer, lanes) = store::channel(settings.tasks.queue, permits.max(64));
+        let wiring = Wiring {
+            metrics: tracker::Metrics::new(&kinds),
+            kinds,
+            clock: clock.clone(),
+            health: health.clone(),
+            store: Arc::clone(&store),
+            blobs,
+            writer,
+            demand: demand.clone(),
+            lease: lease.clone(),
+            runs: runs.clone(),
+            arrivals,
+            recorder,
+            settings,
+        };
+        health.register(tracker::DATABASE, Importance::Required);
+        health.register(keeper::COMPONENT, Importance::Required);
+
+        let draining = CancellationToken::new();
+        let engine = Arbiter::new();
+        let ingress = Link::default();
+        let make_server = wiring.server(listener, &actions, &draining);
+        let family = wiring.family(lanes, &engine, ingress.clone(), make_server);
+        let patience = Patience {
+            max_restarts: wiring.settings.supervisor.max_restarts as usize,
+            window: wiring.settings.supervisor.window,
+        };
+        let (gave_up_in, gave_up) = watch::channel(None);
+        let supervisor =
+            Supervisor::new(family, patience, health.clone(), clock.clone(), gave_up_in).start();
+
+        let (held_in, mut held) = watch::channel(false);
+        let on_hold = {
+            let demand = demand.clone();
+            Box::new(move || {
+                demand.look_everywhere();
+                held_in.send_replace(true);
+            })
+        };
+        let keeper = Keeper::start(Keep {
+            store: Arc::clone(&store),
+            lease,
+            runs: runs.clone(),
+            seat: seat.name.clone(),
+            name: node_name(),
+            duration: wiring.settings.tasks.lease,
+            health: health.clone(),
+            clock,
+            on_hold,
+        })
+        .map_err(StartError::Thread)?;
+        // The keeper tries for as long as it takes; the sender lives as long as it does.
+        let _ = held.wait_for(|held| *held).await;
+        health.up(tracker::DATABASE);
+        health.set_phase(Phase::Ready);
+        Ok(Self {
+            address,
+            health,
+            demand,
+            runs,
+            draining,
+            supervisor,
+            ingress,
+            keeper,
+            store,
+            actions,
+            grace: wiring.settings.shutdown.grace,
+            gave_up,
+            engine,
+            _seat: seat,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The health board.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Resolves when an actor was given up, with the reason: the daemon should drain and end with an error.
+    pub async fn gave_up(&self) -> String {
+        let mut gave_up = self.gave_up.clone();
+        match gave_up.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
+            Ok(Some(reason)) => reason,
+            Ok(None) | Err(_) => "the supervisor itself ended".to_owned(),
+        }
+    }
+
+    /// Opens the action log anew, after somebody moved its file away.
+    pub fn reopen_logs(&self) {
+        self.actions.reopen();
+    }
+
+    /// Takes the daemon down in order.
+    pub async fn drain(self) {
+        tracing::info!(runs = self.runs.count(), grace = ?self.grace, "draining");
+        self.health.set_phase(Phase::Draining);
+        self.demand.close();
+        self.supervisor.do_send(Drain);
+        failpoint::hit(Failpoint::DrainBegun);
+        self.draining.cancel();
+        if !self.runs_end_within(self.grace).await {
+            tracing::warn!(runs = self.runs.count(), "the grace is over: what still runs is given back");
+            self.runs.stop_all(Stop::Interrupted);
+            self.runs_end_within(Duration::from_secs(5)).await;
+        }
+        if self.ingress.ask(Shut).await.is_none() {
+            tracing::warn!("the HTTP server had ended already");
+        }
+        // What could not be given back by itself is, with the lease.
+        self.keeper.retire().await;
+        self.engine.stop();
+        self.store.close().await;
+        self.actions.flush(Duration::from_secs(1));
+        tracing::info!("drained");
+    }
+
+    async fn runs_end_within(&self, grace: Duration) -> bool {
+        let deadline = Instant::now() + grace;
+        while self.runs.count() > 0 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        true
+    }
+}
+
+impl Wiring {
+    /// The factory of the HTTP server.
+    fn server(&self, listener: TcpListener, actions: &ActionLog, draining: &CancellationToken) -> MakeServer {
+        let policy = Policy {
+            anonymous: self.settings.auth.anonymous,
+            max_attempts: self.settings.tasks.max_attempts,
+            keep_original: self.settings.records.keep_original,
+        };
+        let intake = Intake::new(
+            self.writer.clone(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.kinds),
+            self.arrivals.clone(),
+            policy,
+        );
+        let state = http::State {
+            intake,
+            store: Arc::clone(&self.store),
+            blobs: self.blobs.clone(),
+            health: self.health.clone(),
+            metrics: self.recorder.clone(),
+            http_metrics: HttpMetrics::new(),
+            actions: actions.clone(),
+            http: self.settings.http.clone(),
+            records: self.settings.records.clone(),
+            auth: self.settings.auth.clone(),
+            draining: draining.clone(),
+        };
+        let workers = self.settings.http.workers.get();
+        Arc::new(move || http::server(state.clone(), listener.try_clone()?, workers))
+    }
+
+    /// The actors, downstream first. All of the engine shares one thread: it only coordinates.
+    fn family(
+        &self,
+        lanes: store::Lanes,
+        engine: &Arbiter,
+        ingress: Link<Ingress>,
+        make_server: MakeServer,
+    ) -> Family {
+        let mut family = Family::default();
+        let settings = &self.settings.tasks;
+        let mut runners = BTreeMap::<Kind, Link<Runner>>::new();
+        for (kind, _) in self.kinds.iter() {
+            let (Some(work), Some(metrics)) = (self.kinds.get(kind), self.metrics.of(kind)) else { continue };
+            let parts = runner::Parts {
+                work: Arc::clone(work),
+                runs: self.runs.clone(),
+                writer: self.writer.clone(),
+                blobs: self.blobs.clone(),
+                timeout: settings.timeout,
+                backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },
+                runtime: Handle::current(),
+                metrics: metrics.clone(),
+            };
+            let link = Link::default();
+            let name = format!("runner {kind}");
+            let make = move || Runner::new(parts.clone());
+            family.add(name, metrics::Actor::Runner, engine.handle(), link.clone(), make);
+            runners.insert(kind.clone(), link);
+        }
+
+        let parts = dispatcher::Parts {
+            demand: self.demand.clone(),
+            lease: self.lease.clone(),
+            runs: self.runs.clone(),
+            runners: Arc::new(runners),
+            store: Arc::clone(&self.store),
+            writer: self.writer.clone(),
+            poll: settings.poll,
+        };
+        let dispatcher = Link::default();
+        let make = move || dispatcher::Dispatcher::new(parts.clone());
+        family.add("dispatcher", metrics::Actor::Dispatcher, engine.handle(), dispatcher.clone(), make);
+
+        let parts = tracker::Parts {
+            store: Arc::clone(&self.store),
+            lanes: Arc::new(Mutex::new(lanes)),
+            demand: self.demand.clone(),
+            runs: self.runs.clone(),
+            arrivals: self.arrivals.clone(),
+            dispatcher,
+            group_max: settings.group_max,
+            patience: self.settings.database.statement_timeout * 2,
+            health: self.health.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let make = move || tracker::Tracker::new(parts.clone());
+        family.add("tracker", metrics::Actor::Tracker, engine.handle(), Link::default(), make);
+
+        let parts = janitor::Parts {
+            writer: self.writer.clone(),
+            store: Arc::clone(&self.store),
+            blobs: self.blobs.clone(),
+            kinds: Arc::clone(&self.kinds),
+            rescue: settings.rescue,
+            sweep: settings.sweep,
+            grace: self.settings.blobs.sweep_grace,
+            metrics: self.metrics.clone(),
+            recorder: self.recorder.clone(),
+        };
+        let make = move || janitor::Janitor::new(parts.clone());
+        family.add("janitor", metrics::Actor::Janitor, engine.handle(), Link::default(), make);
+
+        let make = move || Ingress::new(Arc::clone(&make_server));
+        family.add("ingress", metrics::Actor::Ingress, Arbiter::current(), ingress, make);
+        family
+    }
+}
+
+fn listen(bind: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(bind).map_err(|source| bind_error(bind, source))
+}
+
+fn bind_error(bind: SocketAddr, source: std::io::Error) -> StartError {
+    StartError::Bind { bind, source }
+}
+
+/// Host and process, for people who look at the table of nodes.
+fn node_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    format!("{}:{}", if host.is_empty() { "host" } else { host }, std::process::id())
+}

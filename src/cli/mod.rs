@@ -1,0 +1,106 @@
+//! The command line: a file a subcommand. The only room that speaks to the terminal.
+//!
+//! Exit codes: 0 done, 1 failed, 2 a wrong command line or setting, 3 a check found something wrong.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "speaking to the terminal is what this room is for")]
+
+mod config;
+mod doctor;
+mod migrate;
+mod serve;
+mod transcode;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{LoadOptions, Loaded, Settings};
+
+/// A job daemon with the jobs built in.
+#[derive(Debug, Parser)]
+#[command(name = "gristmill", version, propagate_version = true)]
+struct Cli {
+    /// A configuration file instead of config/*.toml; may be given several times, later ones win.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon (what happens without a subcommand, too).
+    Serve,
+    /// Convert a WAV file to MP3, without a daemon.
+    Transcode(transcode::Arguments),
+    /// Bring the database's schema up to date, and say where it stands.
+    Migrate,
+    /// Look at the settings.
+    Config {
+        #[command(subcommand)]
+        command: config::Command,
+    },
+    /// Check that this machine and these settings can do the work.
+    Doctor(doctor::Arguments),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// Done.
+    Done,
+    /// It failed; what failed has been said.
+    Failed,
+    /// The command line or a setting is wrong; which has been said.
+    Usage,
+    /// A check found something wrong.
+    CheckFailed,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Usage => Self::from(2),
+            Exit::CheckFailed => Self::from(3),
+        }
+    }
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Cli { config, command } = Cli::parse();
+    let exit = match command.unwrap_or(Command::Serve) {
+        Command::Serve => with_settings(config, |loaded| serve::run(loaded.settings)),
+        Command::Transcode(arguments) => transcode::run(&arguments),
+        Command::Migrate => with_settings(config, |loaded| migrate::run(&loaded.settings)),
+        Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),
+        Command::Doctor(arguments) => {
+            with_settings(config, |loaded| doctor::run(&arguments, &loaded.settings))
+        }
+    };
+    exit.into()
+}
+
+/// Reads the settings; what is wrong with them is said, all of it, and nothing else is done.
+fn with_settings(files: Vec<PathBuf>, then: impl FnOnce(Loaded) -> Exit) -> Exit {
+    match Settings::load(LoadOptions::from_process(files)) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                eprintln!("warning: {warning}");
+            }
+            then(loaded)
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            Exit::Usage
+        }
+    }
+}
+
+/// A runtime for commands that only ask the database something.
+fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}

@@ -1,0 +1,101 @@
+//! `gristmill serve`: the daemon, from its first line to its last.
+
+use actix_rt::System;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Exit;
+use crate::app::{App, blob_folder};
+use crate::config::{DatabaseUrl, Settings};
+use crate::kinds::Registry;
+use crate::telemetry::logging;
+
+/// Runs until a signal, or until an actor cannot be kept alive.
+pub(super) fn run(settings: Settings) -> Exit {
+    if let Err(error) = logging::init(&settings.log) {
+        eprintln!("the log cannot be started: {error}");
+        return Exit::Failed;
+    }
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(std::thread::available_parallelism().map_or(1, usize::from))
+            .thread_name("gristmill")
+            .build()
+    };
+    // Built once here only to say properly that it cannot be; actix wants to build its own.
+    match runtime() {
+        Ok(probe) => probe.shutdown_background(),
+        Err(error) => {
+            eprintln!("the runtime cannot be started: {error}");
+            return Exit::Failed;
+        }
+    }
+    let system = System::with_tokio_rt(|| match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => unreachable!("a runtime could be built a moment ago: {error}"),
+    });
+    system.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Exit {
+    let story = Story::of(&settings);
+    let kinds = Registry::standard(&settings.kinds);
+    let app = match App::start(settings, kinds).await {
+        Ok(app) => app,
+        Err(error) => {
+            tracing::error!(%error, "the daemon did not start");
+            eprintln!("gristmill: {error}");
+            return Exit::Failed;
+        }
+    };
+    story.tell(&app);
+    let exit = until_told(&app).await;
+    app.drain().await;
+    exit
+}
+
+/// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew.
+async fn until_told(app: &App) -> Exit {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
+        tracing::error!("signals cannot be received");
+        return Exit::Failed;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Exit::Done,
+            _ = interrupt.recv() => return Exit::Done,
+            _ = hangup.recv() => app.reopen_logs(),
+            reason = app.gave_up() => {
+                tracing::error!(reason, "giving up");
+                eprintln!("gristmill: {reason}");
+                return Exit::Failed;
+            }
+        }
+    }
+}
+
+/// The five lines that greet whoever started the daemon.
+struct Story {
+    database: String,
+    blobs: String,
+}
+
+impl Story {
+    fn of(settings: &Settings) -> Self {
+        let database = match &settings.database.url {
+            DatabaseUrl::Sqlite { path } => format!("SQLite in {}", path.display()),
+            DatabaseUrl::Postgres(url) => format!("PostgreSQL at {url}"),
+        };
+        Self { database, blobs: blob_folder(settings).display().to_string() }
+    }
+
+    fn tell(&self, app: &App) {
+        let at = format!("http://{}", app.address());
+        println!("gristmill {} listens on {at}", env!("CARGO_PKG_VERSION"));
+        println!("  keeps tasks in {}, recordings in {}", self.database, self.blobs);
+        println!("  a task:      curl -X POST {at}/tasks");
+        println!("  a recording: curl -F user=1 -F token=<token> -F file=@talk.wav {at}/records   (first: curl -X POST {at}/users -H 'content-type: application/json' -d '{{\"name\":\"ann\"}}')");
+        println!("  its health:  curl {at}/health/ready   its numbers: {at}/metrics   its API: {at}/openapi.json");
+    }
+}
