@@ -58,6 +58,8 @@ pub enum IntakeError {
     /// No such kind.
     #[error("there is no kind `{kind}`; there are: {known}")]
     UnknownKind {
+        /// Which of the submissions, from 0.
+        index: usize,
         /// What was asked for.
         kind: Kind,
         /// What there is.
@@ -66,6 +68,8 @@ pub enum IntakeError {
     /// The kind has a door of its own.
     #[error("tasks of kind `{kind}` are not created directly: {instead}")]
     NotDirect {
+        /// Which of the submissions, from 0.
+        index: usize,
         /// What was asked for.
         kind: Kind,
         /// What to do.
@@ -74,6 +78,8 @@ pub enum IntakeError {
     /// The payload is not one of that kind.
     #[error("the payload does not fit kind `{kind}`: {problem}")]
     Payload {
+        /// Which of the submissions, from 0.
+        index: usize,
         /// Of which kind.
         kind: Kind,
         /// What is wrong with it.
@@ -132,7 +138,8 @@ impl Intake {
         self.admit(caller)?;
         let tasks = submissions
             .into_iter()
-            .map(|submission| self.check(caller, submission))
+            .enumerate()
+            .map(|(index, submission)| self.check(caller, index, submission))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(self.writer.create(tasks).await?)
     }
@@ -155,7 +162,11 @@ impl Intake {
         };
         let kind = transcode::kind();
         let payload = Json::of(&payload)
-            .map_err(|error| IntakeError::Payload { kind: kind.clone(), problem: error.to_string() })?;
+            .map_err(|error| IntakeError::Payload {
+            index: 0,
+            kind: kind.clone(),
+            problem: error.to_string(),
+        })?;
         let task = NewTask {
             kind,
             owner: Some(owner),
@@ -248,17 +259,17 @@ impl Intake {
         }
     }
 
-    fn check(&self, caller: Caller, submission: Submission) -> Result<NewTask, IntakeError> {
+    fn check(&self, caller: Caller, index: usize, submission: Submission) -> Result<NewTask, IntakeError> {
         let kind = submission.kind.unwrap_or_else(crate::kinds::noop::kind);
         let Some(work) = self.kinds.get(&kind) else {
-            return Err(IntakeError::UnknownKind { kind, known: self.kinds.names().join(", ") });
+            return Err(IntakeError::UnknownKind { index, kind, known: self.kinds.names().join(", ") });
         };
         if let Some(instead) = work.other_door() {
-            return Err(IntakeError::NotDirect { kind, instead });
+            return Err(IntakeError::NotDirect { index, kind, instead });
         }
         let payload = submission.payload.unwrap_or_else(Json::null);
         if let Err(problem) = work.check(&payload) {
-            return Err(IntakeError::Payload { kind, problem });
+            return Err(IntakeError::Payload { index, kind, problem });
         }
         Ok(NewTask {
             kind,
