@@ -74,7 +74,8 @@ impl PostgresStore {
         };
         // The writer only ever looks rows up by key: a plan that reads a whole table, chosen on statistics of
         // an emptier day, would be wrong each time.
-        let writer = connect.clone().options([("enable_hashjoin", "off"), ("enable_mergejoin", "off")]);
+        let by_key = [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("enable_seqscan", "off")];
+        let writer = connect.clone().options(by_key);
         let writer = pool(1)
             .test_before_acquire(false)
             .idle_timeout(None)
