@@ -1,0 +1,220 @@
+//! The closed list of problems that the HTTP interface can answer with: a line each, everything else derived.
+//!
+//! Called by whatever makes a [`Problem`](super::Problem), by the OpenAPI document and by the page `docs/problems.md`.
+//! True here: a code, once published, keeps its meaning and its status; a code that nobody can provoke fails a test.
+
+use actix_web::http::StatusCode;
+
+macro_rules! catalogue {
+    ($($variant:ident = $code:literal, $status:ident, $title:literal, $explanation:literal;)+) => {
+        /// A problem's stable name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(
+                #[doc = concat!($title, ".")]
+                $variant,
+            )+
+        }
+
+        impl Code {
+            /// Every code, by status.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word on the wire.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The status that goes with it.
+            #[must_use]
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)+ }
+            }
+
+            /// What it is called, the same at each occurrence.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+
+            /// When it occurs and what to do, for the documents.
+            #[must_use]
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$variant => $explanation,)+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    InvalidJson = "invalid_json", BAD_REQUEST,
+        "The body is not JSON",
+        "The body cannot be read as one JSON text in UTF-8: a mistake of syntax, something before or after the text (a \
+         byte order mark too), or more than 128 levels of nesting. `detail` names the place.";
+    InvalidParameter = "invalid_parameter", BAD_REQUEST,
+        "A parameter is not valid",
+        "A part of the path or of the query is unknown, given twice, missing, or not what it should be. `errors` names \
+         each, `allowed` lists what there is.";
+    InvalidForm = "invalid_form", BAD_REQUEST,
+        "The form is not valid",
+        "The multipart form cannot be read, lacks the file, or has a field that is unknown, given twice or too long.";
+    IncompleteBody = "incomplete_body", BAD_REQUEST,
+        "The body ended too early",
+        "The connection ended before the body did. Nothing was kept; send the request again.";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED,
+        "Credentials are needed",
+        "The request does not prove who is calling and this needs a user: send `Authorization: Bearer <token>`, with \
+         the token from `POST /users`. `user_id` alone proves nothing unless `auth.trust_user_id` is on.";
+    InvalidToken = "invalid_token", UNAUTHORIZED,
+        "The credentials are not valid",
+        "The token is malformed, unknown, or not that of the user who is named.";
+    OtherUser = "other_user", FORBIDDEN,
+        "The credentials are another user's",
+        "The request names one user and proves to be another. Name yourself, or nobody.";
+    NotFound = "not_found", NOT_FOUND,
+        "There is no such page",
+        "No route has this path. `/openapi.json` lists those that exist.";
+    TaskNotFound = "task_not_found", NOT_FOUND,
+        "There is no such task",
+        "No task has this number, or it is not the caller's to know of.";
+    RecordingNotFound = "recording_not_found", NOT_FOUND,
+        "There is no such recording",
+        "No recording has this id, or it is not of the user that the link names.";
+    OriginalNotKept = "original_not_kept", NOT_FOUND,
+        "The original is not kept",
+        "The uploaded WAV was dropped once the MP3 was made (`records.keep_original = false`).";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED,
+        "The path does not take this method",
+        "The path exists; `Allow` and `allowed` list the methods that it takes.";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT,
+        "The body came too slowly",
+        "No byte of the body came for `http.request_timeout_s`. Nothing was kept; send the request again.";
+    StatusForbids = "status_forbids", CONFLICT,
+        "The task's status forbids this",
+        "The task stands where the action is not allowed: only what has not ended can be cancelled, and only what \
+         failed or was cancelled can be retried.";
+    EmailTaken = "email_taken", CONFLICT,
+        "The e-mail is taken",
+        "A user with this e-mail exists already.";
+    RecordingFailed = "recording_failed", CONFLICT,
+        "The recording has no MP3",
+        "The conversion failed or was cancelled, so there is nothing to fetch. `detail` has the reason, `task` the \
+         number of the task, which can be retried.";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
+        "The body is too large",
+        "The JSON body is larger than `http.max_json_bytes`. Send fewer tasks at a time.";
+    RecordingTooLarge = "recording_too_large", PAYLOAD_TOO_LARGE,
+        "The recording is too large",
+        "The file is larger than `records.max_bytes`.";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
+        "The body is of another type than expected",
+        "`Content-Type` is not what the route takes (JSON, or a multipart form for uploads), or the body is compressed.";
+    UnsupportedAudio = "unsupported_audio", UNSUPPORTED_MEDIA_TYPE,
+        "The file is no WAV that can be read",
+        "The bytes are another format, or a WAV with a codec that is not read. `detail` says what was found.";
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE,
+        "The range lies outside of the file",
+        "`Range` asks for bytes behind the end; `Content-Range` tells the length.";
+    InvalidBody = "invalid_body", UNPROCESSABLE_ENTITY,
+        "The body is not what is expected",
+        "The JSON can be read, but a field is unknown, given twice, missing, of the wrong type or out of bounds. \
+         `errors` names each with its JSON pointer and what was expected.";
+    UnknownKind = "unknown_kind", UNPROCESSABLE_ENTITY,
+        "There is no such kind of task",
+        "`detail` lists the kinds that this daemon has.";
+    KindNotDirect = "kind_not_direct", UNPROCESSABLE_ENTITY,
+        "Tasks of this kind are not created directly",
+        "The kind has a route of its own, which `detail` names.";
+    InvalidPayload = "invalid_payload", UNPROCESSABLE_ENTITY,
+        "The payload does not fit the kind",
+        "`detail` says what is wrong with it.";
+    DamagedAudio = "damaged_audio", UNPROCESSABLE_ENTITY,
+        "The WAV is damaged or outside of the limits",
+        "The file is a WAV that cannot be used. `detail` says what was found and what is accepted.";
+    ConversionFailed = "conversion_failed", UNPROCESSABLE_ENTITY,
+        "The recording could not be converted",
+        "The upload was accepted, but its conversion failed while the caller waited. `detail` has the reason, `task` \
+         the number of the task.";
+    Internal = "internal", INTERNAL_SERVER_ERROR,
+        "The daemon made a mistake",
+        "Something that should not happen did; the log has it under the request id. The request may or may not have \
+         taken effect.";
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE,
+        "Too much is waiting already",
+        "As many writes wait as the daemon may hold. Nothing was done; try again after `Retry-After`.";
+    Interrupted = "interrupted", SERVICE_UNAVAILABLE,
+        "The daemon was interrupted",
+        "The daemon restarted a part of itself while it wrote: the request may or may not have taken effect. Look \
+         before you try again.";
+    DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE,
+        "The database does not answer",
+        "The database cannot be reached or did not answer in time; a write may or may not have taken effect. Try again \
+         after `Retry-After`.";
+    StorageFull = "storage_full", INSUFFICIENT_STORAGE,
+        "There is no room left",
+        "The disk that holds the recordings is full. Nothing was kept; the operator has to make room.";
+}
+
+impl Code {
+    /// The `type` of the problem: an address of its own for each code.
+    #[must_use]
+    pub fn type_uri(self) -> String {
+        format!("/problems/{}", self.as_str())
+    }
+}
+
+/// The page `docs/problems.md`.
+#[must_use]
+pub fn problems_markdown() -> String {
+    use std::fmt::Write as _;
+    let mut page = String::from(
+        "# Problems\n\n\
+         <!-- Made from the catalogue in src/http/catalogue.rs by `UPDATE=1 cargo test --lib problems`. -->\n\n\
+         An error is answered as `application/problem+json` (RFC 9457), or as a page where the client prefers HTML. \
+         Its members: `type` (`/problems/<code>`), `title`, `status`, `detail` (what went wrong this time), `instance` \
+         (the request, by its `X-Request-Id`), and `code`, which programs can rely on. Where they help there are also \
+         `errors` (each with `field`, `pointer` and `problem`), `field` (the first of those), `allowed`, `task` and \
+         `retry_after_s`. A 503 always has `Retry-After`, a 401 `WWW-Authenticate`, a 405 `Allow`.\n\n\
+         A request whose head cannot be read, or comes too slowly, is answered before there is a route: with a bare \
+         400, 408 or 431.\n\n\
+         | status | code | means |\n| --- | --- | --- |\n",
+    );
+    for code in Code::ALL {
+        let (status, name) = (code.status().as_u16(), code.as_str());
+        // Writing to a string cannot fail.
+        let _ = writeln!(page, "| {status} | `{name}` | **{}.** {} |", code.title(), code.explanation());
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_words_of_error_statuses_and_stand_in_the_order_of_statuses() {
+        let names: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        assert!(Code::ALL.is_sorted_by_key(|code| code.status()));
+        for code in Code::ALL {
+            assert!(code.status().is_client_error() || code.status().is_server_error(), "{code:?}");
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code:?}");
+            assert!(!code.title().ends_with('.') && code.explanation().ends_with('.'), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_on_problems_says_what_is_in_the_catalogue() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/problems.md");
+        let fresh = problems_markdown();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &fresh).unwrap();
+        }
+        let stands = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(stands == fresh, "docs/problems.md differs: run `UPDATE=1 cargo test --lib problems`");
+    }
+}

@@ -1,0 +1,234 @@
+//! What handlers take out of a request: bodies, query parameters, numbers in paths.
+//!
+//! True here: a body never takes more memory than allowed, nor longer than its patience between two bytes; a parameter
+//! that is unknown or given twice is refused by name.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use tokio::time::timeout;
+
+use super::catalogue::Code;
+use super::problem::Fault;
+use super::{Problem, State};
+use crate::task::{TaskId, UserId};
+
+/// The next bytes of a body, or why they do not come.
+pub(super) async fn next_chunk<S>(body: &mut S, patience: Duration) -> Result<Option<Bytes>, Problem>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    match timeout(patience, body.next()).await {
+        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+        Ok(None) => Ok(None),
+        Ok(Some(Err(error))) => Err(broken_body(&error)),
+        Err(_) => Err(too_slow(patience)),
+    }
+}
+
+/// Why a body broke off.
+pub(super) fn broken_body(error: &PayloadError) -> Problem {
+    Problem::new(Code::IncompleteBody, format!("the body ended before it was complete ({error})"))
+}
+
+/// The patience ran out.
+pub(super) fn too_slow(patience: Duration) -> Problem {
+    let detail = format!("no byte of the body came for {} s", patience.as_secs_f64());
+    Problem::new(Code::RequestTimeout, detail)
+}
+
+/// The whole body, which must be JSON unless it is empty.
+pub(super) async fn json_body<S>(state: &State, request: &HttpRequest, mut body: S) -> Result<Bytes, Problem>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    let most = state.http.max_json_bytes.as_usize();
+    let too_large =
+        || Problem::new(Code::BodyTooLarge, format!("the body is larger than {}", state.http.max_json_bytes));
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > most as u64) {
+        return Err(too_large());
+    }
+    let patience = state.http.request_timeout;
+    // Most bodies come in one piece, which needs no copy.
+    let Some(first) = next_chunk(&mut body, patience).await? else { return Ok(Bytes::new()) };
+    check_json_type(request)?;
+    let mut whole: Option<BytesMut> = None;
+    loop {
+        let length = whole.as_ref().map_or(first.len(), BytesMut::len);
+        if length > most {
+            return Err(too_large());
+        }
+        let Some(chunk) = next_chunk(&mut body, patience).await? else { break };
+        whole.get_or_insert_with(|| BytesMut::from(&*first)).extend_from_slice(&chunk);
+    }
+    Ok(whole.map_or(first, BytesMut::freeze))
+}
+
+fn check_json_type(request: &HttpRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING)
+        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        let detail = "the body is compressed (`Content-Encoding`): send it as it is";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    let found = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    if found.as_deref().is_some_and(is_json) {
+        return Ok(());
+    }
+    let found = found.map_or(Cow::Borrowed("none"), |found| Cow::Owned(format!("`{found}`")));
+    let detail = format!("expected `Content-Type: application/json`, got {found}");
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
+}
+
+/// `application/json`, or a type whose suffix says that it is JSON; in UTF-8, if it says.
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let json = essence.eq_ignore_ascii_case("application/json")
+        || essence.len() > 5 && essence.is_char_boundary(essence.len() - 5) && {
+            let (_, suffix) = essence.split_at(essence.len() - 5);
+            suffix.eq_ignore_ascii_case("+json")
+        };
+    json && parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            let value = value.trim().trim_matches('"');
+            value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
+        }
+        Some(_) | None => true,
+    })
+}
+
+/// The parameters of a query. Faults gather in it until [`Query::finish`].
+pub(super) struct Query<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    names: &'static [&'static str],
+    faults: Vec<Fault>,
+}
+
+impl<'a> Query<'a> {
+    /// Reads the query, which may have parameters of these names.
+    pub(super) fn of(request: &'a HttpRequest, names: &'static [&'static str]) -> Self {
+        let mut query = Self { pairs: Vec::new(), names, faults: Vec::new() };
+        let text = request.query_string();
+        if text.is_empty() {
+            return query;
+        }
+        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            if !names.contains(&&*name) {
+                query.fault(&name.chars().take(64).collect::<String>(), "there is no such parameter");
+            } else if query.pairs.iter().any(|(earlier, _)| *earlier == name) {
+                query.fault(&name, "the parameter is given twice");
+            } else {
+                query.pairs.push((name, value));
+            }
+            if query.faults.len() == 20 {
+                break;
+            }
+        }
+        query
+    }
+
+    /// Notes a fault.
+    pub(super) fn fault(&mut self, name: &str, problem: impl Into<String>) {
+        self.faults.push(Fault { field: name.to_owned(), pointer: None, problem: problem.into() });
+    }
+
+    /// The value as text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
+    }
+
+    /// The value as `parse` understands it.
+    pub(super) fn parsed<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match parse(self.text(name)?) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.fault(name, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Whose data is meant, where the query says.
+    pub(super) fn user_id(&mut self) -> Option<UserId> {
+        self.parsed("user_id", |text| number(text).map(UserId))
+    }
+
+    /// Refuses the query if there are faults.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::with_faults(Code::InvalidParameter, self.faults).allowing(self.names.iter().copied()))
+    }
+}
+
+/// A row's number: from 1 to the largest that there can be.
+pub(super) fn number(text: &str) -> Result<i64, String> {
+    // Only digits: `+5` is no number that we gave out.
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match i64::from_str(text) {
+        Ok(number) if digits && number > 0 => Ok(number),
+        Ok(_) | Err(_) => {
+            let text: String = text.chars().take(40).collect();
+            Err(format!("expected a whole number from 1 to {}, got `{text}`", i64::MAX))
+        }
+    }
+}
+
+/// The number of the task in the path.
+pub(super) fn task_id(request: &HttpRequest) -> Result<TaskId, Problem> {
+    number(request.match_info().get("id").unwrap_or_default())
+        .map(TaskId)
+        .map_err(|problem| Problem::of_field(Code::InvalidParameter, "id", problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_known_by_its_type_or_suffix_and_must_be_utf_8() {
+        for json in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/vnd.x+json",
+            "application/json;a=b",
+        ] {
+            assert!(is_json(json), "{json}");
+        }
+        for other in [
+            "text/plain",
+            "application/json; charset=latin1",
+            "json",
+            "+json",
+            "",
+            "application/jsonx",
+            "жжж",
+        ] {
+            assert!(!is_json(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_positive_and_fits() {
+        assert_eq!(number("9223372036854775807"), Ok(i64::MAX));
+        for bad in ["", "0", "-1", "+1", "1.0", "9223372036854775808", "0x1", " 1", "١"] {
+            assert!(number(bad).is_err(), "{bad}");
+        }
+    }
+}

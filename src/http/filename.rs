@@ -1,0 +1,103 @@
+//! Names of files that come from outside: made harmless when they come in, and again when they go out.
+//!
+//! True here: a name is text to show, never a path; what is put into a header cannot end it.
+
+use std::fmt::Write as _;
+
+/// The longest name that is kept, in bytes; as much as file systems take.
+const MAX_BYTES: usize = 255;
+
+/// What an upload is called when it does not say.
+const NAMELESS: &str = "recording.wav";
+
+/// The name without folders and control characters, shortened.
+pub(super) fn kept(given: &str) -> String {
+    let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    let clean: String = last.chars().filter(|c| !c.is_control() && !turns_text(*c)).collect();
+    let clean = cut(clean.trim(), MAX_BYTES).trim_end();
+    if clean.chars().all(|c| c == '.') { NAMELESS.to_owned() } else { clean.to_owned() }
+}
+
+/// `Content-Disposition` for a download under that name, with another extension (RFC 6266): once in ASCII for old
+/// clients, once in UTF-8.
+pub(super) fn disposition(kept: &str, extension: &str) -> String {
+    let name = format!("{}.{extension}", cut(stem(kept), MAX_BYTES - extension.len() - 1));
+    let ascii: String =
+        name.chars()
+            .map(|c| {
+                if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | '/') || c == ' ' { c } else { '_' }
+            })
+            .collect();
+    let mut header = format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''");
+    for byte in name.bytes() {
+        // RFC 8187, attr-char.
+        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+            header.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(header, "%{byte:02X}");
+        }
+    }
+    header
+}
+
+/// The name without its extension.
+fn stem(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() && extension.len() <= 5 => stem,
+        Some(_) | None => name,
+    }
+}
+
+/// At most `most` bytes, whole characters.
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// Marks that turn the direction of text, with which a name can look like another.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_name_is_no_path_and_holds_no_control_characters() {
+        for (given, name) in [
+            ("talk.wav", "talk.wav"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\music\\a.wav", "a.wav"),
+            ("a\r\nSet-Cookie: x=1.wav", "aSet-Cookie: x=1.wav"),
+            ("голос.wav", "голос.wav"),
+            ("a\u{202e}vaw.exe", "avaw.exe"),
+            ("", NAMELESS),
+            ("..", NAMELESS),
+            ("dir/", NAMELESS),
+            (" \t ", NAMELESS),
+        ] {
+            assert_eq!(kept(given), name, "{given:?}");
+        }
+        let long = kept(&"ж".repeat(300));
+        assert_eq!(long.len(), 254);
+    }
+
+    #[test]
+    fn a_disposition_is_one_line_of_ascii_with_the_name_twice() {
+        for (name, header) in [
+            ("talk.wav", "attachment; filename=\"talk.mp3\"; filename*=UTF-8''talk.mp3"),
+            ("a\"b.wav", "attachment; filename=\"a_b.mp3\"; filename*=UTF-8''a%22b.mp3"),
+            ("го.wav", "attachment; filename=\"__.mp3\"; filename*=UTF-8''%D0%B3%D0%BE.mp3"),
+            (".wav", "attachment; filename=\".wav.mp3\"; filename*=UTF-8''.wav.mp3"),
+            ("v1.2 final", "attachment; filename=\"v1.2 final.mp3\"; filename*=UTF-8''v1.2%20final.mp3"),
+            ("a\r\nb", "attachment; filename=\"a__b.mp3\"; filename*=UTF-8''a%0D%0Ab.mp3"),
+        ] {
+            assert_eq!(disposition(name, "mp3"), header);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `/health`, `/metrics` and `/openapi.json`: what programs ask about the daemon itself.
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::extract::Query;
+use super::tasks::json_answer;
+use super::{Problem, State, openapi};
+
+/// Whether the process serves at all.
+#[utoipa::path(
+    get, path = "/health/live", tag = "Operations",
+    responses((status = 200, description = "It does.", body = Object, example = json!({"status": "live"}))),
+)]
+pub(super) async fn live(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[]).finish()?;
+    Ok(json_answer(HttpResponse::Ok(), br#"{"status":"live"}"#.to_vec()))
+}
+
+/// Whether the node takes work, and what each component does.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "Operations",
+    responses(
+        (status = 200, description = "It takes work.", body = Object, example = json!(
+            {"ready": true, "phase": "ready", "components": {"database": {"importance": "required", "state": "up"}}})),
+        (status = 503, description = "It starts, drains, or lacks a component.",
+            headers(("retry-after" = u64, description = "Seconds")), body = Object,
+            example = json!({"ready": false, "phase": "draining", "components": {}})),
+    ),
+)]
+pub(super) async fn ready(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[]).finish()?;
+    let snapshot = state.health.snapshot();
+    let body = serde_json::to_vec(&snapshot).map_err(|error| Problem::internal(error.to_string()))?;
+    let mut answer = if snapshot.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    answer.insert_header((header::CACHE_CONTROL, "no-store"));
+    if !snapshot.ready {
+        answer.insert_header((header::RETRY_AFTER, 1));
+    }
+    Ok(json_answer(answer, body))
+}
+
+/// Everything that is measured, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "Operations",
+    responses((status = 200, description = "The text format 0.0.4.", content_type = "text/plain", body = String)),
+)]
+pub(super) async fn metrics(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[]).finish()?;
+    let form = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, form)).body(state.metrics.render()))
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "Operations",
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object)),
+)]
+pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[]).finish()?;
+    Ok(json_answer(HttpResponse::Ok(), openapi::text().as_bytes().to_vec()))
+}

@@ -1,0 +1,112 @@
+//! The HTTP interface: routes by resource, errors, the API's own description.
+//!
+//! Started by the composition root with [`server`]. It writes through the [`Intake`] and reads through the store; of
+//! actors it knows nothing.
+//!
+//! - `routes` is the one table of routes; `observe` is what happens around each of them.
+//! - `tasks`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and `task_view` are a task as it
+//!   comes and as it is shown; `upload` is a recording on its way to the disk.
+//! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
+//! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
+//! - `openapi` is the document, made from the handlers, the table and the catalogue.
+//!
+//! What is true: every error that a handler gives is a [`Problem`] of the catalogue; input is read strictly and within
+//! bounds of size and time; an answer that says "created" is given after the commit.
+
+mod auth;
+mod catalogue;
+mod download;
+mod extract;
+mod filename;
+mod health;
+mod json;
+mod observe;
+mod openapi;
+mod page;
+mod prefer;
+mod problem;
+mod records;
+mod routes;
+mod task_form;
+mod task_view;
+mod tasks;
+mod upload;
+mod users;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, web};
+use tokio_util::sync::CancellationToken;
+
+pub use catalogue::{Code, problems_markdown};
+pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
+pub use routes::{RouteInfo, table};
+
+use crate::blob::Blobs;
+use crate::config::{AuthSettings, HttpSettings, RecordSettings};
+use crate::intake::Intake;
+use crate::store::Store;
+use crate::telemetry::metrics::HttpMetrics;
+use crate::telemetry::{ActionLog, Health, MetricsHandle};
+
+/// How long an idle connection is kept for its next request. Longer than what proxies keep, so that it is the proxy
+/// that closes.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long what is left of a refused body is read and thrown away, so that the client gets to read the answer.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What the routes need. Cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    /// The door for whatever changes something.
+    pub intake: Intake,
+    /// For reading only.
+    pub store: Arc<dyn Store>,
+    /// Uploads and results.
+    pub blobs: Blobs,
+    /// What `/health/ready` shows.
+    pub health: Health,
+    /// What `/metrics` shows.
+    pub metrics: MetricsHandle,
+    /// What requests are counted in.
+    pub http_metrics: HttpMetrics,
+    /// Where users' actions are written down.
+    pub actions: ActionLog,
+    /// The settings of the server.
+    pub http: HttpSettings,
+    /// The settings of recordings.
+    pub records: RecordSettings,
+    /// Who is let in.
+    pub auth: AuthSettings,
+    /// Cancelled when the daemon drains: whoever waits for a result is answered at once.
+    pub draining: CancellationToken,
+}
+
+/// The server on `listener`, with so many worker threads. It ends by its handle alone, since signals are for the
+/// composition root.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn server(state: State, listener: TcpListener, workers: usize) -> io::Result<Server> {
+    let patience = state.http.request_timeout;
+    let state = web::Data::new(state);
+    let server = HttpServer::new(move || {
+        let state = state.clone();
+        App::new().app_data(state.clone()).configure(move |app| routes::configure(app, &state))
+    })
+    .workers(workers.max(1))
+    // Head and body of an answer leave in two writes: without this the second waits for the first one's receipt.
+    .tcp_nodelay(true)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(patience)
+    .client_disconnect_timeout(LINGER.min(patience))
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}

@@ -1,0 +1,127 @@
+//! What happens around every request: its id, its span, its metrics, a panic that becomes a 500, and the one place where
+//! errors become answers.
+//!
+//! Wrapped around each route by [`routes`](super::routes), so that the route is known without looking. It is in the way
+//! of every request: what is added here, every request pays for.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use super::catalogue::Code;
+use super::{Problem, State};
+use crate::telemetry::logging::request_span;
+use crate::telemetry::metrics::Method;
+
+/// The header that carries a request's id, in both directions.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Serves a request of the route `route` (`None`: no route has its path).
+pub(super) async fn observe<B: MessageBody + 'static>(
+    state: web::Data<State>,
+    route: Option<&'static str>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let method = Method::of(request.method().as_str());
+    let id = request_id(&request);
+    // Only visible characters: `request_id` lets no others in.
+    let name = id.to_str().unwrap_or_default();
+    let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
+    let http = request.request().clone();
+    // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
+    let served = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let mut response = match served {
+        Ok(Ok(response)) => match response.response().error().map(problem_of) {
+            None => response.map_into_boxed_body(),
+            Some(problem) => span.in_scope(|| answer(&http, &problem, name)),
+        },
+        Ok(Err(error)) => span.in_scope(|| answer(&http, &problem_of(&error), name)),
+        Err(panic) => {
+            let problem = Problem::internal(format!("the handler panicked: {}", message(&*panic)));
+            span.in_scope(|| answer(&http, &problem, name))
+        }
+    };
+    response.headers_mut().insert(REQUEST_ID, id);
+    state.http_metrics.answered(route, method, response.status().as_u16(), started.elapsed());
+    Ok(response)
+}
+
+fn answer(request: &HttpRequest, problem: &Problem, request_id: &str) -> ServiceResponse<BoxBody> {
+    problem.log();
+    ServiceResponse::new(request.clone(), problem.respond(request, request_id))
+}
+
+/// Our own errors as they are; of others (there should be none) no more than that they happened.
+fn problem_of(error: &Error) -> Problem {
+    match error.as_error::<Problem>() {
+        Some(problem) => problem.clone(),
+        None => Problem::internal(error.to_string()),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+/// The id that the client sent, where it is one that may stand in logs; else a new one.
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    match request.headers().get(REQUEST_ID) {
+        Some(id) if is_sane(id.as_bytes()) => id.clone(),
+        Some(_) | None => fresh_id(),
+    }
+}
+
+fn is_sane(id: &[u8]) -> bool {
+    (1..=128).contains(&id.len())
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte))
+}
+
+/// A new id: one half drawn at the start of the process, one half counted.
+fn fresh_id() -> HeaderValue {
+    static PROCESS: LazyLock<u64> = LazyLock::new(rand::random);
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let id = format!("{:016x}{:08x}", *PROCESS, COUNTER.fetch_add(1, Ordering::Relaxed));
+    // Digits and letters always fit into a header.
+    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// Answers a path that no route has.
+pub(super) async fn no_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path: String = request.path().chars().take(200).collect();
+    Err(Problem::new(Code::NotFound, format!("there is nothing at `{path}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_from_outside_are_short_and_hold_nothing_that_breaks_a_log() {
+        for good in
+            ["a", "0af7651916cd43dd8448eb211c80319c", "550e8400-e29b-41d4-a716-446655440000", "a.b:c/d+e=@f"]
+        {
+            assert!(is_sane(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "a b", "a\tb", "a\"b", "<x>", "ж", &"x".repeat(129)] {
+            assert!(!is_sane(bad.as_bytes()), "{bad}");
+        }
+        assert_ne!(fresh_id(), fresh_id());
+        assert!(is_sane(fresh_id().as_bytes()));
+    }
+}

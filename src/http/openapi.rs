@@ -1,0 +1,127 @@
+//! The OpenAPI document: what the handlers say of themselves, with every problem of every route added from the table.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use super::catalogue::Code;
+use super::problem::MEDIA_TYPE;
+use super::routes::{self, RouteInfo};
+use super::{download, health, records, task_form, task_view, tasks, users};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Gristmill",
+        description = "A job daemon with the jobs built in. Errors are RFC 9457 problem documents with a stable \
+            `code`; a path that does not exist is answered with `not_found`, a method that a path does not take with \
+            `method_not_allowed`. Every answer carries `X-Request-Id`, which a request may set.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
+        users::create, users::create_alias,
+        records::create, records::create_alias, download::get,
+        health::live, health::ready, health::metrics, health::openapi,
+    ),
+    components(schemas(
+        task_view::TaskView<'_>, task_view::FailureSchema, task_form::NewTaskSchema, users::NewUserSchema,
+        users::CreatedUser<'_>, records::RecordingView<'_>,
+    )),
+)]
+struct Document;
+
+/// The document as text.
+pub(super) fn text() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
+    &TEXT
+}
+
+fn document() -> Value {
+    // The document is made of texts and numbers, which always have a JSON form.
+    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    for route in routes::table() {
+        let operation = &mut document["paths"][route.path][route.method.to_lowercase()];
+        if operation.is_null() {
+            // Let the test find it missing, rather than make it up here.
+            continue;
+        }
+        describe_problems(&mut operation["responses"], &route);
+        operation["security"] = security(&route);
+    }
+    document["components"]["schemas"]["Problem"] = problem_schema();
+    document["components"]["securitySchemes"] = json!({
+        "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."}
+    });
+    document
+}
+
+/// Adds an answer for each status with the problems that have it.
+fn describe_problems(responses: &mut Value, route: &RouteInfo) {
+    let mut statuses: Vec<u16> = route.problems.iter().map(|code| code.status().as_u16()).collect();
+    statuses.dedup();
+    for status in statuses {
+        let codes: Vec<Code> =
+            route.problems.iter().copied().filter(|code| code.status().as_u16() == status).collect();
+        let words: Vec<String> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
+        let examples: Map<String, Value> =
+            codes.iter().map(|code| (code.as_str().to_owned(), example(*code))).collect();
+        responses[status.to_string()] = json!({
+            "description": format!("Problem: {}.", words.join(", ")),
+            "content": {MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": examples,
+            }},
+        });
+    }
+}
+
+fn example(code: Code) -> Value {
+    json!({
+        "summary": code.title(),
+        "value": {
+            "type": code.type_uri(),
+            "title": code.title(),
+            "status": code.status().as_u16(),
+            "detail": code.explanation(),
+            "instance": "urn:request:6f1e0a52c9b34d1700000001",
+            "code": code.as_str(),
+        },
+    })
+}
+
+/// With a token or without, where the route finds out who is calling.
+fn security(route: &RouteInfo) -> Value {
+    if route.problems.contains(&Code::InvalidToken) { json!([{"token": []}, {}]) } else { json!([]) }
+}
+
+fn problem_schema() -> Value {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    json!({
+        "type": "object",
+        "description": "An error (RFC 9457).",
+        "required": ["type", "title", "status", "detail", "instance", "code"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "What went wrong this time."},
+            "instance": {"type": "string", "format": "uri", "description": "The request, by its id."},
+            "code": {"type": "string", "enum": codes},
+            "field": {"type": "string", "description": "The first of `errors`."},
+            "errors": {"type": "array", "items": {
+                "type": "object",
+                "required": ["field", "problem"],
+                "properties": {
+                    "field": {"type": "string", "examples": ["[3].priority"]},
+                    "pointer": {"type": "string", "format": "json-pointer", "examples": ["/3/priority"]},
+                    "problem": {"type": "string"},
+                },
+            }},
+            "allowed": {"type": "array", "items": {"type": "string"}, "description": "What would be allowed."},
+            "task": {"type": "integer", "description": "The task that it is about."},
+            "retry_after_s": {"type": "integer", "description": "Try again after so many seconds."},
+        },
+    })
+}

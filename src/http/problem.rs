@@ -1,0 +1,338 @@
+//! Errors as they are answered: RFC 9457, or a page for a browser.
+//!
+//! Handlers give a [`Problem`] and nothing else; [`observe`](super::observe) turns it into the answer with
+//! [`Problem::respond`], the single place where that happens. True here: what the database, the disk or a panic said goes
+//! to the log and never to the caller; every 503 has `Retry-After`.
+
+use std::fmt;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+
+use super::catalogue::Code;
+use super::page;
+use crate::account::UserError;
+use crate::blob::BlobError;
+use crate::intake::IntakeError;
+use crate::media::wav::{WavError, WavErrorClass};
+use crate::store::{Refused, StoreError, WriteError};
+use crate::task::TaskId;
+
+/// The media type of a problem.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// After how many seconds to try again what cannot be done now.
+const RETRY_AFTER_S: u64 = 1;
+
+/// An error on its way to the caller.
+#[derive(Clone)]
+pub struct Problem(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    code: Code,
+    detail: String,
+    errors: Vec<Fault>,
+    allowed: Vec<String>,
+    task: Option<TaskId>,
+    /// The length of the file of which a range was asked.
+    length: Option<u64>,
+    /// For the log alone.
+    cause: Option<String>,
+}
+
+/// One thing that is wrong with the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where, as people write it: `[3].priority`.
+    pub field: String,
+    /// Where in the body, as a JSON pointer (RFC 6901); none for parameters and form fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// What was expected, and what was found.
+    pub problem: String,
+}
+
+/// The members on the wire.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: String,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Fault],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    allowed: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<TaskId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    /// A problem with what is to be said of this occurrence.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            allowed: Vec::new(),
+            task: None,
+            length: None,
+            cause: None,
+        }))
+    }
+
+    /// A problem with the input, field by field; the first fault is the detail.
+    pub(super) fn with_faults(code: Code, faults: Vec<Fault>) -> Self {
+        let detail = match faults.as_slice() {
+            [] => code.title().to_owned(),
+            [only] => format!("`{}`: {}", only.field, only.problem),
+            [first, rest @ ..] => {
+                format!("`{}`: {} (and {} more, see `errors`)", first.field, first.problem, rest.len())
+            }
+        };
+        let mut problem = Self::new(code, detail);
+        problem.0.errors = faults;
+        problem
+    }
+
+    /// A problem with one parameter or form field.
+    pub(super) fn of_field(code: Code, field: &str, problem: impl Into<String>) -> Self {
+        Self::with_faults(
+            code,
+            vec![Fault { field: field.to_owned(), pointer: None, problem: problem.into() }],
+        )
+    }
+
+    /// Something that should not happen; `cause` goes to the log.
+    pub(super) fn internal(cause: impl Into<String>) -> Self {
+        let detail =
+            "something went wrong inside of the daemon; its log has more under the request id of `instance`";
+        Self::new(Code::Internal, detail).caused_by(cause)
+    }
+
+    /// Adds what would have been allowed.
+    pub(super) fn allowing<'a>(mut self, allowed: impl IntoIterator<Item = &'a str>) -> Self {
+        self.0.allowed = allowed.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// Adds the task that it is about.
+    pub(super) fn about(mut self, task: TaskId) -> Self {
+        self.0.task = Some(task);
+        self
+    }
+
+    /// Adds the length of the file.
+    pub(super) fn of_length(mut self, length: u64) -> Self {
+        self.0.length = Some(length);
+        self
+    }
+
+    fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Which problem.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What is said of this occurrence.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// Writes it to the log where it is the daemon's fault: once, here, inside of the request's span.
+    pub(super) fn log(&self) {
+        let code = self.0.code.as_str();
+        if self.0.code.status().is_server_error() {
+            let cause = self.0.cause.as_deref().unwrap_or(&self.0.detail);
+            tracing::error!(code, cause, "the request failed: {cause}");
+        } else {
+            tracing::debug!(code, "the request was refused: {}", self.0.detail);
+        }
+    }
+
+    /// The answer: JSON, or a page where the client prefers one.
+    pub(super) fn respond(&self, request: &HttpRequest, request_id: &str) -> HttpResponse {
+        let inner = &*self.0;
+        let status = inner.code.status();
+        let retry_after_s = (status.as_u16() == 503).then_some(RETRY_AFTER_S);
+        let mut answer = HttpResponseBuilder::new(status);
+        answer.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = retry_after_s {
+            answer.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if status.as_u16() == 401 {
+            let challenge = if inner.code == Code::InvalidToken {
+                "Bearer realm=\"gristmill\", error=\"invalid_token\""
+            } else {
+                "Bearer realm=\"gristmill\""
+            };
+            answer.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        if inner.code == Code::MethodNotAllowed
+            && let Ok(allow) = HeaderValue::from_str(&inner.allowed.join(", "))
+        {
+            answer.insert_header((header::ALLOW, allow));
+        }
+        if let Some(length) = inner.length {
+            answer.insert_header((header::CONTENT_RANGE, format!("bytes */{length}")));
+        }
+        answer.insert_header((header::VARY, "accept"));
+        if page::preferred(request.headers()) {
+            let page = page::of_problem(inner.code, &inner.detail, request_id);
+            answer.insert_header((header::CONTENT_SECURITY_POLICY, page::POLICY));
+            answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+            return answer.content_type("text/html; charset=utf-8").body(page);
+        }
+        let body = Body {
+            r#type: inner.code.type_uri(),
+            title: inner.code.title(),
+            status: status.as_u16(),
+            detail: &inner.detail,
+            instance: format!("urn:request:{request_id}"),
+            code: inner.code.as_str(),
+            field: inner.errors.first().map(|fault| fault.field.as_str()),
+            errors: &inner.errors,
+            allowed: &inner.allowed,
+            task: inner.task,
+            retry_after_s,
+        };
+        // A body of texts and numbers always has a JSON form.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        answer.content_type(MEDIA_TYPE).body(body)
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code.as_str(), self.0.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> actix_web::http::StatusCode {
+        self.0.code.status()
+    }
+
+    /// Only the status: the rest needs the request, and is added by the wrapper of all routes.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        of_store(&error)
+    }
+}
+
+fn of_store(error: &StoreError) -> Problem {
+    let unavailable = match error {
+        StoreError::Unavailable { .. } | StoreError::InUse { .. } | StoreError::Io { .. } => true,
+        StoreError::Refused { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::SchemaTooNew { .. }
+        | StoreError::Migrate(_) => false,
+    };
+    if unavailable {
+        Problem::new(Code::DatabaseUnavailable, "the database does not answer: try again in a moment")
+            .caused_by(error.to_string())
+    } else {
+        Problem::internal(error.to_string())
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match &error {
+            WriteError::Full => Self::new(Code::Overloaded, error.to_string()),
+            WriteError::Interrupted => Self::new(Code::Interrupted, error.to_string()),
+            WriteError::Store(source) => of_store(source),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NotFound(task) => Self::no_task(task),
+            Refused::Illegal(illegal) => Self::new(Code::StatusForbids, illegal.to_string()),
+        }
+    }
+}
+
+impl Problem {
+    /// There is no such task, as far as this caller may know.
+    pub(super) fn no_task(task: TaskId) -> Self {
+        Self::new(Code::TaskNotFound, format!("there is no task {task}, or it is not yours")).about(task)
+    }
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            IntakeError::Anonymous => Self::new(Code::Unauthenticated, detail),
+            IntakeError::UnknownKind { .. } => Self::new(Code::UnknownKind, detail),
+            IntakeError::NotDirect { .. } => Self::new(Code::KindNotDirect, detail),
+            IntakeError::Payload { .. } => Self::new(Code::InvalidPayload, detail),
+            IntakeError::EmailTaken => Self::new(Code::EmailTaken, detail),
+            IntakeError::User(user) => user.into(),
+            IntakeError::Refused(refused) => refused.into(),
+            IntakeError::Write(write) => write.into(),
+        }
+    }
+}
+
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
+        let field = match &error {
+            UserError::Nameless | UserError::Name => "name",
+            UserError::Email(_) => "email",
+        };
+        let fault =
+            Fault { field: field.to_owned(), pointer: Some(format!("/{field}")), problem: error.to_string() };
+        Self::with_faults(Code::InvalidBody, vec![fault])
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::Full { .. } => {
+                let detail = "the disk that holds the recordings is full: nothing was kept";
+                Self::new(Code::StorageFull, detail).caused_by(error.to_string())
+            }
+            BlobError::Missing(_) | BlobError::Io { .. } => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<WavError> for Problem {
+    fn from(error: WavError) -> Self {
+        match error.class() {
+            WavErrorClass::UnsupportedType => Self::new(Code::UnsupportedAudio, error.to_string()),
+            WavErrorClass::Malformed => Self::new(Code::DamagedAudio, error.to_string()),
+            WavErrorClass::Io => Self::internal(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The table of routes: what there is, who handles it, and which problems it may answer with.
+//!
+//! The server is configured from it, the OpenAPI document is completed from it, and a test compares the two. To add a
+//! route, add its line here and its handler to the list in `openapi.rs`.
+
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpResponse, Route};
+
+use super::catalogue::Code;
+use super::observe::{no_route, observe};
+use super::{Problem, State, download, health, records, tasks, users};
+
+/// One method of one path.
+struct Line {
+    method: Verb,
+    path: &'static str,
+    handler: fn() -> Route,
+    /// The problems of its own, in groups; [`ALWAYS`] is added.
+    problems: &'static [&'static [Code]],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Get,
+    Post,
+    Delete,
+}
+
+/// A route as others may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// `GET`, `POST`, ...
+    pub method: &'static str,
+    /// The pattern: `/tasks/{id}`.
+    pub path: &'static str,
+    /// The problems that it may answer with.
+    pub problems: Vec<Code>,
+}
+
+/// Any route: a query that is not understood, and our own mistakes.
+const ALWAYS: &[Code] = &[Code::InvalidParameter, Code::Internal];
+/// Routes that find out who is calling.
+const CALLER: &[Code] =
+    &[Code::Unauthenticated, Code::InvalidToken, Code::OtherUser, Code::DatabaseUnavailable];
+/// Routes that read a body.
+const BODY: &[Code] = &[Code::IncompleteBody, Code::RequestTimeout, Code::UnsupportedMediaType];
+/// Routes that read JSON.
+const JSON: &[Code] = &[Code::InvalidJson, Code::InvalidBody, Code::BodyTooLarge];
+/// Routes that write.
+const WRITE: &[Code] = &[Code::Overloaded, Code::Interrupted, Code::DatabaseUnavailable];
+/// Routes that create tasks from what the caller says.
+const SUBMIT: &[Code] = &[Code::UnknownKind, Code::KindNotDirect, Code::InvalidPayload, Code::TaskNotFound];
+/// Routes that change a task.
+const CHANGE: &[Code] = &[Code::TaskNotFound, Code::StatusForbids];
+/// Routes that take recordings.
+const RECORD: &[Code] = &[
+    Code::InvalidForm,
+    Code::RecordingTooLarge,
+    Code::UnsupportedAudio,
+    Code::DamagedAudio,
+    Code::ConversionFailed,
+    Code::RecordingFailed,
+    Code::TaskNotFound,
+    Code::StorageFull,
+];
+/// Routes that give recordings.
+const PLAY: &[Code] = &[
+    Code::RecordingNotFound,
+    Code::OriginalNotKept,
+    Code::RecordingFailed,
+    Code::RangeNotSatisfiable,
+    Code::DatabaseUnavailable,
+];
+
+/// The table. The first lines are the busiest.
+const TABLE: &[Line] = &[
+    line(Verb::Post, "/tasks", || web::to(tasks::create), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
+    line(Verb::Get, "/tasks", || web::to(tasks::list), &[CALLER]),
+    line(Verb::Post, "/tasks/batch", || web::to(tasks::create_batch), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
+    line(Verb::Get, "/tasks/{id}", || web::to(tasks::get), &[CALLER, &[Code::TaskNotFound]]),
+    line(Verb::Delete, "/tasks/{id}", || web::to(tasks::delete), &[CALLER, WRITE, &[Code::TaskNotFound]]),
+    line(Verb::Post, "/tasks/{id}/cancel", || web::to(tasks::cancel), &[CALLER, BODY, JSON, WRITE, CHANGE]),
+    line(Verb::Post, "/tasks/{id}/retry", || web::to(tasks::retry), &[CALLER, BODY, JSON, WRITE, CHANGE]),
+    line(Verb::Post, "/users", || web::to(users::create), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
+    line(Verb::Post, "/user", || web::to(users::create_alias), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
+    line(Verb::Post, "/records", || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
+    line(Verb::Post, "/music-add", || web::to(records::create_alias), &[CALLER, BODY, WRITE, RECORD]),
+    line(Verb::Get, "/record", || web::to(download::get), &[PLAY]),
+    line(Verb::Get, "/health/live", || web::to(health::live), &[]),
+    line(Verb::Get, "/health/ready", || web::to(health::ready), &[]),
+    line(Verb::Get, "/metrics", || web::to(health::metrics), &[]),
+    line(Verb::Get, "/openapi.json", || web::to(health::openapi), &[]),
+];
+
+const fn line(
+    method: Verb,
+    path: &'static str,
+    handler: fn() -> Route,
+    problems: &'static [&'static [Code]],
+) -> Line {
+    Line { method, path, handler, problems }
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// The methods that the verb answers: HEAD is what GET is, without the body.
+    fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Get => &[Method::GET, Method::HEAD],
+            Self::Post => &[Method::POST],
+            Self::Delete => &[Method::DELETE],
+        }
+    }
+}
+
+/// Every route.
+#[must_use]
+pub fn table() -> Vec<RouteInfo> {
+    let info = |line: &Line| {
+        let mut problems: Vec<Code> = line.problems.concat();
+        problems.extend(ALWAYS);
+        problems.sort();
+        problems.dedup();
+        RouteInfo { method: line.method.as_str(), path: line.path, problems }
+    };
+    TABLE.iter().map(info).collect()
+}
+
+/// Gives the routes of the table to the server.
+pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
+    let mut paths: Vec<&'static str> = TABLE.iter().map(|line| line.path).collect();
+    paths.dedup();
+    for path in paths {
+        let lines = || TABLE.iter().filter(|line| line.path == path);
+        let mut resource = web::resource(path);
+        for line in lines() {
+            for method in line.method.methods() {
+                resource = resource.route((line.handler)().method(method.clone()));
+            }
+        }
+        let allowed: Vec<&'static str> =
+            lines().flat_map(|line| line.method.methods()).map(Method::as_str).collect();
+        let refuse = move || {
+            let detail = format!("this path takes {}", allowed.join(", "));
+            let problem = Problem::new(Code::MethodNotAllowed, detail).allowing(allowed.iter().copied());
+            async move { Err::<HttpResponse, Problem>(problem) }
+        };
+        let state = state.clone();
+        app.service(
+            resource
+                .default_service(web::to(refuse))
+                .wrap(from_fn(move |request, next| observe(state.clone(), Some(path), request, next))),
+        );
+    }
+    let state = state.clone();
+    app.default_service(
+        web::to(no_route).wrap(from_fn(move |request, next| observe(state.clone(), None, request, next))),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_route_stands_twice_and_the_methods_of_a_path_stand_together() {
+        let keys: Vec<(&str, &str)> = TABLE.iter().map(|line| (line.path, line.method.as_str())).collect();
+        assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+        let mut paths: Vec<&str> = keys.iter().map(|(path, _)| *path).collect();
+        paths.dedup();
+        assert_eq!(paths.iter().collect::<BTreeSet<_>>().len(), paths.len());
+    }
+
+    #[test]
+    fn every_code_belongs_to_a_route_or_to_none_at_all() {
+        let mut told: BTreeSet<Code> = table().into_iter().flat_map(|route| route.problems).collect();
+        // These two are the answers where there is no route.
+        told.extend([Code::NotFound, Code::MethodNotAllowed]);
+        assert_eq!(told, Code::ALL.iter().copied().collect());
+    }
+}

@@ -1,0 +1,122 @@
+//! A task as callers ask for it: the fields of a submission, each checked by itself.
+
+use std::time::Duration;
+
+use utoipa::ToSchema;
+
+use super::Problem;
+use super::json::{self, Form};
+use super::problem::Fault;
+use crate::intake::Submission;
+use crate::task::{Json, Kind, Priority, Task, Timestamp};
+
+/// The fields that there are.
+pub(super) const FIELDS: &[&str] =
+    &["kind", "payload", "priority", "run_at", "max_attempts", "timeout_s", "tags"];
+
+/// The most tasks in one batch.
+pub(super) const MAX_BATCH: usize = 10_000;
+
+/// The shortest `timeout_s`: below that nothing could ever run.
+const MIN_TIMEOUT_S: f64 = 0.001;
+
+/// A task to be created. Every field may be left out; `null` is the same as leaving it out.
+#[derive(ToSchema)]
+#[schema(as = NewTask, example = json!({"kind": "noop", "payload": {"any": "thing"}, "priority": 10, "tags": ["nightly"]}))]
+#[expect(dead_code, reason = "documents what `submission` reads")]
+pub(super) struct NewTaskSchema {
+    /// What to do; `noop` unless said.
+    #[schema(pattern = "^[a-z][a-z0-9_]{0,31}$", default = "noop")]
+    kind: Option<String>,
+    /// The kind's input, any JSON; kept as it is.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<serde_json::Value>,
+    /// How urgent: higher runs sooner.
+    #[schema(minimum = -100, maximum = 100, default = 0)]
+    priority: Option<i64>,
+    /// The earliest start, RFC 3339; at once unless said.
+    #[schema(format = DateTime)]
+    run_at: Option<String>,
+    /// Tries allowed; `tasks.max_attempts` unless said.
+    #[schema(minimum = 1, maximum = 100)]
+    max_attempts: Option<u32>,
+    /// How long one try may take, in seconds; `tasks.timeout_s` unless said.
+    #[schema(minimum = 0.001, maximum = 604_800)]
+    timeout_s: Option<f64>,
+    /// Words to find it by: at most 16, each of 1 to 64 bytes.
+    #[schema(max_items = 16)]
+    tags: Option<Vec<String>>,
+}
+
+/// One submission out of the body; an empty body is an empty object.
+pub(super) fn one(body: &[u8]) -> Result<Submission, Problem> {
+    let (submission, faults) = submission(json::object(body, FIELDS)?);
+    json::refuse(faults)?;
+    Ok(submission)
+}
+
+/// The submissions of a batch.
+pub(super) fn batch(body: &[u8]) -> Result<Vec<Submission>, Problem> {
+    let mut submissions = Vec::new();
+    let mut all = Vec::new();
+    for form in json::array(body, MAX_BATCH, FIELDS)? {
+        let (submission, faults) = submission(form);
+        submissions.push(submission);
+        all.extend(faults);
+        if all.len() > 100 {
+            break;
+        }
+    }
+    json::refuse(all)?;
+    Ok(submissions)
+}
+
+fn submission(mut form: Form<'_>) -> (Submission, Vec<Fault>) {
+    let attempts = (1, i64::from(Task::MAX_ATTEMPTS));
+    let timeouts = (MIN_TIMEOUT_S, Task::MAX_TIMEOUT.as_secs_f64());
+    let submission = Submission {
+        kind: form.parsed("kind", str::parse::<Kind>),
+        payload: form.raw("payload").map(|payload| Json::trusted(payload.get())),
+        priority: form.whole("priority", Priority::BOUNDS).and_then(Priority::new).unwrap_or_default(),
+        run_at: form.parsed("run_at", instant),
+        max_attempts: form.whole("max_attempts", attempts).and_then(|tries| u32::try_from(tries).ok()),
+        timeout: form.number("timeout_s", timeouts).map(Duration::from_secs_f64),
+        tags: tags(&mut form),
+    };
+    (submission, form.faults())
+}
+
+fn tags(form: &mut Form<'_>) -> Vec<String> {
+    let tags = form.texts("tags").unwrap_or_default();
+    if tags.len() > Task::MAX_TAGS {
+        form.fault("tags", format!("expected at most {} tags, got {}", Task::MAX_TAGS, tags.len()));
+    }
+    if let Some(problem) = tags.iter().find_map(|tag| check_tag(tag).err()) {
+        form.fault("tags", problem);
+    }
+    if let Some((_, twice)) =
+        tags.iter().enumerate().find(|(at, tag)| tags.iter().take(*at).any(|t| t == *tag))
+    {
+        form.fault("tags", format!("`{twice}` is given twice"));
+    }
+    tags
+}
+
+/// Whether that can be a tag.
+pub(super) fn check_tag(tag: &str) -> Result<(), String> {
+    let fits = (1..=Task::MAX_TAG_BYTES).contains(&tag.len()) && !tag.chars().any(char::is_control);
+    if fits {
+        return Ok(());
+    }
+    let shown: String = tag.chars().take(20).filter(|c| !c.is_control()).collect();
+    let most = Task::MAX_TAG_BYTES;
+    Err(format!("`{shown}` is no tag: 1 to {most} bytes, no control characters"))
+}
+
+/// An instant in RFC 3339.
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(40).collect();
+        format!("expected a time as RFC 3339 writes it (2026-01-31T12:00:00Z), got `{shown}`")
+    })
+}

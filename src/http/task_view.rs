@@ -1,0 +1,167 @@
+//! A task as JSON: the one form in which all routes show it.
+//!
+//! True here: `id`, `kind`, `status`, `created_at` and `updated_at` are always there; any other field is left out where
+//! it has no value, or where its value is `null`. What the caller gave as JSON comes back as the text that it was.
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::task::{Failure, Json, State, Task, Timestamp};
+
+/// A task.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Task, example = json!({
+    "id": 7, "kind": "noop", "status": "Completed", "priority": 0, "attempt": 1, "failures": 0, "crashes": 0,
+    "max_attempts": 3, "tags": ["nightly"],
+    "created_at": "2026-01-31T12:00:00.000000Z", "updated_at": "2026-01-31T12:00:00.020000Z",
+    "started_at": "2026-01-31T12:00:00.010000Z", "finished_at": "2026-01-31T12:00:00.020000Z"
+}))]
+pub(super) struct TaskView<'a> {
+    /// The number: from 1.
+    #[schema(minimum = 1)]
+    id: i64,
+    /// What it does.
+    #[schema(pattern = "^[a-z][a-z0-9_]{0,31}$", example = "noop")]
+    kind: &'a str,
+    /// Where it stands.
+    #[schema(schema_with = status_schema)]
+    status: &'static str,
+    /// Whose it is; left out where nobody owns it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<i64>,
+    /// How urgent: higher runs sooner.
+    #[schema(minimum = -100, maximum = 100)]
+    priority: i64,
+    /// The newest try, from 1; 0 before the first.
+    attempt: u32,
+    /// Tries that failed.
+    failures: u32,
+    /// Workers that died while they ran it.
+    crashes: u32,
+    /// Tries allowed.
+    max_attempts: u32,
+    /// How far the newest try is, in percent, where the kind tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 100)]
+    progress: Option<u8>,
+    /// The earliest start, while it waits for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    run_at: Option<Timestamp>,
+    /// When the newest try started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+    /// How long one try may take, in seconds, where the caller said so.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
+    timeout_s: Option<f64>,
+    /// Words to find it by.
+    tags: &'a [String],
+    /// The kind's input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    payload: Option<&'a RawValue>,
+    /// The kind's answer, once it completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    result: Option<&'a RawValue>,
+    /// Why the newest failed try failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<FailureSchema>)]
+    error: Option<&'a Failure>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// Why a try failed.
+#[derive(ToSchema)]
+#[schema(as = Failure)]
+#[expect(dead_code, reason = "documents the form of `task::Failure`")]
+pub(super) struct FailureSchema {
+    /// The word: `error`, `invalid_input`, `timeout`, `panic` or `poison`.
+    #[schema(example = "invalid_input")]
+    reason: String,
+    /// The story.
+    message: String,
+}
+
+fn status_schema() -> utoipa::openapi::Object {
+    let words = crate::task::Status::ALL.map(crate::task::Status::as_str);
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::Type::String)
+        .enum_values(Some(words))
+        .build()
+}
+
+impl<'a> TaskView<'a> {
+    /// The form of `task`.
+    pub(super) fn of(task: &'a Task) -> Self {
+        let life = &task.life;
+        let result = match &life.state {
+            State::Completed { result, .. } => raw(result),
+            State::New { .. } | State::InProgress { .. } | State::Failed { .. } | State::Cancelled { .. } => {
+                None
+            }
+        };
+        Self {
+            id: life.id.0,
+            kind: life.kind.as_str(),
+            status: life.status().as_str(),
+            owner: life.owner.map(|owner| owner.0),
+            priority: life.priority.get(),
+            attempt: life.attempt.0,
+            failures: life.failures,
+            crashes: life.crashes,
+            max_attempts: life.max_attempts,
+            progress: life.progress.map(|percent| percent.get()),
+            run_at: life.run_at(),
+            started_at: life.started_at,
+            finished_at: life.finished_at(),
+            timeout_s: task.timeout.map(|timeout| timeout.as_secs_f64()),
+            tags: &task.tags,
+            payload: raw(&task.payload),
+            result,
+            error: life.error.as_ref(),
+            created_at: task.created_at,
+            updated_at: life.updated_at,
+        }
+    }
+
+    /// The JSON text of `task`.
+    pub(super) fn json(task: &'a Task) -> Vec<u8> {
+        Self::many(&Self::of(task))
+    }
+
+    /// The JSON text of whatever holds views. Texts and numbers always have a JSON form.
+    pub(super) fn many<T: Serialize + ?Sized>(views: &T) -> Vec<u8> {
+        serde_json::to_vec(views).unwrap_or_default()
+    }
+}
+
+/// The text as it is. Checked when it came in; should a row hold something else all the same, it is left out rather than
+/// break the whole answer.
+fn raw(json: &Json) -> Option<&RawValue> {
+    if json.is_null() { None } else { serde_json::from_str(json.as_str()).ok() }
+}
+
+/// Whole seconds without a fraction.
+#[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
+fn seconds<S: Serializer>(seconds: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    let seconds = seconds.unwrap_or_default();
+    if seconds.fract() == 0.0 {
+        // At most seven days.
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by `Task::MAX_TIMEOUT`")]
+        serializer.serialize_i64(seconds as i64)
+    } else {
+        serializer.serialize_f64(seconds)
+    }
+}

@@ -1,0 +1,347 @@
+//! `/tasks`: creating, reading, changing.
+//!
+//! Called by the route table. Checks form and access, asks the intake to write and the store to read; what a task may
+//! become is decided below.
+
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{StatusCode, uri};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+
+use super::catalogue::Code;
+use super::extract::{self, Query};
+use super::prefer::{self, PREFERENCE_APPLIED, Wish};
+use super::problem::Fault;
+use super::task_form::{self, NewTaskSchema};
+use super::task_view::TaskView;
+use super::{Problem, State, auth, json};
+use crate::intake::IntakeError;
+use crate::store::{Order, Page, TaskFilter};
+use crate::task::{Kind, Status, Task, TaskId};
+
+/// The parameter that every route here takes.
+pub(super) const USER: &[&str] = &["user_id"];
+
+/// The parameters of a list.
+const LIST: &[&str] =
+    &["status", "kind", "tag", "created_from", "created_before", "order", "limit", "after", "user_id"];
+
+const LIMITS: (u32, u32) = (1, 1_000);
+const DEFAULT_LIMIT: u32 = 100;
+
+/// Creates a task.
+#[utoipa::path(
+    post, path = "/tasks", tag = "Tasks", params(UserParam, PreferHeader),
+    request_body(content = Option<NewTaskSchema>, description = "The task; an empty body makes a `noop`."),
+    responses(
+        (status = 201, description = "Created; with `Prefer: wait=N`: and ended.", body = inline(TaskView<'_>),
+            headers(("location" = String, description = "`/tasks/{id}`"))),
+        (status = 202, description = "Created; it has not ended (`respond-async`, or the wait ran out).",
+            body = inline(TaskView<'_>), headers(("location" = String, description = "`/tasks/{id}`"))),
+    ),
+)]
+pub(super) async fn create(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = auth::caller(&state, &request, named(&request)?).await?;
+    let body = extract::json_body(&state, &request, body).await?;
+    let submission = task_form::one(&body)?;
+    drop(body);
+    let created =
+        state.intake.submit(caller, vec![submission]).await.map_err(|error| refused(error, false))?;
+    let Some(task) = created.into_iter().next() else {
+        return Err(Problem::internal("a task was asked for and none was given"));
+    };
+    let wish = Wish::of(&request);
+    let task = prefer::settle(&state, task, wish.patience(&state, Duration::ZERO)).await?;
+    let mut answer = HttpResponse::build(created_status(wish, std::slice::from_ref(&task)));
+    answer.insert_header((header::LOCATION, location(task.life.id)));
+    if let Some(applied) = wish.applied(&state) {
+        answer.insert_header((PREFERENCE_APPLIED, applied));
+    }
+    Ok(json_answer(answer, TaskView::json(&task)))
+}
+
+/// Creates tasks, all or none.
+#[utoipa::path(
+    post, path = "/tasks/batch", tag = "Tasks", params(UserParam, PreferHeader),
+    request_body(content = Vec<NewTaskSchema>, description = "1 to 10,000 tasks."),
+    responses(
+        (status = 201, description = "All created, in the order given.", body = Vec<TaskView<'_>>),
+        (status = 202, description = "All created; not all have ended.", body = Vec<TaskView<'_>>),
+    ),
+)]
+pub(super) async fn create_batch(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let caller = auth::caller(&state, &request, named(&request)?).await?;
+    let body = extract::json_body(&state, &request, body).await?;
+    let submissions = task_form::batch(&body)?;
+    drop(body);
+    let mut tasks = state.intake.submit(caller, submissions).await.map_err(|error| refused(error, true))?;
+    let wish = Wish::of(&request);
+    let deadline = tokio::time::Instant::now() + wish.patience(&state, Duration::ZERO);
+    for task in &mut tasks {
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        *task = prefer::settle(&state, task.clone(), left).await?;
+    }
+    let mut answer = HttpResponse::build(created_status(wish, &tasks));
+    if let Some(applied) = wish.applied(&state) {
+        answer.insert_header((PREFERENCE_APPLIED, applied));
+    }
+    Ok(list_answer(answer, &tasks))
+}
+
+/// The caller's tasks, page by page.
+#[utoipa::path(
+    get, path = "/tasks", tag = "Tasks", params(ListParams),
+    responses((status = 200, description = "A page of tasks.", body = Vec<TaskView<'_>>,
+        headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
+)]
+pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request, LIST);
+    let status = query.parsed("status", |text| Status::parse(text).ok_or_else(no_status));
+    let kind = query.parsed("kind", str::parse::<Kind>);
+    let tag = query.parsed("tag", |text| task_form::check_tag(text).map(|()| text.to_owned()));
+    let created_from = query.parsed("created_from", task_form::instant);
+    let created_before = query.parsed("created_before", task_form::instant);
+    let order = query.parsed("order", |text| match text {
+        "id" => Ok(Order::Ascending),
+        "-id" => Ok(Order::Descending),
+        _ => Err("expected `id` (the oldest first) or `-id` (the newest first)"),
+    });
+    let limit = query.parsed("limit", |text| {
+        let (low, high) = LIMITS;
+        let limit = text.parse().ok().filter(|limit| (low..=high).contains(limit));
+        limit.ok_or_else(|| format!("expected a whole number from {low} to {high}"))
+    });
+    let after = query.parsed("after", |text| extract::number(text).map(TaskId));
+    let named = query.user_id();
+    query.finish()?;
+
+    let caller = auth::reader(&state, &request, named).await?;
+    let filter = TaskFilter { caller, status, kind, tag, created_from, created_before };
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    // One more than asked for tells whether there are more.
+    let page = Page { after, order: order.unwrap_or_default(), limit: limit + 1 };
+    let mut tasks = state.store.tasks(&filter, &page).await?;
+    let more = tasks.len() > limit as usize;
+    tasks.truncate(limit as usize);
+    let mut answer = HttpResponse::Ok();
+    if let Some(last) = tasks.last().filter(|_| more) {
+        answer.insert_header((header::LINK, next_link(&request, last.life.id)?));
+    }
+    Ok(list_answer(answer, &tasks))
+}
+
+/// A task.
+#[utoipa::path(
+    get, path = "/tasks/{id}", tag = "Tasks", params(TaskParam, UserParam),
+    responses((status = 200, description = "The task.", body = inline(TaskView<'_>))),
+)]
+pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = extract::task_id(&request)?;
+    let caller = auth::reader(&state, &request, named(&request)?).await?;
+    let task = state.store.task(id).await?.filter(|task| caller.may_touch(task.life.owner));
+    let task = task.ok_or_else(|| Problem::no_task(id))?;
+    Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task)))
+}
+
+/// Removes a task, stopping it first if it runs, and what it owns.
+#[utoipa::path(
+    delete, path = "/tasks/{id}", tag = "Tasks", params(TaskParam, UserParam),
+    responses((status = 204, description = "It is gone.")),
+)]
+pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = extract::task_id(&request)?;
+    let caller = auth::caller(&state, &request, named(&request)?).await?;
+    state.intake.delete(caller, id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Stops a task that has not ended.
+#[utoipa::path(
+    post, path = "/tasks/{id}/cancel", tag = "Tasks", params(TaskParam, UserParam),
+    responses((status = 200, description = "It is cancelled.", body = inline(TaskView<'_>))),
+)]
+pub(super) async fn cancel(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let id = extract::task_id(&request)?;
+    let caller = auth::caller(&state, &request, named(&request)?).await?;
+    nothing(&state, &request, body).await?;
+    let task = state.intake.cancel(caller, id).await?;
+    Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task)))
+}
+
+/// Makes a task that failed or was cancelled ready again.
+#[utoipa::path(
+    post, path = "/tasks/{id}/retry", tag = "Tasks", params(TaskParam, UserParam),
+    responses((status = 200, description = "It is ready again.", body = inline(TaskView<'_>))),
+)]
+pub(super) async fn retry(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let id = extract::task_id(&request)?;
+    let caller = auth::caller(&state, &request, named(&request)?).await?;
+    nothing(&state, &request, body).await?;
+    let task = state.intake.retry(caller, id).await?;
+    Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task)))
+}
+
+/// The number of a task.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "documents what `extract::task_id` reads")]
+pub(super) struct TaskParam {
+    /// The task's number.
+    #[param(minimum = 1)]
+    id: i64,
+}
+
+/// Whose data is meant.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what `Query::user_id` reads")]
+pub(super) struct UserParam {
+    /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
+    #[param(minimum = 1)]
+    user_id: Option<i64>,
+}
+
+/// Waiting and not waiting (RFC 7240).
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what `Wish` reads")]
+pub(super) struct PreferHeader {
+    /// `respond-async` answers at once with 202; `wait=N` waits up to N seconds for the end.
+    #[param(example = "wait=10")]
+    prefer: Option<String>,
+}
+
+/// The parameters of a list.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what `list` reads")]
+struct ListParams {
+    /// Only those that stand there: `New`, `In Progress`, `Completed`, `Failed` or `Cancelled`.
+    #[param(example = "Completed")]
+    status: Option<String>,
+    /// Only those of this kind.
+    #[param(example = "noop")]
+    kind: Option<String>,
+    /// Only those with this tag.
+    tag: Option<String>,
+    /// Only those accepted at this time or later.
+    #[param(format = DateTime)]
+    created_from: Option<String>,
+    /// Only those accepted before this time.
+    #[param(format = DateTime)]
+    created_before: Option<String>,
+    /// `id` for the oldest first, `-id` for the newest first.
+    #[param(default = "id", pattern = "^-?id$")]
+    order: Option<String>,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// Only those behind this number, in the order of the list.
+    #[param(minimum = 1)]
+    after: Option<i64>,
+    /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
+    #[param(minimum = 1)]
+    user_id: Option<i64>,
+}
+
+/// Whom the query names, where it may hold nothing else.
+pub(super) fn named(request: &HttpRequest) -> Result<Option<crate::task::UserId>, Problem> {
+    let mut query = Query::of(request, USER);
+    let named = query.user_id();
+    query.finish()?;
+    Ok(named)
+}
+
+/// A body that has nothing to say: empty, or an empty object.
+async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<(), Problem> {
+    let body = extract::json_body(state, request, body).await?;
+    json::refuse(json::object(&body, &[])?.faults())
+}
+
+/// The words of a status.
+fn no_status() -> String {
+    let words = Status::ALL.map(|status| format!("`{status}`"));
+    format!("expected one of {}", words.join(", "))
+}
+
+/// 201 unless the caller did not want to wait, or waited in vain.
+pub(super) fn created_status(wish: Wish, tasks: &[Task]) -> StatusCode {
+    let ended = tasks.iter().all(|task| task.life.status().is_terminal());
+    match wish {
+        Wish::Default => StatusCode::CREATED,
+        Wish::Async => StatusCode::ACCEPTED,
+        Wish::Wait(_) if ended => StatusCode::CREATED,
+        Wish::Wait(_) => StatusCode::ACCEPTED,
+    }
+}
+
+/// A refusal with its place in the body, as the intake does not know what the body was.
+fn refused(error: IntakeError, batch: bool) -> Problem {
+    let problem = error.to_string();
+    let (code, index, name) = match &error {
+        IntakeError::UnknownKind { index, .. } => (Code::UnknownKind, index, "kind"),
+        IntakeError::NotDirect { index, .. } => (Code::KindNotDirect, index, "kind"),
+        IntakeError::Payload { index, .. } => (Code::InvalidPayload, index, "payload"),
+        IntakeError::Anonymous
+        | IntakeError::EmailTaken
+        | IntakeError::User(_)
+        | IntakeError::Refused(_)
+        | IntakeError::Write(_) => return error.into(),
+    };
+    let (field, pointer) = if batch {
+        (format!("[{index}].{name}"), format!("/{index}/{name}"))
+    } else {
+        (name.to_owned(), format!("/{name}"))
+    };
+    Problem::with_faults(code, vec![Fault { field, pointer: Some(pointer), problem }])
+}
+
+/// Where a task is found.
+pub(super) fn location(task: TaskId) -> String {
+    format!("/tasks/{task}")
+}
+
+/// The same list, from behind `last` on.
+fn next_link(request: &HttpRequest, last: TaskId) -> Result<HeaderValue, Problem> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
+        if name != "after" {
+            query.append_pair(&name, &value);
+        }
+    }
+    let target = format!("{}?{}", request.path(), query.append_pair("after", &last.to_string()).finish());
+    let target: uri::PathAndQuery =
+        target.parse().map_err(|error: uri::InvalidUri| Problem::internal(error.to_string()))?;
+    HeaderValue::from_str(&format!("<{target}>; rel=\"next\""))
+        .map_err(|error| Problem::internal(error.to_string()))
+}
+
+pub(super) fn json_answer(mut answer: HttpResponseBuilder, body: Vec<u8>) -> HttpResponse {
+    answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(body)
+}
+
+fn list_answer(answer: HttpResponseBuilder, tasks: &[Task]) -> HttpResponse {
+    let views: Vec<TaskView<'_>> = tasks.iter().map(TaskView::of).collect();
+    json_answer(answer, TaskView::many(views.as_slice()))
+}

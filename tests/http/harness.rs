@@ -1,0 +1,281 @@
+//! Starts a daemon for a test: everything that the HTTP interface stands on, at its smallest.
+//!
+//! [`start`] is the one place that knows how the parts are put together; a test sees a [`Daemon`].
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use gristmill::blob::Blobs;
+use gristmill::clock::Clock;
+use gristmill::config::{LoadOptions, Settings};
+use gristmill::http;
+use gristmill::intake::{Arrivals, Intake, Policy};
+use gristmill::kinds::{Concurrency, Registry, RunError};
+use gristmill::media::Cancel;
+use gristmill::store::{
+    Claim, Command, Inbound, Lanes, Registration, Reply, SqliteStore, Store, WriteError, Writer, channel,
+};
+use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task};
+use gristmill::telemetry::metrics::{self, HttpMetrics};
+use gristmill::telemetry::{ActionLog, Health, Phase};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::kinds::{BrokenTranscode, Failing};
+use crate::store::FaultyStore;
+
+/// How a test wants its daemon.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    /// Settings, as in the environment: `http.max_wait_s` and so on.
+    pub(crate) settings: Vec<(&'static str, &'static str)>,
+    /// Places in the lane of requests; many unless said.
+    pub(crate) lane: Option<usize>,
+    /// The converter fails.
+    pub(crate) broken_transcode: bool,
+    /// Nobody works on tasks until [`Daemon::work`] says so.
+    pub(crate) idle: bool,
+}
+
+/// What the in-test tracker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tracker {
+    /// Writes, and works on what is ready.
+    Working,
+    /// Writes only.
+    Writing,
+    /// Takes nothing out of its lane.
+    Paused,
+    /// Has ended.
+    Ended,
+}
+
+/// A running daemon. Stops when dropped.
+pub(crate) struct Daemon {
+    pub(crate) address: SocketAddr,
+    pub(crate) client: reqwest::Client,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) blobs: Blobs,
+    pub(crate) health: Health,
+    pub(crate) writer: Writer,
+    pub(crate) draining: CancellationToken,
+    pub(crate) actions: ActionLog,
+    pub(crate) folder: TempDir,
+    tracker: watch::Sender<Tracker>,
+    server: ServerHandle,
+}
+
+/// Starts a daemon.
+pub(crate) async fn start(wishes: Wishes) -> Daemon {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(&wishes, &folder);
+    let real = SqliteStore::open(&folder.path().join("gristmill.db"), 4, Clock::system()).await.unwrap();
+    let store = FaultyStore::new(real);
+    let blobs = Blobs::open(&folder.path().join("blobs"), "seat").unwrap();
+    let (writer, lanes) = channel(wishes.lane.unwrap_or(10_000), 100);
+    let arrivals = Arrivals::default();
+    let concurrency = Concurrency { noop: 4, transcode: 2 };
+    let mut kinds = Registry::standard(&concurrency).with(Failing, 1);
+    if wishes.broken_transcode {
+        kinds = kinds.with(BrokenTranscode, 1);
+    }
+    let kinds = Arc::new(kinds);
+    let policy = Policy {
+        anonymous: settings.auth.anonymous,
+        max_attempts: 3,
+        keep_original: settings.records.keep_original,
+    };
+    let intake = Intake::new(writer.clone(), store.clone(), kinds.clone(), arrivals.clone(), policy);
+    let health = Health::new();
+    health.set_phase(Phase::Ready);
+    let actions = ActionLog::open(&settings.log).unwrap();
+    let draining = CancellationToken::new();
+    let state = http::State {
+        intake,
+        store: store.clone(),
+        blobs: blobs.clone(),
+        health: health.clone(),
+        metrics: metrics::install().unwrap(),
+        http_metrics: HttpMetrics::new(),
+        actions: actions.clone(),
+        http: settings.http.clone(),
+        records: settings.records.clone(),
+        auth: settings.auth.clone(),
+        draining: draining.clone(),
+    };
+
+    let node = NodeId::fresh();
+    let seat = "seat".to_owned();
+    let registration = Registration {
+        node,
+        seat,
+        name: "test".to_owned(),
+        lease: Duration::from_secs(3600),
+        predecessor: None,
+    };
+    store.register(&registration).await.unwrap();
+    let (tracker, told) = watch::channel(if wishes.idle { Tracker::Writing } else { Tracker::Working });
+    let engine =
+        Engine { store: store.clone(), blobs: blobs.clone(), kinds, arrivals, writer: writer.clone(), node };
+    tokio::spawn(engine.run(lanes, told));
+
+    let (address, server) = serve(state);
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    Daemon { address, client, store, blobs, health, writer, draining, actions, folder, tracker, server }
+}
+
+fn settings(wishes: &Wishes, folder: &TempDir) -> Settings {
+    let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
+    env.insert("GRISTMILL__LOG__FILE".into(), folder.path().join("app.log").into());
+    for (key, value) in &wishes.settings {
+        let name = format!("GRISTMILL__{}", key.to_uppercase().replace('.', "__"));
+        env.insert(name.into(), value.into());
+    }
+    let options = LoadOptions { files: Vec::new(), directory: "no such folder".into(), env };
+    Settings::load(options).unwrap_or_else(|error| panic!("{error}")).settings
+}
+
+/// The server on a free port, on a thread of its own.
+fn serve(state: http::State) -> (SocketAddr, ServerHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        actix_rt::System::new().block_on(async move {
+            let server = http::server(state, listener, 2).unwrap();
+            tell.send(server.handle()).unwrap();
+            server.await.unwrap();
+        });
+    });
+    (address, told.recv().unwrap())
+}
+
+impl Daemon {
+    /// Tells the tracker what to do.
+    pub(crate) fn tracker(&self, what: Tracker) {
+        self.tracker.send_replace(what);
+    }
+
+    /// Lets tasks be worked on.
+    pub(crate) fn work(&self) {
+        self.tracker(Tracker::Working);
+    }
+
+    /// What the action log holds.
+    pub(crate) fn action_lines(&self) -> String {
+        assert!(self.actions.flush(Duration::from_secs(10)));
+        std::fs::read_to_string(self.folder.path().join("app.log")).unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // The order is on its way when this returns; nobody waits for the end.
+        drop(self.server.stop(false));
+    }
+}
+
+/// The tracker and the runners in one: what `actors` does, as small as a test needs it.
+struct Engine {
+    store: Arc<FaultyStore>,
+    blobs: Blobs,
+    kinds: Arc<Registry>,
+    arrivals: Arrivals,
+    writer: Writer,
+    node: NodeId,
+}
+
+impl Engine {
+    async fn run(self, mut lanes: Lanes, mut told: watch::Receiver<Tracker>) {
+        loop {
+            let now = *told.borrow_and_update();
+            match now {
+                Tracker::Ended => return,
+                Tracker::Paused => told.changed().await.unwrap(),
+                Tracker::Working => {
+                    self.claim().await;
+                    tokio::select! {
+                        Some(group) = lanes.group(1000) => self.commit(group).await,
+                        Ok(()) = told.changed() => {}
+                        else => return,
+                    }
+                }
+                Tracker::Writing => tokio::select! {
+                    Some(group) = lanes.group(1000) => self.commit(group).await,
+                    Ok(()) = told.changed() => {}
+                    else => return,
+                },
+            }
+        }
+    }
+
+    async fn commit(&self, group: Vec<Inbound>) {
+        let (commands, answers): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|inbound| (inbound.command, inbound.answer)).unzip();
+        match self.store.commit(&commands).await {
+            Ok(committed) => {
+                self.arrivals.tell(&committed.events);
+                for (answer, reply) in answers.into_iter().zip(committed.replies) {
+                    let _ = answer.send(reply.map_err(|error| WriteError::Store(Arc::new(error))));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for answer in answers {
+                    let _ = answer.send(Err(WriteError::Store(error.clone())));
+                }
+            }
+        }
+    }
+
+    async fn claim(&self) {
+        let want = self.kinds.iter().map(|(kind, _)| (kind.clone(), 10)).collect();
+        let claim = Claim { node: self.node, want, look: true, promote: true, suspect: false };
+        let Ok(committed) = self.store.commit(&[Command::Claim(claim)]).await else { return };
+        self.arrivals.tell(&committed.events);
+        for reply in committed.replies {
+            if let Ok(Reply::Claimed(claimed)) = reply {
+                for task in claimed.tasks {
+                    tokio::spawn(self.work(task));
+                }
+            }
+        }
+    }
+
+    fn work(&self, task: Task) -> impl Future<Output = ()> + use<> {
+        let (id, attempt) = (task.life.id, task.life.attempt);
+        let (progress, _) = watch::channel(None);
+        let run = gristmill::kinds::Run::new(id, attempt, Cancel::new(), self.blobs.clone(), progress);
+        let work = self.kinds.get(&task.life.kind).unwrap().clone();
+        let writer = self.writer.clone();
+        async move {
+            let done = work.run(task.payload, run).await;
+            // Held until the outcome is written down.
+            let (outcome, _pin) = match done {
+                Ok(done) => {
+                    let output = done.output.as_ref().map(|kept| Attachment {
+                        role: Role::Output,
+                        blob: kept.name.clone(),
+                        bytes: kept.bytes,
+                    });
+                    let (result, drop_input) = (done.result, done.drop_input);
+                    (Outcome::Completed { result, output, drop_input }, done.output)
+                }
+                Err(RunError::Error(story)) => {
+                    (Outcome::Failed(Failure::new(FailureReason::Error, story)), None)
+                }
+                Err(RunError::InvalidInput(story)) => {
+                    (Outcome::Failed(Failure::new(FailureReason::InvalidInput, story)), None)
+                }
+                Err(RunError::Cancelled) => (Outcome::Interrupted, None),
+            };
+            // The daemon may be gone by now.
+            let _ = writer.settle(id, attempt, outcome, Backoff::default()).await;
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The HTTP interface from outside: a real server on a free port, over SQLite in a folder of its own.
+//!
+//! One program, so that it is linked once. `harness` starts the daemon and asks it; every other module is about one
+//! thing that callers see.
+
+mod client;
+mod harness;
+mod kinds;
+mod lists;
+mod operations;
+mod playback;
+mod problems;
+mod records;
+mod rude;
+mod store;
+mod strict;
+mod tasks;
+mod users;
+mod who;

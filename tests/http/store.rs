@@ -1,0 +1,90 @@
+//! A store that fails on demand: the real one behind a switch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gristmill::account::{TokenHash, User};
+use gristmill::store::{
+    Command, Committed, KindDepth, Page, Recording, Registration, SqliteStore, Store, StoreError, TaskFilter,
+};
+use gristmill::task::{
+    Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
+};
+
+/// The store and its switch.
+pub(crate) struct FaultyStore {
+    real: SqliteStore,
+    fault: AtomicU8,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Fault {
+    None = 0,
+    /// The database does not answer.
+    Unavailable = 1,
+    /// The code panics.
+    Panic = 2,
+    /// A row is corrupt.
+    Corrupt = 3,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(real: SqliteStore) -> Arc<Self> {
+        Arc::new(Self { real, fault: AtomicU8::new(0) })
+    }
+
+    pub(crate) fn set(&self, fault: Fault) {
+        self.fault.store(fault as u8, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        match self.fault.load(Ordering::SeqCst) {
+            1 => {
+                Err(StoreError::Unavailable { doing: "secret statement", source: sqlx::Error::PoolTimedOut })
+            }
+            2 => panic!("a bug of ours"),
+            3 => Err(StoreError::Corrupt { table: "secret_table", row: "7".into(), problem: "rot".into() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+macro_rules! delegate {
+    ($(fn $name:ident(&self $(, $argument:ident: $type:ty)*) -> $out:ty;)+) => {
+        #[async_trait]
+        impl Store for FaultyStore {
+            $(
+                async fn $name(&self $(, $argument: $type)*) -> Result<$out, StoreError> {
+                    self.check()?;
+                    self.real.$name($($argument),*).await
+                }
+            )+
+
+            async fn close(&self) {
+                self.real.close().await;
+            }
+        }
+    };
+}
+
+delegate! {
+    fn commit(&self, commands: &[Command]) -> Committed;
+    fn register(&self, registration: &Registration) -> ();
+    fn renew(&self, node: NodeId, lease: Duration) -> bool;
+    fn retire(&self, node: NodeId) -> ();
+    fn task(&self, id: TaskId) -> Option<Task>;
+    fn tasks(&self, filter: &TaskFilter, page: &Page) -> Vec<Task>;
+    fn held_by(&self, node: NodeId) -> Vec<(TaskId, Attempt)>;
+    fn depths(&self) -> Vec<KindDepth>;
+    fn events_after(&self, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
+    fn user(&self, id: UserId) -> Option<User>;
+    fn user_by_token(&self, token: &TokenHash) -> Option<User>;
+    fn recording(&self, id: RecordingId) -> Option<Recording>;
+    fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
+    fn ping(&self) -> ();
+    fn now(&self) -> Timestamp;
+}
