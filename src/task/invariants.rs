@@ -4,7 +4,7 @@
 //! life by its events alone: the property tests, the model check and the history checker of the crash tests
 //! feed it, so that the three cannot disagree on what "right" means.
 
-use super::{Attempt, Event, EventName, Fact, Life, POISON_CRASHES, State, Status};
+use super::{Attempt, Event, EventName, Fact, Life, POISON_CRASHES, RetryCause, State, Status};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,20 +31,24 @@ pub fn step(before: &Life, after: &Life, event: &Event) -> Result<(), Violation>
     if after.attempt < before.attempt {
         return broken("the attempt never falls", format!("{} after {}", after.attempt, before.attempt));
     }
-    let starts = event.fact.name() == EventName::Started;
-    if (after.attempt > before.attempt) != starts {
+    let mut history = History::at(before);
+    history.hear(event)?;
+    if history.attempt != after.attempt {
         return broken(
             "an attempt begins with `started` and with nothing else",
             format!("{:?} took attempt {} to {}", event.fact, before.attempt, after.attempt),
         );
     }
-    if before.status() == Status::Completed {
-        return broken("what completed stays completed", format!("{:?}", event.fact));
-    }
-    if status_after(&event.fact, before.status()) != after.status() {
+    if history.status() != Some(after.status()) {
         return broken(
             "every change has its event",
-            format!("{:?} told of a change to {}", event.fact, after.status()),
+            format!("{:?} told of a change from {} to {}", event.fact, before.status(), after.status()),
+        );
+    }
+    if event.at != after.updated_at {
+        return broken(
+            "a change is as old as its event",
+            format!("changed at {}, told of at {}", after.updated_at, event.at),
         );
     }
     whole(after)
@@ -60,9 +64,7 @@ pub fn whole(life: &Life) -> Result<(), Violation> {
         State::InProgress { .. } | State::Completed { .. } if !began => {
             broken("only what was started runs or completes", format!("{life:?}"))
         }
-        State::Failed { .. } if life.error.is_none() => {
-            broken("what failed says why", format!("{life:?}"))
-        }
+        State::Failed { .. } if life.error.is_none() => broken("what failed says why", format!("{life:?}")),
         State::New { .. } if life.crashes >= POISON_CRASHES => {
             broken("poison is not tried again", format!("{life:?}"))
         }
@@ -77,82 +79,85 @@ pub fn whole(life: &Life) -> Result<(), Violation> {
     }
 }
 
-/// Where a task stands after `fact`, given where it stood.
-fn status_after(fact: &Fact, before: Status) -> Status {
-    match fact {
-        Fact::Created | Fact::Retrying { .. } => Status::New,
-        Fact::Started { .. } => Status::InProgress,
-        Fact::Progress(_) | Fact::Deleted => before,
-        Fact::Completed => Status::Completed,
-        Fact::Failed(_) => Status::Failed,
-        Fact::Cancelled => Status::Cancelled,
-    }
-}
-
 /// The life of one task as its events tell it, judged as it goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct History {
     status: Option<Status>,
     attempt: Attempt,
     deleted: bool,
-    outcomes: u32,
 }
 
 impl History {
+    /// The history that leads to `life`, as far as what comes next depends on it.
+    #[must_use]
+    pub fn at(life: &Life) -> Self {
+        Self { status: Some(life.status()), attempt: life.attempt, deleted: false }
+    }
+
     /// Where the events leave the task; `None` before the first one and after the last.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         if self.deleted { None } else { self.status }
     }
 
-    /// Takes the next event, by name and attempt, in the public order.
+    /// Takes the next event, in the public order.
+    ///
+    /// # Errors
+    /// The rule that the event breaks.
+    pub fn hear(&mut self, event: &Event) -> Result<(), Violation> {
+        if let Fact::Retrying { cause, .. } = &event.fact {
+            let asked = matches!(cause, RetryCause::Asked);
+            let ended = matches!(self.status, Some(Status::Failed | Status::Cancelled));
+            if asked != ended {
+                return broken(
+                    "a running task is tried again for a cause of its own, an ended one when somebody asks",
+                    format!("{cause:?} after {self:?}"),
+                );
+            }
+        }
+        self.tell(event.fact.name(), event.attempt)
+    }
+
+    /// Takes the next event by name and attempt, which is all that some listeners know of it.
     ///
     /// # Errors
     /// The rule that the event breaks.
     pub fn tell(&mut self, name: EventName, attempt: Attempt) -> Result<(), Violation> {
-        let seen = self.clone();
-        let story = || format!("`{}` of attempt {attempt} after {seen:?}", name.as_str());
+        let story = || format!("`{}` of attempt {attempt} after {self:?}", name.as_str());
         if self.deleted {
             return broken("nothing happens to what was deleted", story());
         }
         let running = self.status == Some(Status::InProgress);
+        if name == EventName::Started {
+            if self.status != Some(Status::New) {
+                return broken("only a waiting task starts", story());
+            }
+            if attempt != self.attempt.next() {
+                return broken("each start is the next attempt", story());
+            }
+        } else if attempt != self.attempt {
+            return broken("only the newest attempt is spoken of", story());
+        }
         let next = match name {
-            EventName::Created => {
-                if self.status.is_some() || attempt != Attempt::NONE {
-                    return broken("a task is created once, before any attempt", story());
-                }
-                Status::New
-            }
-            EventName::Started => {
-                if self.status != Some(Status::New) {
-                    return broken("only a waiting task starts", story());
-                }
-                if attempt != self.attempt.next() {
-                    return broken("each start is the next attempt", story());
-                }
-                self.attempt = attempt;
-                self.outcomes = 0;
-                Status::InProgress
-            }
-            EventName::Progress | EventName::Completed | EventName::Failed => {
-                if !running || attempt != self.attempt {
-                    return broken("only the current attempt in progress has a say", story());
-                }
-                match name {
-                    EventName::Completed => Status::Completed,
-                    EventName::Failed => Status::Failed,
-                    EventName::Created
-                    | EventName::Started
-                    | EventName::Progress
-                    | EventName::Retrying
-                    | EventName::Cancelled
-                    | EventName::Deleted => Status::InProgress,
-                }
+            EventName::Created => match self.status {
+                None => Status::New,
+                Some(_) => return broken("a task is created once", story()),
+            },
+            EventName::Started => Status::InProgress,
+            EventName::Progress if running => Status::InProgress,
+            EventName::Progress => return broken("only what runs has progress", story()),
+            EventName::Completed if running => Status::Completed,
+            EventName::Failed if running => Status::Failed,
+            EventName::Completed | EventName::Failed => {
+                return broken("an attempt has one outcome", story());
             }
             EventName::Retrying => match self.status {
                 Some(Status::InProgress | Status::Failed | Status::Cancelled) => Status::New,
                 Some(Status::New | Status::Completed) | None => {
-                    return broken("only a running or ended task is tried again, a completed one never", story());
+                    return broken(
+                        "only a running or ended task is tried again, a completed one never",
+                        story(),
+                    );
                 }
             },
             EventName::Cancelled => match self.status {
@@ -162,20 +167,16 @@ impl History {
                 }
             },
             EventName::Deleted => match self.status {
-                Some(status) => {
-                    self.deleted = true;
-                    status
-                }
+                Some(status) => status,
                 None => return broken("only what was created is deleted", story()),
             },
         };
-        if running && next != Status::InProgress {
-            self.outcomes += 1;
-            if self.outcomes > 1 {
-                return broken("an attempt has one outcome", story());
-            }
-        }
+        self.deleted = name == EventName::Deleted;
         self.status = Some(next);
+        self.attempt = attempt;
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
