@@ -220,10 +220,12 @@ fn name(name: &'static str) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{LoadOptions, Settings};
 
     #[test]
     fn the_standard_registry_has_its_kinds_with_well_formed_names() {
-        let registry = Registry::standard(&KindSettings::default());
+        let nowhere = LoadOptions { files: Vec::new(), directory: "/nonexistent".into(), env: BTreeMap::new() };
+        let registry = Registry::standard(&Settings::load(nowhere).unwrap().settings.kinds);
         assert_eq!(registry.names(), ["noop", "transcode"]);
         for (kind, concurrency) in registry.iter() {
             assert!(concurrency > 0, "{kind} would hold its tasks for ever");

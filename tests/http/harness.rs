@@ -14,7 +14,7 @@ use gristmill::clock::Clock;
 use gristmill::config::{LoadOptions, Settings};
 use gristmill::http;
 use gristmill::intake::{Arrivals, Intake, Policy};
-use gristmill::kinds::{Concurrency, Registry, RunError};
+use gristmill::kinds::{Registry, RunError};
 use gristmill::media::Cancel;
 use gristmill::store::{
     Claim, Command, Inbound, Lanes, Registration, Reply, SqliteStore, Store, WriteError, Writer, channel,
@@ -79,10 +79,9 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     let blobs = Blobs::open(&folder.path().join("blobs"), "seat").unwrap();
     let (writer, lanes) = channel(wishes.lane.unwrap_or(10_000), 100);
     let arrivals = Arrivals::default();
-    let concurrency = Concurrency { noop: 4, transcode: 2 };
-    let mut kinds = Registry::standard(&concurrency).with(Failing, 1);
+    let mut kinds = Registry::standard(&settings.kinds).with(Failing);
     if wishes.broken_transcode {
-        kinds = kinds.with(BrokenTranscode, 1);
+        kinds = kinds.with(BrokenTranscode);
     }
     let kinds = Arc::new(kinds);
     let policy = Policy {
@@ -250,7 +249,14 @@ impl Engine {
     fn work(&self, task: Task) -> impl Future<Output = ()> + use<> {
         let (id, attempt) = (task.life.id, task.life.attempt);
         let (progress, _) = watch::channel(None);
-        let run = gristmill::kinds::Run::new(id, attempt, Cancel::new(), self.blobs.clone(), progress);
+        let run = gristmill::kinds::Run::new(
+            id,
+            attempt,
+            Cancel::new(),
+            self.blobs.clone(),
+            progress,
+            Arc::new(()),
+        );
         let work = self.kinds.get(&task.life.kind).unwrap().clone();
         let writer = self.writer.clone();
         async move {

@@ -86,5 +86,6 @@ delegate! {
     fn recording(&self, id: RecordingId) -> Option<Recording>;
     fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
     fn ping(&self) -> ();
+    fn schema(&self) -> i64;
     fn now(&self) -> Timestamp;
 }
