@@ -16,6 +16,7 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,7 +46,7 @@ pub struct SqliteStore {
     next_task: AtomicI64,
     next_user: AtomicI64,
     /// Held for as long as the database is open.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 impl SqliteStore {
@@ -91,7 +92,7 @@ impl SqliteStore {
                 .map_err(StoreError::of("read the numbers in use"))
         };
         let (next_task, next_user) = (next("tasks").await?, next("users").await?);
-        Ok(Self { writer, keeper, readers, clock, next_task, next_user, _lock: lock })
+        Ok(Self { writer, keeper, readers, clock, next_task, next_user, lock: Mutex::new(Some(lock)) })
     }
 }
 
@@ -218,5 +219,7 @@ impl Store for SqliteStore {
         self.readers.close().await;
         self.keeper.close().await;
         self.writer.close().await;
+        // Last, and not only when the last reference goes: whoever waits for the file may have it now.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

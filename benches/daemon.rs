@@ -1,0 +1,95 @@
+//! The real program, started and stopped.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::client::{Client, request};
+
+pub struct Daemon {
+    child: Child,
+    pub address: SocketAddr,
+    pub ready_after: Duration,
+    _folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    /// Starts it in a folder of its own, on a database of its own on the given server, else on SQLite.
+    pub async fn start(postgres: Option<&str>) -> Self {
+        // Beside the build, on a real disk: the system's temporary folder may be memory.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
+        command
+            .arg("serve")
+            .current_dir(folder.path())
+            .env("GRISTMILL__HTTP__BIND", "127.0.0.1:0")
+            .env("GRISTMILL__LOG__LEVEL", "warn")
+            .stdout(Stdio::piped());
+        if let Some(server) = postgres {
+            command.env("GRISTMILL__DATABASE__URL", fresh(server).await);
+        }
+        let begun = Instant::now();
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address: SocketAddr = line.trim().rsplit("http://").next().unwrap().parse().unwrap();
+        loop {
+            let ready = request("GET", "/health/ready", "", "");
+            if let Ok(mut client) = Client::connect(address).await
+                && let Ok((200, _)) = client.send(&ready).await
+            {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Self { child, address, ready_after: begun.elapsed(), _folder: folder }
+    }
+
+    pub fn rss_mb(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// User and system time so far, at the kernel's 10 ms.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// How many tasks of kind noop have had this event.
+    pub async fn events(&self, event: &str) -> u64 {
+        let mut client = Client::connect(self.address).await.unwrap();
+        let (_, body) = client.send(&request("GET", "/metrics", "", "")).await.unwrap();
+        let series = format!("gristmill_task_events_total{{kind=\"noop\",event=\"{event}\"}} ");
+        let text = String::from_utf8(body).unwrap();
+        text.lines().find_map(|line| line.strip_prefix(&series)).unwrap().parse().unwrap()
+    }
+
+    pub async fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn fresh(server: &str) -> String {
+    let name = format!("bench_{}", uuid::Uuid::new_v4().simple());
+    let mut connection = PgConnection::connect(server).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}

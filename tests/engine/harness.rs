@@ -1,0 +1,90 @@
+//! The real daemon in this process, spoken to over HTTP.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::Path;
+
+use gristmill::app::App;
+use gristmill::config::{LoadOptions, Settings};
+use gristmill::kinds::Registry;
+use serde_json::{Value, json};
+
+use crate::chaos::Chaos;
+use crate::common::eventually;
+
+/// Runs a test on an actix system over a runtime with threads of its own, as the program does.
+pub fn on_system<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let system = actix_rt::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build().unwrap()
+    });
+    system.block_on(test());
+}
+
+pub struct Daemon {
+    pub app: App,
+    pub chaos: Chaos,
+    base: String,
+    client: reqwest::Client,
+}
+
+pub fn settings(folder: &Path, more: &[(&str, &str)]) -> Settings {
+    let data_dir = folder.to_str().unwrap();
+    let mut env = BTreeMap::<OsString, OsString>::new();
+    for (key, value) in
+        [("DATA_DIR", data_dir), ("HTTP__BIND", "127.0.0.1:0"), ("TASKS__POLL_S", "0.2")].iter().chain(more)
+    {
+        env.insert(format!("GRISTMILL__{key}").into(), (*value).into());
+    }
+    let nowhere = folder.join("no-config");
+    Settings::load(LoadOptions { files: Vec::new(), directory: nowhere, env }).unwrap().settings
+}
+
+impl Daemon {
+    pub async fn start(folder: &Path, more: &[(&str, &str)]) -> Self {
+        let settings = settings(folder, more);
+        let chaos = Chaos::default();
+        let kinds = Registry::standard(&settings.kinds).with(chaos.clone());
+        let app = App::start(settings, kinds).await.unwrap();
+        let base = format!("http://{}", app.address());
+        Self { app, chaos, base, client: reqwest::Client::new() }
+    }
+
+    pub async fn submit(&self, what: &str, more: Value) -> i64 {
+        let mut body = json!({ "kind": "chaos", "payload": what });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let created = self.post("/tasks", &body).await;
+        created["id"].as_i64().unwrap_or_else(|| panic!("{created}"))
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.base);
+        self.client.post(url).json(body).send().await.unwrap().json().await.unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.client.get(format!("{}{path}", self.base)).send().await.unwrap().json().await.unwrap()
+    }
+
+    pub async fn text(&self, path: &str) -> String {
+        self.client.get(format!("{}{path}", self.base)).send().await.unwrap().text().await.unwrap()
+    }
+
+    pub async fn task(&self, id: i64) -> Value {
+        self.get(&format!("/tasks/{id}")).await
+    }
+
+    pub async fn until(&self, id: i64, status: &str) -> Value {
+        eventually(&format!("task {id} to be {status}"), async || {
+            let task = self.task(id).await;
+            (task["status"] == status).then_some(task)
+        })
+        .await
+    }
+
+    /// That other work still gets done.
+    pub async fn still_works(&self) {
+        let id = self.submit("ok", json!({})).await;
+        self.until(id, "Completed").await;
+    }
+}

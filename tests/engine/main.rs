@@ -1,0 +1,11 @@
+//! The engine as a whole, in this process, with kinds that misbehave: what a run does wrong hurts itself alone, an
+//! actor that dies comes back, a drain leaves nothing behind.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod chaos;
+mod drain;
+mod harness;
+mod lease;
+mod runs;
