@@ -53,7 +53,7 @@ enum Format {
 
 /// Fetches a recording.
 #[utoipa::path(
-    get, path = "/record", tag = "Recordings", params(LinkParams,
+    get, path = "/record", operation_id = "fetchRecording", tag = "Recordings", params(LinkParams,
         ("range" = Option<String>, Header, description = "One range of bytes", example = "bytes=0-1023"),
         ("if-none-match" = Option<String>, Header, description = "The ETag that the client has"),
         ("if-range" = Option<String>, Header, description = "The ETag of which the client has a part")),

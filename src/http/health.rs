@@ -10,7 +10,7 @@ use super::{Problem, State, openapi};
 
 /// Whether the process serves at all.
 #[utoipa::path(
-    get, path = "/health/live", tag = "Operations",
+    get, path = "/health/live", operation_id = "isLive", tag = "Operations",
     responses((status = 200, description = "It does.", body = Object, example = json!({"status": "live"}))),
 )]
 pub(super) async fn live(request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -20,7 +20,7 @@ pub(super) async fn live(request: HttpRequest) -> Result<HttpResponse, Problem> 
 
 /// Whether the node takes work, and what each component does.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "Operations",
+    get, path = "/health/ready", operation_id = "isReady", tag = "Operations",
     responses(
         (status = 200, description = "It takes work.", body = Object, example = json!(
             {"ready": true, "phase": "ready", "components": {"database": {"importance": "required", "state": "up"}}})),
@@ -43,7 +43,7 @@ pub(super) async fn ready(state: Data<State>, request: HttpRequest) -> Result<Ht
 
 /// Everything that is measured, for Prometheus.
 #[utoipa::path(
-    get, path = "/metrics", tag = "Operations",
+    get, path = "/metrics", operation_id = "metrics", tag = "Operations",
     responses((status = 200, description = "The text format 0.0.4.", content_type = "text/plain", body = String)),
 )]
 pub(super) async fn metrics(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -54,7 +54,7 @@ pub(super) async fn metrics(state: Data<State>, request: HttpRequest) -> Result<
 
 /// This document.
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "Operations",
+    get, path = "/openapi.json", operation_id = "openapi", tag = "Operations",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)),
 )]
 pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -129,6 +129,9 @@ fn check_text(body: &[u8]) -> Result<(), Problem> {
 }
 
 fn unreadable(body: &[u8], error: &serde_json::Error, expected: &str) -> Problem {
+    // Of another shape: but is the rest of it JSON at all?
+    let syntax = if error.is_data() { serde_json::from_slice::<&RawValue>(body).err() } else { None };
+    let error = syntax.as_ref().unwrap_or(error);
     if error.is_data() {
         let found = body.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
         let problem = format!("expected {expected}, got {}", kind_of_byte(found));

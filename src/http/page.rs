@@ -77,7 +77,7 @@ mod tests {
     fn a_browser_prefers_the_page_and_programs_do_not() {
         let prefers = |accept: &'static str| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            headers.insert(header::ACCEPT, HeaderValue::from_bytes(accept.as_bytes()).unwrap());
             preferred(&headers)
         };
         assert!(prefers("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));

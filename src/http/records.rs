@@ -50,7 +50,7 @@ pub(super) struct NewRecordingSchema {
 
 /// Takes a WAV and converts it to MP3.
 #[utoipa::path(
-    post, path = "/records", tag = "Recordings", params(UserParam, PreferHeader),
+    post, path = "/records", operation_id = "createRecording", tag = "Recordings", params(UserParam, PreferHeader),
     request_body(content_type = "multipart/form-data", content = inline(NewRecordingSchema),
         description = "The fields in any order. The file is any part with a file name, or the field `file`."),
     responses(
@@ -105,7 +105,7 @@ pub(super) async fn create(
 
 /// The same under the name that the audio service documents.
 #[utoipa::path(
-    post, path = "/music-add", tag = "Recordings", params(UserParam, PreferHeader),
+    post, path = "/music-add", operation_id = "createRecordingAlias", tag = "Recordings", params(UserParam, PreferHeader),
     request_body(content_type = "multipart/form-data", content = inline(NewRecordingSchema),
         description = "The fields in any order. The file is any part with a file name, or the field `file`."),
     responses(

@@ -33,7 +33,7 @@ const DEFAULT_LIMIT: u32 = 100;
 
 /// Creates a task.
 #[utoipa::path(
-    post, path = "/tasks", tag = "Tasks", params(UserParam, PreferHeader),
+    post, path = "/tasks", operation_id = "createTask", tag = "Tasks", params(UserParam, PreferHeader),
     request_body(content = Option<NewTaskSchema>, description = "The task; an empty body makes a `noop`."),
     responses(
         (status = 201, description = "Created; with `Prefer: wait=N`: and ended.", body = inline(TaskView<'_>),
@@ -68,7 +68,7 @@ pub(super) async fn create(
 
 /// Creates tasks, all or none.
 #[utoipa::path(
-    post, path = "/tasks/batch", tag = "Tasks", params(UserParam, PreferHeader),
+    post, path = "/tasks/batch", operation_id = "createTasks", tag = "Tasks", params(UserParam, PreferHeader),
     request_body(content = Vec<NewTaskSchema>, description = "1 to 10,000 tasks."),
     responses(
         (status = 201, description = "All created, in the order given.", body = Vec<TaskView<'_>>),
@@ -103,7 +103,7 @@ pub(super) async fn create_batch(
 
 /// The caller's tasks, page by page.
 #[utoipa::path(
-    get, path = "/tasks", tag = "Tasks", params(ListParams),
+    get, path = "/tasks", operation_id = "listTasks", tag = "Tasks", params(ListParams),
     responses((status = 200, description = "A page of tasks.", body = Vec<TaskView<'_>>,
         headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
 )]
@@ -145,7 +145,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 
 /// A task.
 #[utoipa::path(
-    get, path = "/tasks/{id}", tag = "Tasks", params(TaskParam, UserParam),
+    get, path = "/tasks/{id}", operation_id = "getTask", tag = "Tasks", params(TaskParam, UserParam),
     responses((status = 200, description = "The task.", body = inline(TaskView<'_>))),
 )]
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -158,7 +158,7 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
 
 /// Removes a task, stopping it first if it runs, and what it owns.
 #[utoipa::path(
-    delete, path = "/tasks/{id}", tag = "Tasks", params(TaskParam, UserParam),
+    delete, path = "/tasks/{id}", operation_id = "deleteTask", tag = "Tasks", params(TaskParam, UserParam),
     responses((status = 204, description = "It is gone.")),
 )]
 pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -170,7 +170,7 @@ pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<H
 
 /// Stops a task that has not ended.
 #[utoipa::path(
-    post, path = "/tasks/{id}/cancel", tag = "Tasks", params(TaskParam, UserParam),
+    post, path = "/tasks/{id}/cancel", operation_id = "cancelTask", tag = "Tasks", params(TaskParam, UserParam),
     responses((status = 200, description = "It is cancelled.", body = inline(TaskView<'_>))),
 )]
 pub(super) async fn cancel(
@@ -187,7 +187,7 @@ pub(super) async fn cancel(
 
 /// Makes a task that failed or was cancelled ready again.
 #[utoipa::path(
-    post, path = "/tasks/{id}/retry", tag = "Tasks", params(TaskParam, UserParam),
+    post, path = "/tasks/{id}/retry", operation_id = "retryTask", tag = "Tasks", params(TaskParam, UserParam),
     responses((status = 200, description = "It is ready again.", body = inline(TaskView<'_>))),
 )]
 pub(super) async fn retry(

@@ -3,7 +3,7 @@
 //! Called by `records`. True here: memory holds one buffer, however long the file; the disk is written by a blocking
 //! thread; a draft that is not kept is gone when this is left, by whatever way; the fields come in any order.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::HttpRequest;
@@ -74,7 +74,7 @@ impl Reading<'_> {
         while let Some(field) = self.patiently(form.next()).await? {
             let mut field = field.map_err(unreadable)?;
             let name = field.name().unwrap_or_default().to_owned();
-            let given = field.content_disposition().and_then(|said| said.get_filename()).map(str::to_owned);
+            let given = given_name(&field);
             match (name.as_str(), given) {
                 ("user", None) => self.take_user(&mut field).await?,
                 ("token", None) => self.take_token(&mut field).await?,
@@ -199,7 +199,7 @@ impl Reading<'_> {
         draft = write(draft, buffer.freeze()).await?;
         // Before anything is accepted, and before the rest of the form is awaited.
         let reader = draft.reader()?;
-        blocking(move || WavReader::open(std::io::BufReader::new(reader)).map(drop)).await??;
+        blocking(move || WavReader::open(io::BufReader::new(reader)).map(drop)).await??;
         self.file = Some((draft, filename));
         Ok(())
     }
@@ -216,7 +216,7 @@ impl Reading<'_> {
 async fn write(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
     let (draft, written) = blocking(move || {
         if draft.is_empty()
-            && let Err(error) = WavReader::open(std::io::Cursor::new(&bytes))
+            && let Err(error) = WavReader::open(io::Cursor::new(&bytes))
             && error.class() == WavErrorClass::UnsupportedType
             && !bytes.is_empty()
         {
@@ -226,12 +226,13 @@ async fn write(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
         Ok((draft, written))
     })
     .await??;
-    written.map_err(|error| {
-        Problem::from(match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                BlobError::Full { path: "a draft".to_owned() }
-            }
-            _ => BlobError::Io { doing: "cannot write", path: "a draft".to_owned(), source: error },
+    written.map_err(|source| {
+        let path = "a draft".to_owned();
+        let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        Problem::from(if full {
+            BlobError::Full { path }
+        } else {
+            BlobError::Io { doing: "cannot write", path, source }
         })
     })?;
     Ok(draft)
@@ -250,15 +251,22 @@ fn twice(name: &str) -> Problem {
     Problem::of_field(Code::InvalidForm, name, "the field is given twice")
 }
 
+/// The name that the client gives the file, in the extended form where there is one.
+fn given_name(field: &Field) -> Option<String> {
+    let said = field.content_disposition()?;
+    match said.get_filename_ext() {
+        Some(extended) => Some(String::from_utf8_lossy(&extended.value).into_owned()),
+        None => said.get_filename().map(str::to_owned),
+    }
+}
+
 /// Why the form cannot be read.
 fn unreadable(error: MultipartError) -> Problem {
+    if let MultipartError::Payload(PayloadError::Overflow) = &error {
+        return Problem::new(Code::InvalidForm, "a header of a part of the form is too long");
+    }
     if let MultipartError::Payload(error) = &error {
-        return match error {
-            PayloadError::Overflow => {
-                Problem::new(Code::InvalidForm, "a header of a part of the form is too long")
-            }
-            _ => extract::broken_body(error),
-        };
+        return extract::broken_body(error);
     }
     if matches!(error, MultipartError::ContentTypeIncompatible | MultipartError::ContentTypeMissing) {
         let detail =

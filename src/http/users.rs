@@ -53,7 +53,7 @@ pub(super) struct CreatedUser<'a> {
 
 /// Creates a user. The token is shown this once.
 #[utoipa::path(
-    post, path = "/users", tag = "Users", request_body(content = NewUserSchema),
+    post, path = "/users", operation_id = "createUser", tag = "Users", request_body(content = NewUserSchema),
     responses((status = 201, description = "Created.", body = inline(CreatedUser<'_>))),
 )]
 pub(super) async fn create(
@@ -85,7 +85,7 @@ pub(super) async fn create(
 
 /// The same under the name that the audio service documents.
 #[utoipa::path(
-    post, path = "/user", tag = "Users", request_body(content = NewUserSchema),
+    post, path = "/user", operation_id = "createUserAlias", tag = "Users", request_body(content = NewUserSchema),
     responses((status = 201, description = "Created.", body = inline(CreatedUser<'_>))),
 )]
 pub(super) async fn create_alias(

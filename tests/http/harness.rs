@@ -62,7 +62,6 @@ pub(crate) struct Daemon {
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) blobs: Blobs,
     pub(crate) health: Health,
-    pub(crate) writer: Writer,
     pub(crate) draining: CancellationToken,
     pub(crate) actions: ActionLog,
     pub(crate) folder: TempDir,
@@ -119,13 +118,12 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     };
     store.register(&registration).await.unwrap();
     let (tracker, told) = watch::channel(if wishes.idle { Tracker::Writing } else { Tracker::Working });
-    let engine =
-        Engine { store: store.clone(), blobs: blobs.clone(), kinds, arrivals, writer: writer.clone(), node };
+    let engine = Engine { store: store.clone(), blobs: blobs.clone(), kinds, arrivals, writer, node };
     tokio::spawn(engine.run(lanes, told));
 
     let (address, server) = serve(state);
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    Daemon { address, client, store, blobs, health, writer, draining, actions, folder, tracker, server }
+    Daemon { address, client, store, blobs, health, draining, actions, folder, tracker, server }
 }
 
 fn settings(wishes: &Wishes, folder: &TempDir) -> Settings {

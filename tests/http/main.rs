@@ -3,6 +3,8 @@
 //! One program, so that it is linked once. `harness` starts the daemon and asks it; every other module is about one
 //! thing that callers see.
 
+#![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
+
 mod client;
 mod harness;
 mod kinds;
@@ -16,4 +18,5 @@ mod store;
 mod strict;
 mod tasks;
 mod users;
+mod wav;
 mod who;

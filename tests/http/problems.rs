@@ -1,1 +1,194 @@
-//! To come.
+//! Every problem of the catalogue, provoked: a code that nobody can provoke does not compile, or fails here.
+
+use gristmill::blob::BlobError;
+use gristmill::http::{Code, Problem};
+
+use crate::client::Answer;
+use crate::harness::{Tracker, Wishes, start};
+use crate::store::Fault;
+use crate::wav::{form, path_of, tone, with_format};
+
+fn idle() -> Wishes {
+    Wishes { idle: true, ..Wishes::default() }
+}
+
+fn with(key: &'static str, value: &'static str) -> Wishes {
+    Wishes { settings: vec![(key, value)], ..Wishes::default() }
+}
+
+/// Makes the daemon answer with that problem. `None` where no client can (the disk would have to be full).
+async fn provoke(code: Code) -> Option<Answer> {
+    let mut wishes = Wishes::default();
+    if code == Code::OriginalNotKept {
+        wishes = with("records.keep_original", "false");
+    } else if code == Code::RequestTimeout {
+        wishes = with("http.request_timeout_s", "1");
+    } else if code == Code::Unauthenticated {
+        wishes = with("auth.anonymous", "false");
+    } else if code == Code::Overloaded {
+        wishes = Wishes { lane: Some(1), ..idle() };
+    } else if matches!(code, Code::ConversionFailed | Code::RecordingFailed) {
+        wishes.broken_transcode = true;
+    }
+    let daemon = start(wishes).await;
+    let ann = daemon.someone("Ann").await;
+    let recording = |wish: &'static str| daemon.upload("/records", form(&ann, tone(1)), wish);
+    let answer = match code {
+        Code::InvalidJson => daemon.post("/tasks", "{").await,
+        Code::InvalidParameter => daemon.get("/tasks?limit=0").await,
+        Code::InvalidForm => {
+            daemon.upload("/records", reqwest::multipart::Form::new().text("x", "y"), "").await
+        }
+        Code::IncompleteBody => {
+            let head = "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+            daemon.raw(head.as_bytes(), true).await
+        }
+        Code::Unauthenticated => daemon.get("/tasks").await,
+        Code::InvalidToken => daemon.ask("GET", "/tasks", |request| request.bearer_auth("x")).await,
+        Code::OtherUser => {
+            daemon.ask("GET", "/tasks?user_id=99", |request| request.bearer_auth(&ann.token)).await
+        }
+        Code::NotFound => daemon.get("/nothing").await,
+        Code::TaskNotFound => daemon.get("/tasks/99").await,
+        Code::RecordingNotFound => daemon.get("/record?user=1&id=00000000-0000-4000-8000-000000000000").await,
+        Code::OriginalNotKept => {
+            let link = path_of(recording("").await.json(201)["url"].as_str().unwrap());
+            daemon.get(&format!("{link}&format=wav")).await
+        }
+        Code::MethodNotAllowed => daemon.ask("PUT", "/tasks", |request| request).await,
+        Code::RequestTimeout => {
+            let head = "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+            daemon.raw(head.as_bytes(), false).await
+        }
+        Code::StatusForbids => {
+            let done =
+                daemon.ask("POST", "/tasks", |request| request.header("prefer", "wait=30")).await.json(201);
+            daemon.post(&format!("/tasks/{}/retry", done["id"]), "").await
+        }
+        Code::EmailTaken => {
+            daemon.post("/users", r#"{"email":"a@b"}"#).await.json(201);
+            daemon.post("/users", r#"{"email":"a@b"}"#).await
+        }
+        Code::RecordingFailed => {
+            let link = path_of(recording("respond-async").await.json(202)["url"].as_str().unwrap());
+            // It fails in its own time.
+            let mut answer = daemon.get(&link).await;
+            while answer.status == 202 {
+                answer = daemon.get(&link).await;
+            }
+            answer
+        }
+        Code::BodyTooLarge => daemon.post("/tasks", &" ".repeat((16 << 20) + 1)).await,
+        Code::RecordingTooLarge => {
+            let daemon = start(with("records.max_bytes", "1024")).await;
+            let ann = daemon.someone("Ann").await;
+            daemon.upload("/records", form(&ann, tone(1)), "").await
+        }
+        Code::UnsupportedMediaType => daemon.ask("POST", "/tasks", |request| request.body("{}")).await,
+        Code::UnsupportedAudio => {
+            daemon.upload("/records", form(&ann, b"OggS, with a lot behind it".to_vec()), "").await
+        }
+        Code::RangeNotSatisfiable => {
+            let link = path_of(recording("").await.json(201)["url"].as_str().unwrap());
+            daemon.ask("GET", &link, |request| request.header("range", "bytes=99999999-")).await
+        }
+        Code::InvalidBody => daemon.post("/tasks", r#"{"x":1}"#).await,
+        Code::UnknownKind => daemon.post("/tasks", r#"{"kind":"x"}"#).await,
+        Code::KindNotDirect => daemon.post("/tasks", r#"{"kind":"transcode"}"#).await,
+        Code::InvalidPayload => daemon.post("/tasks", r#"{"kind":"failing","payload":5}"#).await,
+        Code::DamagedAudio => daemon.upload("/records", form(&ann, with_format(1, Vec::new())), "").await,
+        Code::ConversionFailed => recording("").await,
+        Code::Internal => {
+            daemon.store.set(Fault::Panic);
+            daemon.get("/tasks/1").await
+        }
+        Code::Overloaded => {
+            daemon.tracker(Tracker::Paused);
+            // One fills the lane (or is taken out of it before the pause), one of the next finds no room.
+            let ask = || daemon.post("/tasks", "");
+            loop {
+                tokio::select! {
+                    answer = ask() => if answer.status != 201 { break answer },
+                    answer = ask() => if answer.status != 201 { break answer },
+                    answer = ask() => if answer.status != 201 { break answer },
+                }
+            }
+        }
+        Code::Interrupted => {
+            daemon.tracker(Tracker::Ended);
+            loop {
+                let answer = daemon.post("/tasks", "").await;
+                if answer.status != 201 {
+                    break answer;
+                }
+            }
+        }
+        Code::DatabaseUnavailable => {
+            daemon.store.set(Fault::Unavailable);
+            daemon.get("/tasks/1").await
+        }
+        Code::StorageFull => return None,
+    };
+    Some(answer)
+}
+
+#[tokio::test]
+async fn every_code_of_the_catalogue_can_be_provoked() {
+    let mut unprovoked = Vec::new();
+    for code in Code::ALL {
+        match provoke(*code).await {
+            Some(answer) => {
+                answer.problem(*code);
+            }
+            None => unprovoked.push(*code),
+        }
+    }
+    assert_eq!(unprovoked, [Code::StorageFull]);
+    // The disk of a test is not full: what the blob store would say of it is all that can be had.
+    let full = Problem::from(BlobError::Full { path: "/secret/place".to_owned() });
+    assert_eq!(full.code(), Code::StorageFull);
+    assert!(!full.to_string().contains("/secret"), "{full}");
+}
+
+#[tokio::test]
+async fn what_the_database_says_is_for_the_log_alone() {
+    let daemon = start(idle()).await;
+    daemon.post("/tasks", "").await.json(201);
+    let ann = daemon.someone("Ann").await;
+    for (fault, code) in [
+        (Fault::Unavailable, Code::DatabaseUnavailable),
+        (Fault::Corrupt, Code::Internal),
+        (Fault::Panic, Code::Internal),
+    ] {
+        daemon.store.set(fault);
+        for path in ["/tasks", "/tasks/1", "/record?user=1&id=00000000-0000-4000-8000-000000000000"] {
+            let told = daemon.get(path).await.problem(code).to_string();
+            assert!(!told.contains("secret") && !told.contains("bug of ours"), "{told}");
+        }
+        daemon.ask("GET", "/tasks", |request| request.bearer_auth(&ann.token)).await.problem(code);
+    }
+    // A write that the database fails.
+    for (fault, code) in [(Fault::Unavailable, Code::DatabaseUnavailable), (Fault::Corrupt, Code::Internal)] {
+        daemon.store.set(fault);
+        for (path, body) in [("/tasks", ""), ("/tasks/1/cancel", ""), ("/users", r#"{"name":"x"}"#)] {
+            daemon.post(path, body).await.problem(code);
+        }
+        let form = form(&ann, tone(1));
+        daemon.upload("/records", form, "").await.problem(code);
+    }
+    daemon.store.set(Fault::None);
+    daemon.post("/tasks", "").await.json(201);
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_not_answered_with_an_error_when_its_end_cannot_be_seen() {
+    let daemon = start(idle()).await;
+    let ask = daemon.ask("POST", "/tasks", |request| request.header("prefer", "wait=60"));
+    let (answer, ()) = tokio::join!(ask, async {
+        while daemon.rows().await == 0 {
+            tokio::task::yield_now().await;
+        }
+        daemon.store.set(Fault::Unavailable);
+    });
+    assert_eq!(answer.json(202)["status"], "New");
+}

@@ -1,1 +1,162 @@
-//! To come.
+//! Clients that are slow, break off, lie about lengths or send what is no HTTP.
+
+use gristmill::http::Code;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::client::read_answer;
+use crate::harness::{Daemon, Wishes, start};
+use crate::wav::tone;
+
+async fn impatient() -> Daemon {
+    let settings = vec![("http.request_timeout_s", "1")];
+    start(Wishes { idle: true, settings, ..Wishes::default() }).await
+}
+
+fn head(path: &str, media_type: &str, length: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+const FORM: &str = "multipart/form-data; boundary=b";
+
+fn begun_form(daemon_user: &crate::client::Someone, wav: &[u8]) -> Vec<u8> {
+    let mut body = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\n{}\r\n--b\r\nContent-Disposition: form-data; \
+         name=\"token\"\r\n\r\n{}\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"t.wav\"\r\n\r\n",
+        daemon_user.id, daemon_user.token
+    )
+    .into_bytes();
+    body.extend(wav);
+    body
+}
+
+#[tokio::test]
+async fn a_body_that_stands_still_is_given_up_with_an_answer() {
+    let daemon = impatient().await;
+    let ann = daemon.someone("Ann").await;
+    let upload = [head("/records", FORM, 1 << 20).into_bytes(), begun_form(&ann, &tone(1))].concat();
+    let half_header = [head("/records", FORM, 1 << 20).as_bytes(), b"--b\r\nContent-Dispo"].concat();
+    for bytes in [
+        head("/tasks", "application/json", 100).into_bytes(),
+        [head("/tasks", "application/json", 100).as_bytes(), b"{\"kind\":"].concat(),
+        [head("/users", "application/json", 100).as_bytes(), b"{"].concat(),
+        [head("/tasks/batch", "application/json", 100).as_bytes(), b"["].concat(),
+        upload,
+        half_header,
+    ] {
+        let answer = daemon.raw(&bytes, false).await;
+        answer.problem(Code::RequestTimeout);
+        assert_eq!(answer.header("connection"), "close");
+    }
+    daemon.nothing_is_kept().await;
+    assert!(daemon.action_lines().contains("Error: incomplete upload (t.wav)."));
+}
+
+#[tokio::test]
+async fn a_body_that_comes_slowly_but_steadily_is_taken() {
+    let daemon = impatient().await;
+    let body = b"{\"priority\": 5}";
+    let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket.write_all(head("/tasks", "application/json", body.len()).as_bytes()).await.unwrap();
+    for byte in body {
+        // Slow in all, though no two bytes are a second apart.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        socket.write_all(&[*byte]).await.unwrap();
+    }
+    assert_eq!(read_answer(&mut socket).await.json(201)["priority"], 5);
+}
+
+#[tokio::test]
+async fn slow_headers_are_given_up() {
+    let daemon = impatient().await;
+    let answer = daemon.raw(b"POST /tasks HTTP/1.1\r\nHost: x\r\nX-Slow: ", false).await;
+    assert_eq!(answer.status, 408);
+}
+
+#[tokio::test]
+async fn a_body_that_ends_too_early_leaves_nothing_behind() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let ann = daemon.someone("Ann").await;
+    let upload = [head("/records", FORM, 1 << 20).into_bytes(), begun_form(&ann, &tone(1))].concat();
+    for bytes in [[head("/tasks", "application/json", 100).as_bytes(), b"{}"].concat(), upload.clone()] {
+        daemon.raw(&bytes, true).await.problem(Code::IncompleteBody);
+    }
+    // Gone without a word, in the middle of the file and in the middle of a header.
+    for bytes in [&upload[..], &upload[..upload.len() / 2], &upload[..150]] {
+        let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
+        drop(socket);
+    }
+    daemon.nothing_is_kept().await;
+}
+
+#[tokio::test]
+async fn an_aborted_upload_removes_its_draft_while_the_daemon_goes_on() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let ann = daemon.someone("Ann").await;
+    let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+    socket.write_all(head("/records", FORM, 1 << 30).as_bytes()).await.unwrap();
+    socket.write_all(&begun_form(&ann, &tone(60))).await.unwrap();
+    while daemon.blobs.drafts().unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(socket);
+    daemon.nothing_is_kept().await;
+    daemon.post("/tasks", "").await.json(201);
+}
+
+#[tokio::test]
+async fn a_form_without_its_end_is_incomplete() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let ann = daemon.someone("Ann").await;
+    let body = begun_form(&ann, &tone(1));
+    let bytes = [head("/records", FORM, body.len()).into_bytes(), body].concat();
+    let answer = daemon.raw(&bytes, false).await;
+    answer.problem(Code::InvalidForm);
+    daemon.nothing_is_kept().await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_answered_and_hurts_nobody() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(200_000));
+    for bytes in [
+        &b"nonsense\r\n\r\n"[..],
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        b"GET /tasks HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        long.as_bytes(),
+    ] {
+        let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+        // The daemon may close before it has read all of it.
+        let _ = socket.write_all(bytes).await;
+        use tokio::io::AsyncReadExt;
+        let mut answer = vec![0; 12];
+        if socket.read_exact(&mut answer).await.is_ok() {
+            assert!(answer.starts_with(b"HTTP/1.1 4"), "{:?}", String::from_utf8_lossy(&answer));
+        }
+    }
+    assert_eq!(daemon.rows().await, 0);
+    daemon.post("/tasks", "").await.json(201);
+}
+
+#[tokio::test]
+async fn requests_that_share_a_connection_do_not_mix() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+    for round in 1..=3 {
+        let body = format!("{{\"priority\":{round}}}");
+        let bytes = head("/tasks", "application/json", body.len()) + &body;
+        socket.write_all(bytes.as_bytes()).await.unwrap();
+        assert_eq!(read_answer(&mut socket).await.json(201)["priority"], round);
+        // Refused, but read to its end: the connection goes on.
+        let bad = head("/tasks", "application/json", 5) + "{\"a\":";
+        socket.write_all(bad.as_bytes()).await.unwrap();
+        read_answer(&mut socket).await.problem(Code::InvalidJson);
+    }
+}
