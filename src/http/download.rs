@@ -44,6 +44,12 @@ struct LinkParams {
     format: Option<String>,
 }
 
+/// The bytes of a file.
+#[derive(utoipa::ToSchema)]
+#[schema(as = File, value_type = String, format = Binary)]
+#[expect(dead_code, reason = "documents what `file` sends")]
+pub(super) struct FileSchema(Vec<u8>);
+
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -58,11 +64,11 @@ enum Format {
         ("if-none-match" = Option<String>, Header, description = "The ETag that the client has"),
         ("if-range" = Option<String>, Header, description = "The ETag of which the client has a part")),
     responses(
-        (status = 200, description = "The file.", content_type = "audio/mpeg", body = Vec<u8>,
+        (status = 200, description = "The file.", content_type = "audio/mpeg", body = FileSchema,
             headers(("etag" = String), ("accept-ranges" = String), ("content-disposition" = String))),
-        (status = 202, description = "It is not made yet: the task.", body = inline(TaskView<'_>),
+        (status = 202, description = "It is not made yet: the task.", body = TaskView<'_>,
             headers(("retry-after" = u64), ("location" = String))),
-        (status = 206, description = "A part of the file.", content_type = "audio/mpeg", body = Vec<u8>,
+        (status = 206, description = "A part of the file.", content_type = "audio/mpeg", body = FileSchema,
             headers(("content-range" = String))),
         (status = 304, description = "The client has it."),
     ),

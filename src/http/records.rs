@@ -29,7 +29,6 @@ pub(super) struct RecordingView<'a> {
     #[schema(example = "talk.wav")]
     filename: &'a str,
     /// The conversion.
-    #[schema(inline)]
     task: TaskView<'a>,
 }
 
@@ -44,20 +43,20 @@ pub(super) struct NewRecordingSchema {
     #[schema(format = Uuid)]
     token: Option<String>,
     /// The WAV: PCM, float, A-law or mu-law.
-    #[schema(content_media_type = "audio/wav")]
+    #[schema(value_type = String, format = Binary, content_media_type = "audio/wav")]
     file: Vec<u8>,
 }
 
 /// Takes a WAV and converts it to MP3.
 #[utoipa::path(
     post, path = "/records", operation_id = "createRecording", tag = "Recordings", params(UserParam, PreferHeader),
-    request_body(content_type = "multipart/form-data", content = inline(NewRecordingSchema),
+    request_body(content_type = "multipart/form-data", content = NewRecordingSchema,
         description = "The fields in any order. The file is any part with a file name, or the field `file`."),
     responses(
-        (status = 201, description = "Taken and converted.", body = inline(RecordingView<'_>),
+        (status = 201, description = "Taken and converted.", body = RecordingView<'_>,
             headers(("location" = String, description = "The link"))),
         (status = 202, description = "Taken; the MP3 is not made yet (`respond-async`, or the wait ran out).",
-            body = inline(RecordingView<'_>), headers(("location" = String, description = "`/tasks/{id}`"))),
+            body = RecordingView<'_>, headers(("location" = String, description = "`/tasks/{id}`"))),
     ),
 )]
 pub(super) async fn create(
@@ -106,13 +105,13 @@ pub(super) async fn create(
 /// The same under the name that the audio service documents.
 #[utoipa::path(
     post, path = "/music-add", operation_id = "createRecordingAlias", tag = "Recordings", params(UserParam, PreferHeader),
-    request_body(content_type = "multipart/form-data", content = inline(NewRecordingSchema),
+    request_body(content_type = "multipart/form-data", content = NewRecordingSchema,
         description = "The fields in any order. The file is any part with a file name, or the field `file`."),
     responses(
-        (status = 201, description = "Taken and converted.", body = inline(RecordingView<'_>),
+        (status = 201, description = "Taken and converted.", body = RecordingView<'_>,
             headers(("location" = String, description = "The link"))),
         (status = 202, description = "Taken; the MP3 is not made yet (`respond-async`, or the wait ran out).",
-            body = inline(RecordingView<'_>), headers(("location" = String, description = "`/tasks/{id}`"))),
+            body = RecordingView<'_>, headers(("location" = String, description = "`/tasks/{id}`"))),
     ),
 )]
 pub(super) async fn create_alias(

@@ -29,7 +29,6 @@ pub(super) struct NewTaskSchema {
     #[schema(pattern = "^[a-z][a-z0-9_]{0,31}$", default = "noop")]
     kind: Option<String>,
     /// The kind's input, any JSON; kept as it is.
-    #[schema(value_type = Option<Object>)]
     payload: Option<serde_json::Value>,
     /// How urgent: higher runs sooner.
     #[schema(minimum = -100, maximum = 100, default = 0)]

@@ -64,11 +64,11 @@ pub(super) struct TaskView<'a> {
     tags: &'a [String],
     /// The kind's input.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     payload: Option<&'a RawValue>,
     /// The kind's answer, once it completed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     result: Option<&'a RawValue>,
     /// Why the newest failed try failed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -34,12 +34,12 @@ const DEFAULT_LIMIT: u32 = 100;
 /// Creates a task.
 #[utoipa::path(
     post, path = "/tasks", operation_id = "createTask", tag = "Tasks", params(UserParam, PreferHeader),
-    request_body(content = Option<NewTaskSchema>, description = "The task; an empty body makes a `noop`."),
+    request_body(content = NewTaskSchema, description = "The task; an empty body makes a `noop`."),
     responses(
-        (status = 201, description = "Created; with `Prefer: wait=N`: and ended.", body = inline(TaskView<'_>),
+        (status = 201, description = "Created; with `Prefer: wait=N`: and ended.", body = TaskView<'_>,
             headers(("location" = String, description = "`/tasks/{id}`"))),
         (status = 202, description = "Created; it has not ended (`respond-async`, or the wait ran out).",
-            body = inline(TaskView<'_>), headers(("location" = String, description = "`/tasks/{id}`"))),
+            body = TaskView<'_>, headers(("location" = String, description = "`/tasks/{id}`"))),
     ),
 )]
 pub(super) async fn create(
@@ -146,7 +146,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 /// A task.
 #[utoipa::path(
     get, path = "/tasks/{id}", operation_id = "getTask", tag = "Tasks", params(TaskParam, UserParam),
-    responses((status = 200, description = "The task.", body = inline(TaskView<'_>))),
+    responses((status = 200, description = "The task.", body = TaskView<'_>)),
 )]
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = extract::task_id(&request)?;
@@ -171,7 +171,7 @@ pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<H
 /// Stops a task that has not ended.
 #[utoipa::path(
     post, path = "/tasks/{id}/cancel", operation_id = "cancelTask", tag = "Tasks", params(TaskParam, UserParam),
-    responses((status = 200, description = "It is cancelled.", body = inline(TaskView<'_>))),
+    responses((status = 200, description = "It is cancelled.", body = TaskView<'_>)),
 )]
 pub(super) async fn cancel(
     state: Data<State>,
@@ -188,7 +188,7 @@ pub(super) async fn cancel(
 /// Makes a task that failed or was cancelled ready again.
 #[utoipa::path(
     post, path = "/tasks/{id}/retry", operation_id = "retryTask", tag = "Tasks", params(TaskParam, UserParam),
-    responses((status = 200, description = "It is ready again.", body = inline(TaskView<'_>))),
+    responses((status = 200, description = "It is ready again.", body = TaskView<'_>)),
 )]
 pub(super) async fn retry(
     state: Data<State>,

@@ -54,7 +54,7 @@ pub(super) struct CreatedUser<'a> {
 /// Creates a user. The token is shown this once.
 #[utoipa::path(
     post, path = "/users", operation_id = "createUser", tag = "Users", request_body(content = NewUserSchema),
-    responses((status = 201, description = "Created.", body = inline(CreatedUser<'_>))),
+    responses((status = 201, description = "Created.", body = CreatedUser<'_>)),
 )]
 pub(super) async fn create(
     state: Data<State>,
@@ -86,7 +86,7 @@ pub(super) async fn create(
 /// The same under the name that the audio service documents.
 #[utoipa::path(
     post, path = "/user", operation_id = "createUserAlias", tag = "Users", request_body(content = NewUserSchema),
-    responses((status = 201, description = "Created.", body = inline(CreatedUser<'_>))),
+    responses((status = 201, description = "Created.", body = CreatedUser<'_>)),
 )]
 pub(super) async fn create_alias(
     state: Data<State>,
