@@ -107,8 +107,8 @@ pub struct Claim {
     pub node: NodeId,
     /// At most so many of each kind: as many as there are free permits.
     pub want: Vec<(Kind, u32)>,
-    /// Look only at what was waiting before this group (`true`), or only at what this group itself creates
-    /// (`false`): the tracker knows when the first can only be empty, and saves the look.
+    /// Look at what was waiting before this group, and then at what the group itself creates (`true`), or only
+    /// at the latter (`false`): the tracker knows when the first can only be empty, and saves the look.
     pub look: bool,
     /// First move what has come due from the parked lane to the open one.
     pub promote: bool,

@@ -143,11 +143,24 @@ pub(super) fn plan(commands: &[Command], loaded: Loaded) -> (Vec<Reply>, Changes
 /// A task in hand.
 struct InHand {
     task: Task,
-    /// Status, attempt and `run_at` in the database; `None` for a task that this group creates.
-    row: Option<(Status, Attempt, Option<Timestamp>)>,
-    /// Its ready row was taken by a claim of this group.
-    taken: bool,
+    /// Status and attempt in the database; `None` for a task that this group creates.
+    row: Option<(Status, Attempt)>,
+    /// What its ready row says, while the database has one.
+    ready: Option<Ready>,
     deleted: bool,
+}
+
+/// Of a ready row, what a change of the task may change.
+#[derive(PartialEq)]
+struct Ready {
+    run_at: Timestamp,
+    suspect: bool,
+}
+
+impl Ready {
+    fn of(life: &Life) -> Option<Self> {
+        life.run_at().map(|run_at| Self { run_at, suspect: life.is_suspect() })
+    }
 }
 
 struct Planner {
@@ -172,9 +185,10 @@ impl Planner {
             .into_iter()
             .map(|task| {
                 let life = &task.life;
-                let row = Some((life.status(), life.attempt, life.run_at()));
-                let taken = taken.contains(&life.id);
-                (life.id, InHand { task, row, taken, deleted: false })
+                let row = Some((life.status(), life.attempt));
+                // A claim of this very group has taken the rows of those away already.
+                let ready = Ready::of(life).filter(|_| !taken.contains(&life.id));
+                (life.id, InHand { task, row, ready, deleted: false })
             })
             .collect();
         Self {
@@ -231,15 +245,8 @@ impl Planner {
             unreachable!("as many numbers were drawn as tasks are created");
         };
         let run_at = new.run_at.unwrap_or(self.now).max(self.now);
-        let (life, event) = Life::create(
-            id,
-            new.kind.clone(),
-            new.owner,
-            new.priority,
-            new.max_attempts,
-            run_at,
-            self.now,
-        );
+        let (life, event) =
+            Life::create(id, new.kind.clone(), new.owner, new.priority, new.max_attempts, run_at, self.now);
         let task = Task {
             life,
             payload: new.payload.clone(),
@@ -253,7 +260,7 @@ impl Planner {
             self.changes.recordings.push((recording.clone(), id, new.owner, self.now));
         }
         self.fresh.entry(new.kind.clone()).or_default().push(id);
-        self.in_hand.insert(id, InHand { task: task.clone(), row: None, taken: false, deleted: false });
+        self.in_hand.insert(id, InHand { task: task.clone(), row: None, ready: None, deleted: false });
         task
     }
 
@@ -373,12 +380,15 @@ impl Planner {
         let urgency = |id: &TaskId| self.in_hand.get(id).map(|in_hand| in_hand.task.life.priority);
         due.sort_by_key(|id| (std::cmp::Reverse(urgency(id)), *id));
         let mut started = 0;
-        for id in due {
-            if started == wanted {
-                claimed.more.push(kind.clone());
-                break;
-            }
+        let mut due = due.into_iter();
+        while started < wanted {
+            let Some(id) = due.next() else { return };
             started += usize::from(self.start(id, node, claimed));
+        }
+        if !due.as_slice().is_empty() {
+            claimed.more.push(kind.clone());
+            // For the next claim of this group.
+            self.fresh.insert(kind.clone(), due.collect());
         }
     }
 
@@ -398,26 +408,26 @@ impl Planner {
     fn finish(self) -> Changes {
         let mut changes = self.changes;
         for (id, in_hand) in self.in_hand {
-            let InHand { task, row, taken, deleted } = in_hand;
+            let InHand { task, row, ready, deleted } = in_hand;
             let life = &task.life;
-            let had = match row {
-                Some((Status::New, _, run_at)) if !taken => run_at,
-                Some(_) | None => None,
-            };
-            let wants = if deleted { None } else { life.run_at() };
-            if had != wants {
-                if had.is_some() {
+            let wants = Ready::of(life).filter(|_| !deleted);
+            if ready != wants {
+                if ready.is_some() {
                     changes.ready_removed.push(id);
                 }
-                if let Some(run_at) = wants {
+                if let Some(Ready { run_at, .. }) = wants {
                     changes.ready_added.push(ready_row(life, run_at, self.now));
                 }
             }
             match (row, deleted) {
                 (Some(_), true) => changes.deleted.push(id),
-                (None, true) => {}
+                (None, true) => {
+                    // It never had a row for these to belong to.
+                    changes.attachments.retain(|(task, _)| *task != id);
+                    changes.recordings.retain(|(_, task, ..)| *task != id);
+                }
                 (None, false) => changes.created.push(task),
-                (Some((status, attempt, _)), false) => {
+                (Some((status, attempt)), false) => {
                     if life.updated_at == self.now {
                         changes.updated.push((task.life, status, attempt));
                     }
@@ -435,12 +445,8 @@ fn ready_row(life: &Life, run_at: Timestamp, now: Timestamp) -> ReadyRow {
         (false, true) => Lane::Suspect,
         (false, false) => Lane::Open,
     };
-    ReadyRow {
-        task: life.id,
-        kind: life.kind.clone(),
-        lane,
-        suspect,
-        rank: -life.priority.get(),
-        run_at,
-    }
+    ReadyRow { task: life.id, kind: life.kind.clone(), lane, suspect, rank: -life.priority.get(), run_at }
 }
+
+#[cfg(test)]
+mod tests;

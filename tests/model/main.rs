@@ -16,6 +16,7 @@ use std::time::Instant;
 use checker::{Checked, check};
 use world::{Bounds, Rules, World};
 
+#[expect(clippy::print_stdout, reason = "how much was looked at is worth seeing")]
 fn explore(name: &str, bounds: Bounds, rules: Rules) -> Checked<World> {
     let began = Instant::now();
     let checked = check(World::first(bounds, rules));

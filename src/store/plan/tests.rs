@@ -1,0 +1,504 @@
+//! What a group does, where the conformance suite cannot look; and tables in memory that random groups must
+//! leave whole.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::account::Token;
+use crate::task::invariants::History;
+use crate::task::{
+    Backoff, EventName, Failure, FailureReason, Json, Percent, Priority, RecordingId, Role, State,
+};
+
+const BACKOFF: Backoff = Backoff { base: Duration::from_micros(8), cap: Duration::from_micros(100) };
+const ANYBODY: Caller = Caller::Anonymous;
+
+fn kind(name: &str) -> Kind {
+    name.parse().unwrap()
+}
+
+fn node(number: u128) -> NodeId {
+    NodeId(uuid::Uuid::from_u128(number))
+}
+
+fn new_task() -> NewTask {
+    NewTask {
+        kind: kind("noop"),
+        owner: None,
+        priority: Priority::default(),
+        payload: Json::null(),
+        tags: Vec::new(),
+        max_attempts: 2,
+        timeout: None,
+        run_at: None,
+        attachments: Vec::new(),
+        recording: None,
+    }
+}
+
+fn urgent(priority: i64) -> NewTask {
+    NewTask { priority: Priority::new(priority).unwrap(), ..new_task() }
+}
+
+fn claim(by: NodeId, want: u32) -> Command {
+    let want = vec![(kind("noop"), want)];
+    Command::Claim(Claim { node: by, want, look: true, promote: true, suspect: false })
+}
+
+fn settle(task: TaskId, attempt: u32, outcome: Outcome) -> Command {
+    Command::Settle { task, attempt: Attempt(attempt), outcome, backoff: BACKOFF }
+}
+
+fn done() -> Outcome {
+    Outcome::Completed { result: Json::null(), output: None, drop_input: false }
+}
+
+fn attachment() -> Attachment {
+    Attachment { role: Role::Input, blob: crate::task::BlobName::of_digest(&[7; 32]), bytes: 1 }
+}
+
+/// The tables that a group reads and writes, as plainly as can be: what an adapter does, without SQL.
+struct Tables {
+    now: Timestamp,
+    tasks: BTreeMap<TaskId, Task>,
+    ready: BTreeMap<TaskId, ReadyRow>,
+    histories: BTreeMap<TaskId, History>,
+    next: i64,
+    /// Nodes whose lease is over, and whether they are known to live.
+    over: HashMap<NodeId, bool>,
+}
+
+impl Tables {
+    fn new() -> Self {
+        Self {
+            now: Timestamp::from_micros(1_000),
+            tasks: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            histories: BTreeMap::new(),
+            next: 1,
+            over: HashMap::new(),
+        }
+    }
+
+    /// Makes a group one transaction.
+    fn commit(&mut self, commands: &[Command]) -> (Vec<Reply>, Vec<Event>) {
+        let (replies, changes) = plan(commands, self.load(&Needs::of(commands)));
+        assert_eq!(replies.len(), commands.len());
+        let events = changes.events.clone();
+        self.write(changes);
+        self.look_whole();
+        (replies, events)
+    }
+
+    fn load(&mut self, needs: &Needs) -> Loaded {
+        let found: Vec<Found> = needs.claims.iter().map(|claim| self.take(claim)).collect();
+        let lost: Vec<(TaskId, bool)> = self
+            .tasks
+            .values()
+            .filter_map(|task| Some((task.life.id, *self.over.get(&task.life.holder()?)?)))
+            .take(needs.rescue as usize)
+            .collect();
+        let taken = found.iter().flat_map(|found| &found.taken);
+        let wanted: HashSet<&TaskId> =
+            needs.tasks.iter().chain(taken).chain(lost.iter().map(|(task, _)| task)).collect();
+        let tasks = wanted.into_iter().filter_map(|id| self.tasks.get(id).cloned()).collect();
+        let count = i64::try_from(needs.new_tasks).unwrap();
+        self.next += count;
+        Loaded {
+            now: self.now,
+            tasks,
+            task_ids: (self.next - count..self.next).map(TaskId).collect(),
+            user_ids: (1..=100).map(UserId).take(needs.new_users).collect(),
+            taken_emails: HashSet::new(),
+            found,
+            lost,
+        }
+    }
+
+    fn take(&mut self, claim: &Claim) -> Found {
+        let mut found = Found { lease_holds: !self.over.contains_key(&claim.node), ..Found::default() };
+        if !found.lease_holds {
+            return found;
+        }
+        if claim.promote {
+            for row in
+                self.ready.values_mut().filter(|row| row.lane == Lane::Parked && row.run_at <= self.now)
+            {
+                row.lane = if row.suspect { Lane::Suspect } else { Lane::Open };
+            }
+        }
+        for (kind, limit) in claim.want.iter().filter(|_| claim.look) {
+            let (lane, limit) = if claim.suspect { (Lane::Suspect, 1) } else { (Lane::Open, *limit) };
+            let mut rows: Vec<&ReadyRow> =
+                self.ready.values().filter(|row| row.lane == lane && row.kind == *kind).collect();
+            rows.sort_by_key(|row| (row.rank, row.run_at, row.task));
+            found.taken.extend(rows.iter().take(limit as usize).map(|row| row.task));
+        }
+        self.ready.retain(|task, _| !found.taken.contains(task));
+        found
+    }
+
+    fn write(&mut self, changes: Changes) {
+        for task in changes.created {
+            assert!(matches!(
+                task.life.state,
+                State::New { .. } | State::InProgress { .. } | State::Cancelled { .. }
+            ));
+            assert_eq!((task.life.failures, task.life.crashes), (0, 0), "the insert writes zeros");
+            assert!(self.tasks.insert(task.life.id, task).is_none(), "a number used twice");
+        }
+        for (life, status, attempt) in changes.updated {
+            let row = self.tasks.get_mut(&life.id).expect("a row to change");
+            assert_eq!((row.life.status(), row.life.attempt), (status, attempt), "the row as it was");
+            row.life = life;
+        }
+        for id in changes.ready_removed {
+            assert!(self.ready.remove(&id).is_some(), "no ready row of task {id} to remove");
+        }
+        for row in changes.ready_added {
+            assert!(self.ready.insert(row.task, row).is_none(), "a second ready row");
+        }
+        for (id, _) in &changes.attachments {
+            assert!(self.tasks.contains_key(id), "an attachment of no task");
+        }
+        for (_, id, ..) in &changes.recordings {
+            assert!(self.tasks.contains_key(id), "a recording of no task");
+        }
+        for id in changes.deleted {
+            assert!(self.tasks.remove(&id).is_some(), "no task {id} to delete");
+        }
+        for event in &changes.events {
+            assert_eq!(event.at, self.now);
+            self.histories.entry(event.task).or_default().hear(event).unwrap();
+        }
+    }
+
+    /// A ready row exactly for each waiting task, and each task where its events left it.
+    fn look_whole(&self) {
+        let waiting: Vec<TaskId> = self
+            .tasks
+            .values()
+            .filter(|task| task.life.status() == Status::New)
+            .map(|task| task.life.id)
+            .collect();
+        assert_eq!(self.ready.keys().copied().collect::<Vec<_>>(), waiting, "ready rows and waiting tasks");
+        for row in self.ready.values() {
+            let life = &self.tasks[&row.task].life;
+            assert_eq!((Some(row.run_at), row.suspect), (life.run_at(), life.is_suspect()), "{life:?}");
+            assert_eq!((&row.kind, row.rank), (&life.kind, -life.priority.get()));
+            match row.lane {
+                Lane::Open => assert!(!row.suspect && row.run_at <= self.now, "{row:?} at {}", self.now),
+                Lane::Suspect => assert!(row.suspect && row.run_at <= self.now, "{row:?} at {}", self.now),
+                Lane::Parked => {}
+            }
+        }
+        for (id, history) in &self.histories {
+            assert_eq!(history.status(), self.tasks.get(id).map(|task| task.life.status()), "task {id}");
+        }
+    }
+
+    fn status(&self, id: i64) -> Option<Status> {
+        self.tasks.get(&TaskId(id)).map(|task| task.life.status())
+    }
+}
+
+fn claimed(reply: &Reply) -> Vec<i64> {
+    let Reply::Claimed(claimed) = reply else { panic!("{reply:?}") };
+    claimed.tasks.iter().map(|task| task.life.id.0).collect()
+}
+
+fn names(events: &[Event]) -> Vec<(i64, EventName)> {
+    events.iter().map(|event| (event.task.0, event.fact.name())).collect()
+}
+
+#[test]
+fn a_claim_sees_what_its_group_made_wherever_it_stands_in_the_group() {
+    let mut tables = Tables::new();
+    let (replies, events) =
+        tables.commit(&[claim(node(1), 9), Command::Create(vec![new_task(), urgent(5), urgent(5)])]);
+    assert_eq!(claimed(&replies[0]), [2, 3, 1], "the most urgent first, and the older of two");
+    assert!(tables.ready.is_empty(), "started with their insert");
+    let of = |id| [(id, EventName::Created), (id, EventName::Started)];
+    for id in 1..=3 {
+        assert!(of(id).iter().all(|told| names(&events).contains(told)));
+    }
+}
+
+#[test]
+fn what_waited_before_goes_first_and_several_claims_share_what_is_new() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![new_task()])]);
+    let create = Command::Create(vec![urgent(9), urgent(9), urgent(9)]);
+    let (replies, _) = tables.commit(&[create, claim(node(1), 2), claim(node(2), 1), claim(node(1), 9)]);
+    assert_eq!(claimed(&replies[1]), [1, 2]);
+    assert_eq!(claimed(&replies[2]), [3], "the first claim left some, and the second finds them");
+    assert_eq!(claimed(&replies[3]), [4]);
+    let more = |reply: &Reply| matches!(reply, Reply::Claimed(claimed) if !claimed.more.is_empty());
+    assert_eq!((more(&replies[1]), more(&replies[2]), more(&replies[3])), (true, true, false));
+}
+
+#[test]
+fn a_node_without_a_lease_gets_nothing_old_and_nothing_new() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![new_task()])]);
+    tables.over.insert(node(1), false);
+    let (replies, _) = tables.commit(&[Command::Create(vec![new_task()]), claim(node(1), 9)]);
+    assert_eq!(claimed(&replies[1]), Vec::<i64>::new());
+    assert_eq!(tables.ready.len(), 2);
+}
+
+#[test]
+fn a_task_cancelled_or_parked_in_the_group_that_made_it_is_not_started() {
+    let mut tables = Tables::new();
+    let later = NewTask { run_at: Some(Timestamp::from_micros(9_000)), ..new_task() };
+    let cancel = Command::Cancel { task: TaskId(1), caller: ANYBODY };
+    let (replies, _) = tables.commit(&[Command::Create(vec![new_task(), later]), cancel, claim(node(1), 9)]);
+    assert_eq!(claimed(&replies[2]), Vec::<i64>::new());
+    assert_eq!(tables.status(1), Some(Status::Cancelled));
+    assert_eq!(tables.ready[&TaskId(2)].lane, Lane::Parked);
+}
+
+#[test]
+fn a_task_deleted_in_the_group_that_made_it_leaves_nothing_but_its_events() {
+    let mut tables = Tables::new();
+    let recording = NewRecording { id: RecordingId::fresh(), filename: "a.wav".into() };
+    let made = NewTask { attachments: vec![attachment()], recording: Some(recording), ..new_task() };
+    let delete = Command::Delete { task: TaskId(1), caller: ANYBODY };
+    let (_, events) = tables.commit(&[Command::Create(vec![made, new_task()]), delete]);
+    let expected = [(1, EventName::Created), (2, EventName::Created), (1, EventName::Deleted)];
+    assert_eq!(names(&events), expected);
+    assert_eq!(tables.tasks.len(), 1);
+}
+
+#[test]
+fn commands_about_one_task_take_effect_in_the_order_they_came() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![new_task()]), claim(node(1), 1)]);
+    let cancel = || Command::Cancel { task: TaskId(1), caller: ANYBODY };
+    let retry = Command::Retry { task: TaskId(1), caller: ANYBODY };
+    let (replies, events) =
+        tables.commit(&[cancel(), settle(TaskId(1), 1, done()), cancel(), retry, claim(node(2), 1)]);
+    assert!(matches!(&replies[0], Reply::Changed(Ok(_))));
+    let stale = |reply: &Reply| {
+        matches!(reply, Reply::Settled(Err(Refused::Illegal(IllegalTransition::Stale { .. }))))
+    };
+    assert!(stale(&replies[1]), "{:?}", replies[1]);
+    assert!(matches!(&replies[2], Reply::Changed(Err(Refused::Illegal(_)))), "{:?}", replies[2]);
+    assert!(matches!(&replies[3], Reply::Changed(Ok(_))));
+    // Its ready row comes with this commit, so the next claim finds it.
+    assert_eq!(claimed(&replies[4]), Vec::<i64>::new());
+    assert_eq!(names(&events), [(1, EventName::Cancelled), (1, EventName::Retrying)]);
+    let (replies, _) = tables.commit(&[claim(node(2), 1)]);
+    assert_eq!(claimed(&replies[0]), [1]);
+    assert_eq!(tables.tasks[&TaskId(1)].life.attempt, Attempt(2));
+}
+
+#[test]
+fn of_two_outcomes_in_one_group_the_first_counts() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![new_task()]), claim(node(1), 1)]);
+    let (replies, events) =
+        tables.commit(&[settle(TaskId(1), 1, Outcome::Interrupted), settle(TaskId(1), 1, done())]);
+    assert!(matches!(&replies[0], Reply::Settled(Ok(_))));
+    assert!(matches!(&replies[1], Reply::Settled(Err(_))));
+    assert_eq!(names(&events), [(1, EventName::Retrying)]);
+}
+
+#[test]
+fn an_outcome_in_the_group_of_its_rescue_wins_when_it_comes_first() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![new_task(), new_task()]), claim(node(1), 2)]);
+    tables.over.insert(node(1), false);
+    let (replies, _) = tables.commit(&[
+        settle(TaskId(1), 1, done()),
+        Command::Rescue { limit: 10 },
+        settle(TaskId(2), 1, done()),
+        Command::Rescue { limit: 10 },
+    ]);
+    let rescued = |reply: &Reply| {
+        let Reply::Rescued(rescued) = reply else { panic!("{reply:?}") };
+        *rescued
+    };
+    assert_eq!(rescued(&replies[1]), Rescued { tasks: 1, more: false });
+    assert_eq!(rescued(&replies[3]), Rescued { tasks: 0, more: false });
+    assert!(matches!(&replies[2], Reply::Settled(Err(_))), "too late");
+    assert_eq!((tables.status(1), tables.status(2)), (Some(Status::Completed), Some(Status::New)));
+    assert_eq!(tables.tasks[&TaskId(2)].life.crashes, 1);
+}
+
+#[test]
+fn only_a_holder_that_is_known_to_live_is_without_blame() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![new_task()]), claim(node(1), 1)]);
+    tables.commit(&[Command::Create(vec![new_task()]), claim(node(2), 1)]);
+    tables.over = HashMap::from([(node(1), true), (node(2), false)]);
+    tables.commit(&[Command::Rescue { limit: 10 }]);
+    let crashes = |id| tables.tasks[&TaskId(id)].life.crashes;
+    assert_eq!((crashes(1), crashes(2)), (0, 1));
+}
+
+#[test]
+fn a_suspect_made_innocent_by_hand_leaves_the_lane_of_suspects_at_the_same_instant_too() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![new_task()])]);
+    for crash in 1..=2 {
+        tables.commit(&[claim(node(crash), 1)]);
+        tables.over.insert(node(crash), false);
+        tables.commit(&[Command::Rescue { limit: 1 }]);
+    }
+    assert_eq!(tables.ready[&TaskId(1)].lane, Lane::Suspect);
+    let wish = |task, caller| [Command::Cancel { task, caller }, Command::Retry { task, caller }];
+    tables.commit(&wish(TaskId(1), ANYBODY));
+    assert_eq!(tables.ready[&TaskId(1)].lane, Lane::Open);
+}
+
+#[test]
+fn deleting_what_runs_tells_of_its_end_first() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![new_task()]), claim(node(1), 1)]);
+    let delete = Command::Delete { task: TaskId(1), caller: ANYBODY };
+    let (replies, events) = tables.commit(&[delete, settle(TaskId(1), 1, done())]);
+    assert_eq!(names(&events), [(1, EventName::Cancelled), (1, EventName::Deleted)]);
+    assert!(matches!(&replies[1], Reply::Settled(Err(Refused::NotFound(_)))));
+}
+
+#[test]
+fn a_stranger_changes_nothing_and_learns_nothing() {
+    let mut tables = Tables::new();
+    tables.commit(&[Command::Create(vec![NewTask { owner: Some(UserId(1)), ..new_task() }])]);
+    for caller in [ANYBODY, Caller::User(UserId(2))] {
+        let task = TaskId(1);
+        let wishes = [
+            Command::Cancel { task, caller },
+            Command::Retry { task, caller },
+            Command::Delete { task, caller },
+        ];
+        let (replies, events) = tables.commit(&wishes);
+        assert!(events.is_empty());
+        for reply in replies {
+            assert!(matches!(reply, Reply::Changed(Err(Refused::NotFound(_)))), "{reply:?}");
+        }
+    }
+}
+
+#[test]
+fn of_two_users_with_one_email_in_one_group_the_first_is_made() {
+    let user = || {
+        let email = Some("ann@example.com".parse().unwrap());
+        Command::CreateUser(NewUser::new(None, email, Token::fresh().hash()).unwrap())
+    };
+    let commands = [user(), user()];
+    let (replies, changes) = plan(&commands, Tables::new().load(&Needs::of(&commands)));
+    assert!(matches!(&replies[0], Reply::UserCreated(Some(_))));
+    assert!(matches!(&replies[1], Reply::UserCreated(None)));
+    assert_eq!(changes.users.len(), 1);
+}
+
+#[test]
+fn what_is_needed_is_named_once_and_in_one_order() {
+    let cancel = |task| Command::Cancel { task: TaskId(task), caller: ANYBODY };
+    let needs =
+        Needs::of(&[cancel(9), cancel(2), settle(TaskId(9), 1, done()), Command::Rescue { limit: 3 }]);
+    assert_eq!(needs.tasks, [TaskId(2), TaskId(9)]);
+    assert_eq!(needs.rescue, 3);
+}
+
+/// One command of a random group; tasks and nodes by small numbers, so that commands meet.
+#[derive(Debug, Clone)]
+enum Act {
+    Create { priority: i64, delay: i64, attached: bool },
+    Claim { node: u128, want: u32, look: bool, suspect: bool },
+    Settle { task: i64, behind: u32, outcome: u8 },
+    Progress { task: i64 },
+    Cancel { task: i64 },
+    Retry { task: i64 },
+    Delete { task: i64 },
+    Rescue { limit: u32 },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let task = 1..14_i64;
+    prop_oneof![
+        3 => (-1..2_i64, -5..20_i64, any::<bool>())
+            .prop_map(|(priority, delay, attached)| Act::Create { priority, delay, attached }),
+        5 => (1..4_u128, 0..4_u32, any::<bool>(), proptest::bool::weighted(0.3))
+            .prop_map(|(node, want, look, suspect)| Act::Claim { node, want, look, suspect }),
+        5 => (task.clone(), prop_oneof![4 => Just(0_u32), 1 => 1..3_u32], 0..4_u8)
+            .prop_map(|(task, behind, outcome)| Act::Settle { task, behind, outcome }),
+        1 => task.clone().prop_map(|task| Act::Progress { task }),
+        1 => task.clone().prop_map(|task| Act::Cancel { task }),
+        2 => task.clone().prop_map(|task| Act::Retry { task }),
+        1 => task.prop_map(|task| Act::Delete { task }),
+        2 => (1..4_u32).prop_map(|limit| Act::Rescue { limit }),
+    ]
+}
+
+impl Act {
+    fn command(&self, tables: &Tables) -> Command {
+        let attempt = |task: i64, behind: u32| {
+            let newest = tables.tasks.get(&TaskId(task)).map_or(0, |task| task.life.attempt.0);
+            newest.saturating_sub(behind)
+        };
+        let caller = ANYBODY;
+        match *self {
+            Self::Create { priority, delay, attached } => Command::Create(vec![NewTask {
+                run_at: (delay > 0).then(|| Timestamp::from_micros(tables.now.as_micros() + delay)),
+                attachments: if attached { vec![attachment()] } else { Vec::new() },
+                ..urgent(priority)
+            }]),
+            Self::Claim { node: number, want, look, suspect } => Command::Claim(Claim {
+                node: node(number),
+                want: vec![(kind("noop"), want)],
+                look,
+                promote: look,
+                suspect,
+            }),
+            Self::Settle { task, behind, outcome } => {
+                let failed = |reason| Outcome::Failed(Failure::new(reason, "no luck"));
+                let outcome = match outcome {
+                    0 => done(),
+                    1 => failed(FailureReason::Error),
+                    2 => failed(FailureReason::InvalidInput),
+                    _ => Outcome::Interrupted,
+                };
+                settle(TaskId(task), attempt(task, behind), outcome)
+            }
+            Self::Progress { task } => Command::Progress {
+                task: TaskId(task),
+                attempt: Attempt(attempt(task, 0)),
+                percent: Percent::new(40),
+            },
+            Self::Cancel { task } => Command::Cancel { task: TaskId(task), caller },
+            Self::Retry { task } => Command::Retry { task: TaskId(task), caller },
+            Self::Delete { task } => Command::Delete { task: TaskId(task), caller },
+            Self::Rescue { limit } => Command::Rescue { limit },
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The checks are in [`Tables::commit`]. Between groups time passes, or stands still; leases run out, and
+    /// nodes come back.
+    #[test]
+    fn random_groups_leave_the_tables_whole(
+        groups in proptest::collection::vec(
+            (proptest::collection::vec(act(), 1..8), 0..12_i64, proptest::option::of((1..4_u128, any::<bool>()))),
+            1..25,
+        )
+    ) {
+        let mut tables = Tables::new();
+        for (acts, wait, over) in groups {
+            tables.now = Timestamp::from_micros(tables.now.as_micros() + wait);
+            tables.over.clear();
+            if let Some((number, spared)) = over {
+                tables.over.insert(node(number), spared);
+            }
+            let commands: Vec<Command> = acts.iter().map(|act| act.command(&tables)).collect();
+            tables.commit(&commands);
+        }
+    }
+}
