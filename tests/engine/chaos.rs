@@ -9,17 +9,17 @@ use gristmill::task::Json;
 use serde::Deserialize;
 
 #[derive(Clone, Default)]
-pub struct Chaos {
-    pub state: Arc<State>,
+pub(crate) struct Chaos {
+    pub(crate) state: Arc<State>,
 }
 
 /// What the tests see of the runs, and how they let go of them.
 #[derive(Default)]
-pub struct State {
-    pub started: AtomicU32,
+pub(crate) struct State {
+    pub(crate) started: AtomicU32,
     /// Runs of `wait` that saw that they were asked to stop.
-    pub stopped: AtomicU32,
-    pub most_at_once: AtomicU32,
+    pub(crate) stopped: AtomicU32,
+    pub(crate) most_at_once: AtomicU32,
     at_once: AtomicU32,
     release: AtomicBool,
     attempts: Mutex<Vec<u32>>,
@@ -27,18 +27,18 @@ pub struct State {
 
 impl State {
     /// Ends every run of `spin` and `wait`.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.release.store(true, Ordering::SeqCst);
     }
 
-    pub fn attempts(&self) -> Vec<u32> {
+    pub(crate) fn attempts(&self) -> Vec<u32> {
         self.attempts.lock().unwrap().clone()
     }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Payload {
+pub(crate) enum Payload {
     Ok,
     Panic,
     PanicComputing,

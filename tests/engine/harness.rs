@@ -14,21 +14,21 @@ use crate::chaos::Chaos;
 use crate::common::eventually;
 
 /// Runs a test on an actix system over a runtime with threads of its own, as the program does.
-pub fn on_system<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+pub(crate) fn on_system<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let system = actix_rt::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build().unwrap()
     });
     system.block_on(test());
 }
 
-pub struct Daemon {
-    pub app: App,
-    pub chaos: Chaos,
+pub(crate) struct Daemon {
+    pub(crate) app: App,
+    pub(crate) chaos: Chaos,
     base: String,
     client: reqwest::Client,
 }
 
-pub fn settings(folder: &Path, more: &[(&str, &str)]) -> Settings {
+pub(crate) fn settings(folder: &Path, more: &[(&str, &str)]) -> Settings {
     let data_dir = folder.to_str().unwrap();
     let mut env = BTreeMap::<OsString, OsString>::new();
     for (key, value) in
@@ -41,7 +41,7 @@ pub fn settings(folder: &Path, more: &[(&str, &str)]) -> Settings {
 }
 
 impl Daemon {
-    pub async fn start(folder: &Path, more: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(folder: &Path, more: &[(&str, &str)]) -> Self {
         let settings = settings(folder, more);
         let chaos = Chaos::default();
         let kinds = Registry::standard(&settings.kinds).with(chaos.clone());
@@ -50,31 +50,31 @@ impl Daemon {
         Self { app, chaos, base, client: reqwest::Client::new() }
     }
 
-    pub async fn submit(&self, what: &str, more: Value) -> i64 {
+    pub(crate) async fn submit(&self, what: &str, more: Value) -> i64 {
         let mut body = json!({ "kind": "chaos", "payload": what });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let created = self.post("/tasks", &body).await;
         created["id"].as_i64().unwrap_or_else(|| panic!("{created}"))
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let url = format!("{}{path}", self.base);
         self.client.post(url).json(body).send().await.unwrap().json().await.unwrap()
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.client.get(format!("{}{path}", self.base)).send().await.unwrap().json().await.unwrap()
     }
 
-    pub async fn text(&self, path: &str) -> String {
+    pub(crate) async fn text(&self, path: &str) -> String {
         self.client.get(format!("{}{path}", self.base)).send().await.unwrap().text().await.unwrap()
     }
 
-    pub async fn task(&self, id: i64) -> Value {
+    pub(crate) async fn task(&self, id: i64) -> Value {
         self.get(&format!("/tasks/{id}")).await
     }
 
-    pub async fn until(&self, id: i64, status: &str) -> Value {
+    pub(crate) async fn until(&self, id: i64, status: &str) -> Value {
         eventually(&format!("task {id} to be {status}"), async || {
             let task = self.task(id).await;
             (task["status"] == status).then_some(task)
@@ -83,7 +83,7 @@ impl Daemon {
     }
 
     /// That other work still gets done.
-    pub async fn still_works(&self) {
+    pub(crate) async fn still_works(&self) {
         let id = self.submit("ok", json!({})).await;
         self.until(id, "Completed").await;
     }

@@ -1,0 +1,100 @@
+//! The README as a newcomer reads it: its commands, one after the other, against the real program.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const README: &str = include_str!("../../README.md");
+
+/// The code blocks of that language, in order.
+fn blocks(language: &str) -> Vec<String> {
+    let opening = format!("```{language}");
+    let (mut blocks, mut block) = (Vec::new(), None::<String>);
+    for line in README.lines() {
+        match &mut block {
+            Some(_) if line == "```" => blocks.extend(block.take()),
+            Some(text) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            None if line == opening => block = Some(String::new()),
+            None => {}
+        }
+    }
+    blocks
+}
+
+struct Daemon {
+    child: Child,
+    address: String,
+    greeting: Vec<String>,
+}
+
+impl Daemon {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gristmill"))
+            .current_dir(folder)
+            .env("GRISTMILL__HTTP__BIND", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let greeting: Vec<String> = lines.take(5).map(Result::unwrap).collect();
+        let address = greeting[0].rsplit("http://").next().unwrap().to_owned();
+        Self { child, address, greeting }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_two_commands_of_the_set_up_are_the_ones_that_ci_runs() {
+    assert_eq!(blocks("start"), ["cargo run --release\n"]);
+    assert_eq!(blocks("tests"), ["./test\n"]);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(root.join("test").exists());
+    assert!(std::fs::read_to_string(root.join(".ci/run")).unwrap().contains("./test"));
+}
+
+#[test]
+fn every_command_of_the_readme_works_and_ends_in_a_playable_mp3() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::os::unix::fs::symlink(root.join("docs"), folder.path().join("docs")).unwrap();
+    let daemon = Daemon::start(folder.path());
+    assert_eq!(daemon.greeting.len(), 5, "five lines: {:?}", daemon.greeting);
+    let program = Path::new(env!("CARGO_BIN_EXE_gristmill")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut script = String::from("set -euo pipefail\n");
+    for block in blocks("sh") {
+        // A curl that gets an error status fails the script.
+        script.push_str(&block.replace("127.0.0.1:5000", &daemon.address).replace("curl -s", "curl -sS --fail-with-body"));
+    }
+    assert!(script.contains("/records") && script.contains("hello.mp3"), "the README lost its recording");
+    let mut shell = Command::new("bash")
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = shell.wait_with_output().unwrap();
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}\n{complained}");
+    assert!(said.contains("\"Completed\"") && said.contains("\"ready\":true"), "{said}");
+
+    for name in ["hello.mp3", "hello-again.mp3"] {
+        let mp3 = std::fs::read(folder.path().join(name)).unwrap();
+        assert!(mp3.len() > 1000, "{name} has {} bytes", mp3.len());
+        assert_eq!(mp3[..2], [0xff, 0xf3], "{name} begins with a frame of MPEG-2 layer III");
+        assert!(mp3.windows(4).take(200).any(|four| four == b"Xing" || four == b"Info"), "{name} has its tag");
+    }
+}
