@@ -13,7 +13,8 @@ pub struct Client {
 /// A request as its bytes.
 pub fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n{headers}\r\n{body}").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
+        .into_bytes()
 }
 
 impl Client {

@@ -4,7 +4,14 @@
 //! lasts. The daemon is the real program, built for release, on a loopback port with durable commits; the load comes
 //! from this process, on the same cores. What the disk and the databases allow by themselves is measured in the same
 //! run, since disks differ from minute to minute: compare rows of one run only.
-#![allow(missing_docs, unreachable_pub, clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a program")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a program"
+)]
 #![allow(clippy::allow_attributes, reason = "benches are not the product")]
 
 mod client;
@@ -25,7 +32,8 @@ fn main() {
         println!("benchmarks run under `cargo bench` only");
         return;
     }
-    let seconds = std::env::var("GRISTMILL_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let seconds =
+        std::env::var("GRISTMILL_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let span = Duration::from_secs(seconds);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut report = Report::default();

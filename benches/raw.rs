@@ -24,7 +24,11 @@ pub fn disk(report: &mut Report) {
         file.sync_data().unwrap();
         count += 1;
     }
-    report.row("raw disk: synced overwrites of 4 KiB", f64::from(count) / begun.elapsed().as_secs_f64(), "/s");
+    report.row(
+        "raw disk: synced overwrites of 4 KiB",
+        f64::from(count) / begun.elapsed().as_secs_f64(),
+        "/s",
+    );
 }
 
 /// A row as narrow as can be, in groups, by plain sqlx: a statement a row, a transaction a group.

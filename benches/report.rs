@@ -30,7 +30,8 @@ impl Report {
         let missing: Vec<Value> =
             self.missing.iter().map(|(what, why)| json!({ "what": what, "why": why })).collect();
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let report = json!({ "version": env!("CARGO_PKG_VERSION"), "cores": cores, "rows": rows, "missing": missing });
+        let report =
+            json!({ "version": env!("CARGO_PKG_VERSION"), "cores": cores, "rows": rows, "missing": missing });
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("../bench.json");
         std::fs::write(&path, serde_json::to_string_pretty(&report).unwrap()).unwrap();
         println!("written to {}", path.canonicalize().unwrap().display());

@@ -24,13 +24,23 @@ pub fn compare(report: &mut Report) {
     {
         let (mut our, mut their) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            our.push(user_seconds(
-                Command::new("bash").args(timed(gristmill, "transcode", &["--force"], our_mode, &wav, &ours)),
-            ));
+            our.push(user_seconds(Command::new("bash").args(timed(
+                gristmill,
+                "transcode",
+                &["--force"],
+                our_mode,
+                &wav,
+                &ours,
+            ))));
             if lame {
-                their.push(user_seconds(
-                    Command::new("bash").args(timed("lame", "--quiet", &[], their_mode, &wav, &theirs)),
-                ));
+                their.push(user_seconds(Command::new("bash").args(timed(
+                    "lame",
+                    "--quiet",
+                    &[],
+                    their_mode,
+                    &wav,
+                    &theirs,
+                ))));
             }
         }
         let ours = median(our);
@@ -43,16 +53,10 @@ pub fn compare(report: &mut Report) {
     }
 }
 
-fn timed(
-    program: &str,
-    first: &str,
-    then: &[&str],
-    mode: &[&str],
-    wav: &Path,
-    mp3: &Path,
-) -> Vec<String> {
+fn timed(program: &str, first: &str, then: &[&str], mode: &[&str], wav: &Path, mp3: &Path) -> Vec<String> {
     let script = "TIMEFORMAT=%U; time \"$@\" >/dev/null 2>&1".to_owned();
-    let mut arguments = vec!["-c".to_owned(), script, "timed".to_owned(), program.to_owned(), first.to_owned()];
+    let mut arguments =
+        vec!["-c".to_owned(), script, "timed".to_owned(), program.to_owned(), first.to_owned()];
     arguments.extend(then.iter().chain(mode).map(|text| (*text).to_owned()));
     arguments.extend([wav, mp3].map(|path| path.display().to_string()));
     arguments

@@ -237,8 +237,7 @@ impl App {
             window: wiring.settings.supervisor.window,
         };
         let (gave_up_in, gave_up) = watch::channel(None);
-        let supervisor =
-            Supervisor::new(family, patience, health.clone(), clock.clone(), gave_up_in).start();
+        let supervisor = Supervisor::new(family, patience, health.clone(), clock.clone(), gave_up_in).start();
 
         let (held_in, mut held) = watch::channel(false);
         let on_hold = {

@@ -189,13 +189,12 @@ impl Parts {
             self.runs.stop_attempt(*task, *attempt, Stop::Cancelled);
         }
         let running: HashSet<_> = self.runs.running().into_iter().chain(running).collect();
-        let (orphans, unseen): (HashSet<_>, HashSet<_>) = held
-            .into_iter()
-            .filter(|run| !running.contains(run))
-            .partition(|run| suspicious.contains(run));
+        let (orphans, unseen): (HashSet<_>, HashSet<_>) =
+            held.into_iter().filter(|run| !running.contains(run)).partition(|run| suspicious.contains(run));
         for (task, attempt) in orphans {
             tracing::warn!(task = task.0, attempt = attempt.0, "held and not run: given back");
-            let given_back = self.writer.settle(task, attempt, Outcome::Interrupted, Backoff::default()).await;
+            let given_back =
+                self.writer.settle(task, attempt, Outcome::Interrupted, Backoff::default()).await;
             if let Ok(answer) = given_back
                 && let Err(error) = answer.await
             {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, Handler, Message, ResponseFuture,
+    WrapFuture,
+};
 use actix_web::dev::{Server, ServerHandle};
 
 /// Makes a server on the daemon's listener: at the start, and anew should it end.

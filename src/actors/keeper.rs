@@ -143,11 +143,7 @@ impl Keep {
     }
 
     /// Registers a new incarnation, for as long as it takes. `None` when told to stop meanwhile.
-    async fn register(
-        &self,
-        predecessor: Option<NodeId>,
-        stopped: &mut StopSignal,
-    ) -> Option<NodeId> {
+    async fn register(&self, predecessor: Option<NodeId>, stopped: &mut StopSignal) -> Option<NodeId> {
         loop {
             // A fresh one each time: whether an attempt that failed took effect is unknown.
             let registration = Registration {
@@ -163,7 +159,7 @@ impl Keep {
                 Ok(Ok(())) => {
                     self.lease.hold(registration.node, sent, self.duration);
                     self.health.up(COMPONENT);
-                    tracing::info!(node = %registration.node, "the node holds its lease");
+                    tracing::debug!(node = %registration.node, "the node holds its lease");
                     (self.on_hold)();
                     return Some(registration.node);
                 }

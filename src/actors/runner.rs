@@ -21,7 +21,9 @@ use crate::failpoint::{self, Failpoint};
 use crate::kinds::{AnyWork, Done, Run, RunError};
 use crate::media::Cancel;
 use crate::store::{Refused, WriteError, Writer};
-use crate::task::{Attachment, Attempt, Backoff, Failure, FailureReason, Outcome, Percent, Role, Task, TaskId};
+use crate::task::{
+    Attachment, Attempt, Backoff, Failure, FailureReason, Outcome, Percent, Role, Task, TaskId,
+};
 use crate::telemetry::logging::task_span;
 use crate::telemetry::metrics::KindMetrics;
 
@@ -242,7 +244,9 @@ fn outcome(over: Over, limit: Duration) -> Option<(Outcome, Option<crate::blob::
             return Some((Outcome::Completed { result, output: attachment, drop_input }, output));
         }
         Over::Itself(Ok(Err(RunError::Error(message)))) => failed(FailureReason::Error, message),
-        Over::Itself(Ok(Err(RunError::InvalidInput(message)))) => failed(FailureReason::InvalidInput, message),
+        Over::Itself(Ok(Err(RunError::InvalidInput(message)))) => {
+            failed(FailureReason::InvalidInput, message)
+        }
         // Nobody asked it to: that is a fault of the kind.
         Over::Itself(Ok(Err(RunError::Cancelled))) => {
             failed(FailureReason::Error, "it stopped without being asked to".into())

@@ -24,7 +24,9 @@ use crate::clock::Clock;
 use crate::failpoint::{self, Failpoint};
 use crate::intake::Arrivals;
 use crate::kinds::Registry;
-use crate::store::{Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Store, StoreError, WriteError};
+use crate::store::{
+    Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Store, StoreError, WriteError,
+};
 use crate::task::{Event, EventName, Kind, Task, Timestamp};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{CommitMetrics, KindMetrics, QueueMetrics, TaskEvent};

@@ -380,10 +380,7 @@ mod tests {
         let (_folder, blobs) = blobs();
         let kept = blobs.keep(draft_of(&blobs, b"abc")).unwrap();
         // FIPS 180-2, appendix B.1.
-        assert_eq!(
-            kept.name.as_str(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(kept.name.as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         let again = blobs.keep(draft_of(&blobs, b"abc")).unwrap();
         assert_eq!((again.name.clone(), again.bytes), (kept.name.clone(), 3));
         assert_eq!(content(&blobs, &kept.name), b"abc");

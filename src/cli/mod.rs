@@ -1,7 +1,11 @@
 //! The command line: a file a subcommand. The only room that speaks to the terminal.
 //!
 //! Exit codes: 0 done, 1 failed, 2 a wrong command line or setting, 3 a check found something wrong.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "speaking to the terminal is what this room is for")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "speaking to the terminal is what this room is for"
+)]
 
 mod config;
 mod doctor;

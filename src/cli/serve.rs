@@ -56,7 +56,8 @@ async fn serve(settings: Settings) -> Exit {
 
 /// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew.
 async fn until_told(app: &App) -> Exit {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let signals =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         tracing::error!("signals cannot be received");
         return Exit::Failed;
@@ -95,7 +96,11 @@ impl Story {
         println!("gristmill {} listens on {at}", env!("CARGO_PKG_VERSION"));
         println!("  keeps tasks in {}, recordings in {}", self.database, self.blobs);
         println!("  a task:      curl -X POST {at}/tasks");
-        println!("  a recording: curl -F user=1 -F token=<token> -F file=@talk.wav {at}/records   (first: curl -X POST {at}/users -H 'content-type: application/json' -d '{{\"name\":\"ann\"}}')");
-        println!("  its health:  curl {at}/health/ready   its numbers: {at}/metrics   its API: {at}/openapi.json");
+        println!(
+            "  a recording: curl -F user=1 -F token=<token> -F file=@talk.wav {at}/records   (first: curl -X POST {at}/users -H 'content-type: application/json' -d '{{\"name\":\"ann\"}}')"
+        );
+        println!(
+            "  its health:  curl {at}/health/ready   its numbers: {at}/metrics   its API: {at}/openapi.json"
+        );
     }
 }

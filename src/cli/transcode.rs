@@ -43,7 +43,10 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     };
     let output = arguments.output.clone().unwrap_or_else(|| arguments.input.with_extension("mp3"));
     if output == arguments.input {
-        eprintln!("gristmill: {} would be overwritten by its own conversion: name another output", output.display());
+        eprintln!(
+            "gristmill: {} would be overwritten by its own conversion: name another output",
+            output.display()
+        );
         return Exit::Usage;
     }
     if output.exists() && !arguments.force {

@@ -37,7 +37,7 @@ section! {
     LogSettings = "log" {
         /// What is logged on standard error: a level, or levels for parts of the program. `debug` adds each
         /// step of each task; `trace` is for hunting a fault. This key may be reloaded while the daemon runs.
-        "level" => level: LogFilter = "info", log_filter();
+        "level" => level: LogFilter = "info,actix_server=warn", log_filter();
 
         /// The form of that log: lines for people, or one JSON object a line.
         "format" => format: LogFormat = "human", choice();

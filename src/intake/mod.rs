@@ -15,9 +15,7 @@ use crate::account::{Caller, Email, Name, NewUser, Token, User, UserError};
 use crate::blob::Kept;
 use crate::kinds::{Registry, transcode};
 use crate::store::{NewRecording, NewTask, Refused, Store, StoreError, WriteError, Writer};
-use crate::task::{
-    Attachment, Json, Kind, Priority, RecordingId, Role, Task, TaskId, Timestamp, UserId,
-};
+use crate::task::{Attachment, Json, Kind, Priority, RecordingId, Role, Task, TaskId, Timestamp, UserId};
 
 /// A task as a caller asks for it, every field checked by itself; what fits together is checked here.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -161,8 +159,7 @@ impl Intake {
             keep_original: self.policy.keep_original,
         };
         let kind = transcode::kind();
-        let payload = Json::of(&payload)
-            .map_err(|error| IntakeError::Payload {
+        let payload = Json::of(&payload).map_err(|error| IntakeError::Payload {
             index: 0,
             kind: kind.clone(),
             problem: error.to_string(),

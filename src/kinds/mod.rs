@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn the_standard_registry_has_its_kinds_with_well_formed_names() {
-        let nowhere = LoadOptions { files: Vec::new(), directory: "/nonexistent".into(), env: BTreeMap::new() };
+        let nowhere =
+            LoadOptions { files: Vec::new(), directory: "/nonexistent".into(), env: BTreeMap::new() };
         let registry = Registry::standard(&Settings::load(nowhere).unwrap().settings.kinds);
         assert_eq!(registry.names(), ["noop", "transcode"]);
         for (kind, concurrency) in registry.iter() {

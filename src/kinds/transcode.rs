@@ -50,7 +50,8 @@ impl Work for Transcode {
 
 fn transcode(payload: &Payload, run: &Run) -> Result<Done, RunError> {
     let input = run.blobs.read(&payload.input).map_err(blob_error)?;
-    let input = WavReader::open(BufReader::new(input)).map_err(|error| RunError::InvalidInput(error.to_string()))?;
+    let input =
+        WavReader::open(BufReader::new(input)).map_err(|error| RunError::InvalidInput(error.to_string()))?;
     let mut output = run.blobs.draft().map_err(blob_error)?;
     let mut progress = |progress: mp3::Progress| {
         let percent = progress.done.saturating_mul(100) / progress.total.max(1);

@@ -31,7 +31,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use command::{Claim, Claimed, Command, Committed, NewRecording, NewTask, Refused, Reply, Rescued, Settled};
+pub use command::{
+    Claim, Claimed, Command, Committed, NewRecording, NewTask, Refused, Reply, Rescued, Settled,
+};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{KindDepth, Order, Page, Recording, TaskFilter};
 pub use sqlite::SqliteStore;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Command, NewTask, Refused, Reply, Rescued, Settled, StoreError};
 use crate::account::{Caller, NewUser, User};
 use crate::task::{Attempt, Backoff, Outcome, Percent, Task, TaskId};
+use crate::telemetry::metrics::QueueMetrics;
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,10 +38,11 @@ pub struct Inbound {
 }
 
 /// The callers' end. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Writer {
     requests: mpsc::Sender<Inbound>,
     outcomes: mpsc::Sender<Inbound>,
+    metrics: QueueMetrics,
 }
 
 /// The tracker's end.
@@ -56,7 +58,7 @@ pub fn channel(requests: usize, outcomes: usize) -> (Writer, Lanes) {
     let (requests_in, requests_out) = mpsc::channel(requests.max(1));
     let (outcomes_in, outcomes_out) = mpsc::channel(outcomes.max(1));
     (
-        Writer { requests: requests_in, outcomes: outcomes_in },
+        Writer { requests: requests_in, outcomes: outcomes_in, metrics: QueueMetrics::new() },
         Lanes { requests: requests_out, outcomes: outcomes_out },
     )
 }
@@ -197,7 +199,10 @@ impl Writer {
     async fn request(&self, command: Command) -> Result<Reply, WriteError> {
         let (answer, answered) = oneshot::channel();
         self.requests.try_send(Inbound { command, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => WriteError::Full,
+            mpsc::error::TrySendError::Full(_) => {
+                self.metrics.refused();
+                WriteError::Full
+            }
             mpsc::error::TrySendError::Closed(_) => WriteError::Interrupted,
         })?;
         answered.await.map_err(|_| WriteError::Interrupted)?

@@ -1,6 +1,11 @@
 //! What several test binaries share: databases of their own, and waiting for conditions.
 
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test binary uses a part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test binary uses a part of this"
+)]
 
 pub mod wav;
 

@@ -116,8 +116,7 @@ fn no_more_run_at_once_than_there_are_permits() {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Daemon::start(folder.path(), &[]).await;
         let cores = std::thread::available_parallelism().unwrap().get();
-        let tasks: Vec<_> =
-            (0..cores * 20).map(|_| json!({ "kind": "chaos", "payload": "ok" })).collect();
+        let tasks: Vec<_> = (0..cores * 20).map(|_| json!({ "kind": "chaos", "payload": "ok" })).collect();
         let created = daemon.post("/tasks/batch", &json!(tasks)).await;
         for task in created.as_array().unwrap() {
             daemon.until(task["id"].as_i64().unwrap(), "Completed").await;

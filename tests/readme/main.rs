@@ -73,7 +73,9 @@ fn every_command_of_the_readme_works_and_ends_in_a_playable_mp3() {
     let mut script = String::from("set -euo pipefail\n");
     for block in blocks("sh") {
         // A curl that gets an error status fails the script.
-        script.push_str(&block.replace("127.0.0.1:5000", &daemon.address).replace("curl -s", "curl -sS --fail-with-body"));
+        script.push_str(
+            &block.replace("127.0.0.1:5000", &daemon.address).replace("curl -s", "curl -sS --fail-with-body"),
+        );
     }
     assert!(script.contains("/records") && script.contains("hello.mp3"), "the README lost its recording");
     let mut shell = Command::new("bash")
@@ -95,6 +97,9 @@ fn every_command_of_the_readme_works_and_ends_in_a_playable_mp3() {
         let mp3 = std::fs::read(folder.path().join(name)).unwrap();
         assert!(mp3.len() > 1000, "{name} has {} bytes", mp3.len());
         assert_eq!(mp3[..2], [0xff, 0xf3], "{name} begins with a frame of MPEG-2 layer III");
-        assert!(mp3.windows(4).take(200).any(|four| four == b"Xing" || four == b"Info"), "{name} has its tag");
+        assert!(
+            mp3.windows(4).take(200).any(|four| four == b"Xing" || four == b"Info"),
+            "{name} has its tag"
+        );
     }
 }

@@ -586,6 +586,9 @@ async fn what_a_node_holds_and_what_is_ready_can_be_asked(bench: Bench) {
     assert_eq!(held, [(created[0], Attempt(1)), (created[1], Attempt(1))]);
     assert_eq!(bench.store.held_by(NodeId::fresh()).await.unwrap(), []);
     let depths = bench.store.depths().await.unwrap();
-    assert_eq!(depths.iter().map(|depth| (depth.kind.as_str(), depth.ready)).collect::<Vec<_>>(), [("noop", 1)]);
+    assert_eq!(
+        depths.iter().map(|depth| (depth.kind.as_str(), depth.ready)).collect::<Vec<_>>(),
+        [("noop", 1)]
+    );
     bench.store.ping().await.unwrap();
 }

@@ -235,10 +235,8 @@ async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     .execute(&mut **tx)
     .await
     .map_err(StoreError::of("accept tasks"))?;
-    let tags: Vec<(&str, i64)> = tasks
-        .iter()
-        .flat_map(|task| task.tags.iter().map(|tag| (tag.as_str(), task.life.id.0)))
-        .collect();
+    let tags: Vec<(&str, i64)> =
+        tasks.iter().flat_map(|task| task.tags.iter().map(|tag| (tag.as_str(), task.life.id.0))).collect();
     if tags.is_empty() {
         return Ok(());
     }
@@ -353,15 +351,17 @@ async fn insert_events(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreEr
 
 async fn insert_users(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
     for (user, token) in &changes.users {
-        sqlx::query("INSERT INTO users (id, name, email, token_hash, created_at) VALUES ($1, $2, $3, $4, $5)")
-            .bind(user.id.0)
-            .bind(user.name.as_ref().map(|name| name.as_str()))
-            .bind(user.email.as_ref().map(|email| email.as_str()))
-            .bind(token.as_str())
-            .bind(user.created_at.as_micros())
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::of("make a user"))?;
+        sqlx::query(
+            "INSERT INTO users (id, name, email, token_hash, created_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(user.id.0)
+        .bind(user.name.as_ref().map(|name| name.as_str()))
+        .bind(user.email.as_ref().map(|email| email.as_str()))
+        .bind(token.as_str())
+        .bind(user.created_at.as_micros())
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::of("make a user"))?;
     }
     Ok(())
 }

@@ -19,8 +19,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::row::micros;
 use super::{
-    Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter, check_schema,
-    group_or_apart,
+    Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter,
+    check_schema, group_or_apart,
 };
 use crate::account::{TokenHash, User};
 use crate::clock::Clock;
@@ -69,9 +69,8 @@ impl PostgresStore {
                 ("idle_in_transaction_session_timeout", "5000"),
                 ("tcp_keepalives_idle", "10"),
             ]);
-        let pool = |size: u32| {
-            PgPoolOptions::new().max_connections(size).acquire_timeout(options.connect_timeout)
-        };
+        let pool =
+            |size: u32| PgPoolOptions::new().max_connections(size).acquire_timeout(options.connect_timeout);
         // The writer only ever looks rows up by key: a plan that reads a whole table, chosen on statistics of
         // an emptier day, would be wrong each time.
         let by_key = [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("enable_seqscan", "off")];
@@ -193,7 +192,10 @@ impl Store for PostgresStore {
 
     async fn schema(&self) -> Result<i64, StoreError> {
         let newest = "SELECT max(version) FROM _sqlx_migrations";
-        sqlx::query_scalar(newest).fetch_one(&self.readers).await.map_err(StoreError::of("look at the schema"))
+        sqlx::query_scalar(newest)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(StoreError::of("look at the schema"))
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

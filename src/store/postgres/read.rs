@@ -1,6 +1,6 @@
 //! Reading, through the read-only pool.
 
-use sqlx::{AssertSqlSafe, QueryBuilder, Postgres};
+use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 
 use super::PostgresStore;
 use crate::account::{TokenHash, User};
@@ -112,13 +112,12 @@ impl PostgresStore {
     }
 
     pub(super) async fn read_unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
-        let named: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT blob FROM task_blobs WHERE blob = ANY($1)",
-        )
-        .bind(blobs.iter().map(BlobName::as_str).collect::<Vec<_>>())
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::of("look who names blobs"))?;
+        let named: Vec<String> =
+            sqlx::query_scalar("SELECT DISTINCT blob FROM task_blobs WHERE blob = ANY($1)")
+                .bind(blobs.iter().map(BlobName::as_str).collect::<Vec<_>>())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(StoreError::of("look who names blobs"))?;
         Ok(query::without(blobs, named))
     }
 }

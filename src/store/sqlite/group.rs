@@ -114,11 +114,13 @@ async fn take_ready(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<Fo
 /// Moves what has come due out of the parked lane, and looks what else there is to know.
 async fn promote(tx: &mut Tx<'_>, now: Timestamp, found: &mut Found) -> Result<(), StoreError> {
     let doing = StoreError::of;
-    sqlx::query("UPDATE ready SET lane = CASE WHEN suspect THEN 2 ELSE 0 END WHERE lane = 1 AND run_at <= ?1")
-        .bind(now.as_micros())
-        .execute(&mut **tx)
-        .await
-        .map_err(doing("wake what has come due"))?;
+    sqlx::query(
+        "UPDATE ready SET lane = CASE WHEN suspect THEN 2 ELSE 0 END WHERE lane = 1 AND run_at <= ?1",
+    )
+    .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await
+    .map_err(doing("wake what has come due"))?;
     let (next_due, suspect_waits): (Option<i64>, bool) = sqlx::query_as(
         "SELECT (SELECT min(run_at) FROM ready WHERE lane = 1), EXISTS (SELECT 1 FROM ready WHERE lane = 2)",
     )
@@ -160,8 +162,13 @@ async fn write(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
     insert_tasks(tx, changes).await?;
     update_tasks(tx, changes).await?;
     let ready_removed = changes.ready_removed.iter().chain(&changes.deleted).collect::<Vec<_>>();
-    run(tx, "leave ready", "DELETE FROM ready WHERE task IN (SELECT value FROM json_each(?1))", &ready_removed)
-        .await?;
+    run(
+        tx,
+        "leave ready",
+        "DELETE FROM ready WHERE task IN (SELECT value FROM json_each(?1))",
+        &ready_removed,
+    )
+    .await?;
     let ready = changes
         .ready_added
         .iter()

@@ -26,8 +26,8 @@ use sqlx::sqlite::{
 
 use super::row::micros;
 use super::{
-    Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter, check_schema,
-    group_or_apart,
+    Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter,
+    check_schema, group_or_apart,
 };
 use crate::account::{TokenHash, User};
 use crate::clock::Clock;
@@ -70,7 +70,8 @@ impl SqliteStore {
             .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "67108864")
             .pragma("cache_size", "-8000");
-        let one = || SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).idle_timeout(None);
+        let one =
+            || SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).idle_timeout(None);
         let writer = one().connect_with(options.clone()).await.map_err(StoreError::of("open"))?;
         let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
         let newest = "SELECT max(version) FROM _sqlx_migrations";
@@ -106,9 +107,7 @@ fn lock(file: &Path) -> Result<File, StoreError> {
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(StoreError::InUse { path: file.display().to_string() })
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: file.display().to_string() }),
         Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
     }
 }
@@ -122,8 +121,7 @@ impl Store for SqliteStore {
     async fn register(&self, registration: &Registration) -> Result<(), StoreError> {
         let now = self.clock.now();
         let doing = StoreError::of;
-        let mut tx =
-            self.keeper.begin_with("BEGIN IMMEDIATE").await.map_err(doing("register the node"))?;
+        let mut tx = self.keeper.begin_with("BEGIN IMMEDIATE").await.map_err(doing("register the node"))?;
         // Whoever is registered here held this file's lock before us: they are dead, or were us.
         sqlx::query("UPDATE nodes SET lease_until = 0, spared = (id IS ?1) WHERE lease_until > 0")
             .bind(registration.predecessor.map(|node| node.to_string()))
@@ -208,7 +206,10 @@ impl Store for SqliteStore {
 
     async fn schema(&self) -> Result<i64, StoreError> {
         let newest = "SELECT max(version) FROM _sqlx_migrations";
-        sqlx::query_scalar(newest).fetch_one(&self.readers).await.map_err(StoreError::of("look at the schema"))
+        sqlx::query_scalar(newest)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(StoreError::of("look at the schema"))
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
