@@ -57,7 +57,10 @@ mod tests {
             for task in 1..200 {
                 let wait = POLICY.wait(TaskId(task), Attempt(failures), failures);
                 let longest = Duration::from_secs(longest);
-                assert!(wait >= longest / 2 && wait <= longest, "failure {failures} of task {task}: {wait:?}");
+                assert!(
+                    wait >= longest / 2 && wait <= longest,
+                    "failure {failures} of task {task}: {wait:?}"
+                );
             }
         }
     }
