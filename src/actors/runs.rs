@@ -18,10 +18,13 @@ pub enum Stop {
     Fenced,
 }
 
+/// Each run with the way to stop it.
+type Running = HashMap<(TaskId, Attempt), watch::Sender<Option<Stop>>>;
+
 /// The runs of this node. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Runs {
-    running: Arc<Mutex<HashMap<(TaskId, Attempt), watch::Sender<Option<Stop>>>>>,
+    running: Arc<Mutex<Running>>,
 }
 
 /// A run's place on the list; left by dropping it.
@@ -76,7 +79,7 @@ impl Runs {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(TaskId, Attempt), watch::Sender<Option<Stop>>>> {
+    fn lock(&self) -> MutexGuard<'_, Running> {
         // The map is whole at every instant.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -41,9 +41,10 @@ impl BlobError {
     fn of<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| {
             let path = path.display().to_string();
-            match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
-                _ => Self::Io { doing, path, source },
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                Self::Full { path }
+            } else {
+                Self::Io { doing, path, source }
             }
         }
     }
@@ -158,9 +159,12 @@ impl Blobs {
     /// [`BlobError::Missing`] when there is none of that name.
     pub fn read(&self, name: &BlobName) -> Result<File, BlobError> {
         let path = self.path(name);
-        File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BlobError::Missing(name.clone()),
-            _ => BlobError::of("cannot open", &path)(error),
+        File::open(&path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                BlobError::Missing(name.clone())
+            } else {
+                BlobError::of("cannot open", &path)(error)
+            }
         })
     }
 
@@ -416,12 +420,15 @@ mod tests {
         let kept = blobs.keep(draft_of(&blobs, b"abc")).unwrap();
         let name = kept.name.clone();
         assert_eq!(blobs.candidates(Duration::ZERO).unwrap(), [], "pinned");
-        assert_eq!(blobs.sweep(&[name.clone()], Duration::ZERO).unwrap(), Swept::default());
+        assert_eq!(blobs.sweep(std::slice::from_ref(&name), Duration::ZERO).unwrap(), Swept::default());
         drop(kept);
         assert_eq!(blobs.candidates(Duration::from_secs(60)).unwrap(), [], "young");
-        assert_eq!(blobs.candidates(Duration::ZERO).unwrap(), [name.clone()]);
+        assert_eq!(blobs.candidates(Duration::ZERO).unwrap(), std::slice::from_ref(&name));
         assert_eq!(blobs.sweep(&[], Duration::ZERO).unwrap(), Swept::default());
-        assert_eq!(blobs.sweep(&[name.clone()], Duration::ZERO).unwrap(), Swept { blobs: 1, bytes: 3 });
+        assert_eq!(
+            blobs.sweep(std::slice::from_ref(&name), Duration::ZERO).unwrap(),
+            Swept { blobs: 1, bytes: 3 }
+        );
         assert!(matches!(blobs.read(&name), Err(BlobError::Missing(missing)) if missing == name));
     }
 }

@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// An object being read. Faults gather in it until [`Form::finish`].
+/// An object being read. Faults gather in it until it is finished.
 pub(super) struct Form<'a> {
     members: Members<'a>,
     index: Option<usize>,

@@ -58,10 +58,13 @@ fn transcode(payload: &Payload, run: &Run) -> Result<Done, RunError> {
         run.progress(Percent::new(u8::try_from(percent).unwrap_or(100)));
     };
     let made = mp3::transcode(input, &mut output, &payload.settings, &run.cancel, &mut progress);
-    let made = made.map_err(|error| match error {
+    let made = made.map_err(|error| match &error {
         TranscodeError::Cancelled { .. } => RunError::Cancelled,
         TranscodeError::Wav(_) => RunError::InvalidInput(error.to_string()),
-        other => RunError::Error(other.to_string()),
+        TranscodeError::Output(_)
+        | TranscodeError::Lame(_)
+        | TranscodeError::Resample { .. }
+        | TranscodeError::Length { .. } => RunError::Error(error.to_string()),
     })?;
     let output = run.blobs.keep(output).map_err(blob_error)?;
     let result = Json::of(&made).map_err(|error| RunError::Error(error.to_string()))?;

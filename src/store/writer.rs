@@ -102,10 +102,8 @@ impl Writer {
     /// # Errors
     /// [`WriteError`].
     pub async fn create(&self, tasks: Vec<NewTask>) -> Result<Vec<Task>, WriteError> {
-        match self.request(Command::Create(tasks)).await? {
-            Reply::Created(tasks) => Ok(tasks),
-            other => mismatch(&other),
-        }
+        let Reply::Created(tasks) = self.request(Command::Create(tasks)).await? else { mismatch() };
+        Ok(tasks)
     }
 
     /// Stops a task.
@@ -137,13 +135,13 @@ impl Writer {
     /// # Errors
     /// [`WriteError`].
     pub async fn create_user(&self, user: NewUser) -> Result<Option<User>, WriteError> {
-        match self.request(Command::CreateUser(user)).await {
-            Ok(Reply::UserCreated(user)) => Ok(user),
-            Ok(other) => mismatch(&other),
+        let reply = match self.request(Command::CreateUser(user)).await {
             // Another node took the e-mail between our look and our insert.
-            Err(WriteError::Store(error)) if error.is_unique_violation() => Ok(None),
-            Err(error) => Err(error),
-        }
+            Err(WriteError::Store(error)) if error.is_unique_violation() => return Ok(None),
+            reply => reply?,
+        };
+        let Reply::UserCreated(user) = reply else { mismatch() };
+        Ok(user)
     }
 
     /// Frees the tasks of dead nodes, at most `limit` at a time.
@@ -151,10 +149,8 @@ impl Writer {
     /// # Errors
     /// [`WriteError`].
     pub async fn rescue(&self, limit: u32) -> Result<Rescued, WriteError> {
-        match self.request(Command::Rescue { limit }).await? {
-            Reply::Rescued(rescued) => Ok(rescued),
-            other => mismatch(&other),
-        }
+        let Reply::Rescued(rescued) = self.request(Command::Rescue { limit }).await? else { mismatch() };
+        Ok(rescued)
     }
 
     /// Writes down how far a run is. Waits for no room: progress is news, and the next word replaces it.
@@ -190,10 +186,8 @@ impl Writer {
     }
 
     async fn change(&self, command: Command) -> Result<Result<Task, Refused>, WriteError> {
-        match self.request(command).await? {
-            Reply::Changed(changed) => Ok(changed.map(|task| *task)),
-            other => mismatch(&other),
-        }
+        let Reply::Changed(changed) = self.request(command).await? else { mismatch() };
+        Ok(changed.map(|task| *task))
     }
 
     async fn request(&self, command: Command) -> Result<Reply, WriteError> {
@@ -210,17 +204,15 @@ impl Writer {
 }
 
 fn settled(reply: Reply) -> Result<Result<Settled, Refused>, WriteError> {
-    match reply {
-        Reply::Settled(settled) => Ok(settled),
-        other => mismatch(&other),
-    }
+    let Reply::Settled(settled) = reply else { mismatch() };
+    Ok(settled)
 }
 
 /// The plan answers each command with its own reply; anything else is a bug of ours, which the caller's panic
 /// boundary turns into an error for this one caller.
 #[track_caller]
-fn mismatch<T>(reply: &Reply) -> T {
-    unreachable!("the plan gave a reply of another command: {reply:?}")
+fn mismatch() -> ! {
+    unreachable!("the plan gave the reply of another command")
 }
 
 #[cfg(test)]

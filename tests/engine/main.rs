@@ -1,5 +1,6 @@
 //! The engine as a whole, in this process, with kinds that misbehave: what a run does wrong hurts itself alone, an
 //! actor that dies comes back, a drain leaves nothing behind.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../common/mod.rs"]
 mod common;
