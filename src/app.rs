@@ -106,13 +106,17 @@ pub struct App {
 
 /// The lock on a data folder, and the name that the folder keeps: who holds it knows that whoever had it before is
 /// dead.
-struct Seat {
+pub struct Seat {
     name: String,
     _lock: File,
 }
 
 impl Seat {
-    fn take(data_dir: &Path) -> Result<Self, StartError> {
+    /// Takes the seat, making the folder where it is missing.
+    ///
+    /// # Errors
+    /// [`StartError::SeatTaken`] while another process has it.
+    pub fn take(data_dir: &Path) -> Result<Self, StartError> {
         let path = data_dir.join("seat");
         let folder = |source| StartError::Folder { path: path.display().to_string(), source };
         std::fs::create_dir_all(data_dir).map_err(folder)?;
@@ -193,11 +197,26 @@ impl App {
     /// # Errors
     /// [`StartError`]: nothing is left running then.
     pub async fn start(settings: Settings, kinds: Registry) -> Result<Self, StartError> {
+        // Taken before the database is opened: whoever comes second has changed nothing.
         let seat = Seat::take(settings.data_dir())?;
-        let recorder = metrics::install()?;
         let clock = Clock::system();
-        let health = Health::new();
         let store = open_store(&settings, clock.clone()).await?;
+        Self::start_on(settings, kinds, store, clock, seat).await
+    }
+
+    /// Starts the daemon on a store that is open already.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing is left running then.
+    pub async fn start_on(
+        settings: Settings,
+        kinds: Registry,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        seat: Seat,
+    ) -> Result<Self, StartError> {
+        let recorder = metrics::install()?;
+        let health = Health::new();
         let blobs = Blobs::open(&blob_folder(&settings), &seat.name)?;
         let actions = ActionLog::open(&settings.log)?;
         let listener = listen(settings.http.bind)?;

@@ -7,6 +7,7 @@
     reason = "each test binary uses a part of this"
 )]
 
+pub mod faulty;
 pub mod wav;
 
 use std::future::Future;

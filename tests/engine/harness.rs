@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 
-use gristmill::app::App;
+use gristmill::app::{App, Seat};
+use gristmill::clock::Clock;
 use gristmill::config::{LoadOptions, Settings};
 use gristmill::kinds::Registry;
+use gristmill::store::SqliteStore;
 use serde_json::{Value, json};
 
 use crate::chaos::Chaos;
 use crate::common::eventually;
+use crate::common::faulty::FaultyStore;
 
 /// Runs a test on an actix system over a runtime with threads of its own, as the program does.
 pub(crate) fn on_system<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
@@ -48,6 +52,20 @@ impl Daemon {
         let app = App::start(settings, kinds).await.unwrap();
         let base = format!("http://{}", app.address());
         Self { app, chaos, base, client: reqwest::Client::new() }
+    }
+
+    /// Starts on a store whose faults the test decides.
+    pub(crate) async fn start_faulty(folder: &Path, more: &[(&str, &str)]) -> (Self, Arc<FaultyStore>) {
+        let settings = settings(folder, more);
+        let seat = Seat::take(folder).unwrap();
+        let clock = Clock::system();
+        let real = SqliteStore::open(&folder.join("gristmill.db"), 2, clock.clone()).await.unwrap();
+        let store = FaultyStore::new(real);
+        let chaos = Chaos::default();
+        let kinds = Registry::standard(&settings.kinds).with(chaos.clone());
+        let app = App::start_on(settings, kinds, store.clone(), clock, seat).await.unwrap();
+        let base = format!("http://{}", app.address());
+        (Self { app, chaos, base, client: reqwest::Client::new() }, store)
     }
 
     pub(crate) async fn submit(&self, what: &str, more: Value) -> i64 {

@@ -14,6 +14,7 @@ mod playback;
 mod problems;
 mod records;
 mod rude;
+#[path = "../common/faulty.rs"]
 mod store;
 mod strict;
 mod tasks;

@@ -1,5 +1,12 @@
 //! A store that fails on demand: the real one behind a switch.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test binary uses a part of this"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -14,7 +21,7 @@ use gristmill::task::{
 };
 
 /// The store and its switch.
-pub(crate) struct FaultyStore {
+pub struct FaultyStore {
     real: SqliteStore,
     fault: AtomicU8,
 }
@@ -22,7 +29,7 @@ pub(crate) struct FaultyStore {
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Fault {
+pub enum Fault {
     None = 0,
     /// The database does not answer.
     Unavailable = 1,
@@ -33,11 +40,11 @@ pub(crate) enum Fault {
 }
 
 impl FaultyStore {
-    pub(crate) fn new(real: SqliteStore) -> Arc<Self> {
+    pub fn new(real: SqliteStore) -> Arc<Self> {
         Arc::new(Self { real, fault: AtomicU8::new(0) })
     }
 
-    pub(crate) fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: Fault) {
         self.fault.store(fault as u8, Ordering::SeqCst);
     }
 
