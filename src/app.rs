@@ -173,6 +173,11 @@ pub fn blob_folder(settings: &Settings) -> PathBuf {
     }
 }
 
+/// How the grace of a drain is divided: runs finish; those that did not are given back; callers get their answers.
+const RUNS_SHARE: f64 = 0.7;
+const RETURN_SHARE: f64 = 0.1;
+const HTTP_SHARE: f64 = 0.2;
+
 /// What the parts share.
 struct Wiring {
     settings: Settings,
@@ -334,10 +339,11 @@ impl App {
         self.supervisor.do_send(Drain);
         failpoint::hit(Failpoint::DrainBegun);
         self.draining.cancel();
-        if !self.runs_end_within(self.grace).await {
-            tracing::warn!(runs = self.runs.count(), "the grace is over: what still runs is given back");
+        if !self.runs_end_within(self.grace.mul_f64(RUNS_SHARE)).await {
+            tracing::warn!(runs = self.runs.count(), "time is up: what still runs is given back");
             self.runs.stop_all(Stop::Interrupted);
-            self.runs_end_within(Duration::from_secs(5)).await;
+            // A run has a moment to stop by itself; its outcome must still be written down.
+            self.runs_end_within(self.grace.mul_f64(RETURN_SHARE).max(Duration::from_secs(2))).await;
         }
         if self.ingress.ask(Shut).await.is_none() {
             tracing::warn!("the HTTP server had ended already");
@@ -391,7 +397,8 @@ impl Wiring {
             draining: draining.clone(),
         };
         let workers = self.settings.http.workers.get();
-        Arc::new(move || http::server(state.clone(), listener.try_clone()?, workers))
+        let patience = self.settings.shutdown.grace.mul_f64(HTTP_SHARE);
+        Arc::new(move || http::server(state.clone(), listener.try_clone()?, workers, patience))
     }
 
     /// The actors, downstream first. All of the engine shares one thread: it only coordinates.

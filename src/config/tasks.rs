@@ -15,7 +15,7 @@ section! {
 
         /// Tries of a task that does not say so itself, the first included. A drain or a crash of the daemon
         /// costs none.
-        "max_attempts" => max_attempts: u32 = 3, whole(1..=1000);
+        "max_attempts" => max_attempts: u32 = 3, whole(1..=100);
 
         /// How long one run may take, in seconds, for a task that does not say so itself; then it is
         /// cancelled and the try counts as failed.

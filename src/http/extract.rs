@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::future::Future;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
@@ -20,28 +21,65 @@ use super::problem::Fault;
 use super::{Problem, State};
 use crate::task::{TaskId, UserId};
 
+/// How long one body may take: no longer than the patience between two pieces, and all of it no longer than at the
+/// slowest pace, so that nobody holds a connection and a draft for ever by a byte now and then.
+pub(super) struct Pace {
+    patience: Duration,
+    begun: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Bytes a second, on the average, once the first patience has passed. The slowest modem is faster.
+    const SLOWEST: u64 = 1024;
+
+    /// The pace of a body that begins now.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, begun: Instant::now(), bytes: 0 }
+    }
+
+    /// What `next` gives, unless it takes too long.
+    pub(super) async fn wait<T>(&self, next: impl Future<Output = T>) -> Result<T, Problem> {
+        let whole = self.patience + Duration::from_secs(self.bytes / Self::SLOWEST);
+        let left = whole.saturating_sub(self.begun.elapsed()).min(self.patience);
+        timeout(left, next).await.map_err(|_| self.too_slow())
+    }
+
+    /// So many bytes have come.
+    pub(super) fn came(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    fn too_slow(&self) -> Problem {
+        let (bytes, elapsed) = (self.bytes, self.begun.elapsed().as_secs_f64());
+        let patience = self.patience.as_secs_f64();
+        let detail = format!(
+            "the body comes too slowly: {bytes} bytes in {elapsed:.0} s; a pause may last {patience} s, and the whole \
+             must come at {} bytes a second",
+            Self::SLOWEST
+        );
+        Problem::new(Code::RequestTimeout, detail)
+    }
+}
+
 /// The next bytes of a body, or why they do not come.
-pub(super) async fn next_chunk<S>(body: &mut S, patience: Duration) -> Result<Option<Bytes>, Problem>
+async fn next_chunk<S>(body: &mut S, pace: &mut Pace) -> Result<Option<Bytes>, Problem>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    match timeout(patience, body.next()).await {
-        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-        Ok(None) => Ok(None),
-        Ok(Some(Err(error))) => Err(broken_body(&error)),
-        Err(_) => Err(too_slow(patience)),
+    match pace.wait(body.next()).await? {
+        Some(Ok(chunk)) => {
+            pace.came(chunk.len());
+            Ok(Some(chunk))
+        }
+        None => Ok(None),
+        Some(Err(error)) => Err(broken_body(&error)),
     }
 }
 
 /// Why a body broke off.
 pub(super) fn broken_body(error: &PayloadError) -> Problem {
     Problem::new(Code::IncompleteBody, format!("the body ended before it was complete ({error})"))
-}
-
-/// The patience ran out.
-pub(super) fn too_slow(patience: Duration) -> Problem {
-    let detail = format!("no byte of the body came for {} s", patience.as_secs_f64());
-    Problem::new(Code::RequestTimeout, detail)
 }
 
 /// The whole body, which must be JSON unless it is empty.
@@ -57,9 +95,9 @@ where
     if declared.is_some_and(|length: u64| length > most as u64) {
         return Err(too_large());
     }
-    let patience = state.http.request_timeout;
+    let mut pace = Pace::new(state.http.request_timeout);
     // Most bodies come in one piece, which needs no copy.
-    let Some(first) = next_chunk(&mut body, patience).await? else { return Ok(Bytes::new()) };
+    let Some(first) = next_chunk(&mut body, &mut pace).await? else { return Ok(Bytes::new()) };
     check_json_type(request)?;
     let mut whole: Option<BytesMut> = None;
     loop {
@@ -67,7 +105,7 @@ where
         if length > most {
             return Err(too_large());
         }
-        let Some(chunk) = next_chunk(&mut body, patience).await? else { break };
+        let Some(chunk) = next_chunk(&mut body, &mut pace).await? else { break };
         whole.get_or_insert_with(|| BytesMut::from(&*first)).extend_from_slice(&chunk);
     }
     Ok(whole.map_or(first, BytesMut::freeze))

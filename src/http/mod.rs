@@ -88,11 +88,16 @@ pub struct State {
 }
 
 /// The server on `listener`, with so many worker threads. It ends by its handle alone, since signals are for the
-/// composition root.
+/// composition root; requests that are under way then may take `patience_at_the_end` to finish.
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn server(state: State, listener: TcpListener, workers: usize) -> io::Result<Server> {
+pub fn server(
+    state: State,
+    listener: TcpListener,
+    workers: usize,
+    patience_at_the_end: Duration,
+) -> io::Result<Server> {
     let patience = state.http.request_timeout;
     let state = web::Data::new(state);
     let server = HttpServer::new(move || {
@@ -106,6 +111,8 @@ pub fn server(state: State, listener: TcpListener, workers: usize) -> io::Result
     .client_request_timeout(patience)
     .client_disconnect_timeout(LINGER.min(patience))
     .disable_signals()
+    // Whole seconds are all it takes; 0 would cut everybody off at once.
+    .shutdown_timeout(patience_at_the_end.as_secs().max(1))
     .listen(listener)?
     .run();
     Ok(server)

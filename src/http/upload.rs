@@ -10,9 +10,9 @@ use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::web::{self, Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
-use tokio::time::timeout;
 
 use super::catalogue::Code;
+use super::extract::Pace;
 use super::{Problem, State, auth, extract, filename};
 use crate::account::Caller;
 use crate::blob::{BlobError, Draft};
@@ -48,6 +48,7 @@ pub(super) struct Refusal {
 struct Reading<'a> {
     state: &'a State,
     caller: Caller,
+    pace: Pace,
     user: Option<UserId>,
     token: Option<String>,
     owner: Option<UserId>,
@@ -62,7 +63,9 @@ pub(super) async fn read(
     body: Payload,
     caller: Caller,
 ) -> Result<Upload, Refusal> {
-    let mut reading = Reading { state, caller, user: None, token: None, owner: None, file: None, seen: None };
+    let pace = Pace::new(state.http.request_timeout);
+    let mut reading =
+        Reading { state, caller, pace, user: None, token: None, owner: None, file: None, seen: None };
     match reading.form(Multipart::new(request.headers(), body)).await {
         Ok((owner, draft, filename)) => Ok(Upload { owner, draft, filename }),
         Err(problem) => Err(Refusal { problem, filename: reading.seen }),
@@ -71,7 +74,7 @@ pub(super) async fn read(
 
 impl Reading<'_> {
     async fn form(&mut self, mut form: Multipart) -> Result<(UserId, Draft, String), Problem> {
-        while let Some(field) = self.patiently(form.next()).await? {
+        while let Some(field) = self.pace.wait(form.next()).await? {
             let mut field = field.map_err(unreadable)?;
             let name = field.name().unwrap_or_default().to_owned();
             let given = given_name(&field);
@@ -151,10 +154,16 @@ impl Reading<'_> {
         Ok(Some(proven))
     }
 
-    async fn text(&self, field: &mut Field, name: &str) -> Result<String, Problem> {
+    async fn next_chunk(&mut self, field: &mut Field) -> Result<Option<Bytes>, Problem> {
+        let chunk = self.pace.wait(field.next()).await?.transpose().map_err(unreadable)?;
+        self.pace.came(chunk.as_ref().map_or(0, Bytes::len));
+        Ok(chunk)
+    }
+
+    async fn text(&mut self, field: &mut Field, name: &str) -> Result<String, Problem> {
         let mut text = BytesMut::new();
-        while let Some(chunk) = self.patiently(field.next()).await? {
-            text.extend_from_slice(&chunk.map_err(unreadable)?);
+        while let Some(chunk) = self.next_chunk(field).await? {
+            text.extend_from_slice(&chunk);
             if text.len() > MAX_TEXT {
                 let problem = format!("the field is longer than {MAX_TEXT} bytes");
                 return Err(Problem::of_field(Code::InvalidForm, name, problem));
@@ -181,10 +190,7 @@ impl Reading<'_> {
         let most = self.state.records.max_bytes;
         let mut buffer = BytesMut::with_capacity(BUFFER);
         loop {
-            let chunk = match self.patiently(field.next()).await? {
-                Some(chunk) => chunk.map_err(unreadable)?,
-                None => break,
-            };
+            let Some(chunk) = self.next_chunk(field).await? else { break };
             if draft.len() + (buffer.len() + chunk.len()) as u64 > most.bytes() {
                 return Err(Problem::new(
                     Code::RecordingTooLarge,
@@ -202,12 +208,6 @@ impl Reading<'_> {
         blocking(move || WavReader::open(io::BufReader::new(reader)).map(drop)).await??;
         self.file = Some((draft, filename));
         Ok(())
-    }
-
-    /// What `next` gives, unless it takes too long.
-    async fn patiently<T>(&self, next: impl Future<Output = T>) -> Result<T, Problem> {
-        let patience = self.state.http.request_timeout;
-        timeout(patience, next).await.map_err(|_| extract::too_slow(patience))
     }
 }
 

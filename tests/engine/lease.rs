@@ -68,3 +68,30 @@ fn two_nodes_on_one_database_share_the_work_and_a_cancel_reaches_the_other() {
         second.app.drain().await;
     });
 }
+
+#[test]
+fn connections_that_are_cut_are_made_anew_and_no_accepted_task_is_lost() {
+    on_system(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let url = fresh_postgres_database().await;
+        let daemon = Daemon::start(folder.path(), &[("DATABASE__URL", &url)]).await;
+        let mut database = PgConnection::connect(&url).await.unwrap();
+        let mut accepted = Vec::new();
+        for _ in 0..5 {
+            let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                       WHERE application_name = 'gristmill' AND datname = current_database()";
+            sqlx::query(cut).execute(&mut database).await.unwrap();
+            let created = eventually("a task to be accepted again", async || {
+                let answer = daemon.post("/tasks", &json!({ "kind": "chaos", "payload": "ok" })).await;
+                answer["id"].as_i64()
+            })
+            .await;
+            accepted.push(created);
+        }
+        for id in accepted {
+            daemon.until(id, "Completed").await;
+        }
+        assert!(daemon.app.health().is_ready());
+        daemon.app.drain().await;
+    });
+}

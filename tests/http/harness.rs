@@ -144,7 +144,7 @@ fn serve(state: http::State) -> (SocketAddr, ServerHandle) {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
-            let server = http::server(state, listener, 2).unwrap();
+            let server = http::server(state, listener, 2, Duration::from_secs(1)).unwrap();
             tell.send(server.handle()).unwrap();
             server.await.unwrap();
         });

@@ -57,16 +57,38 @@ async fn a_body_that_stands_still_is_given_up_with_an_answer() {
 #[tokio::test]
 async fn a_body_that_comes_slowly_but_steadily_is_taken() {
     let daemon = impatient().await;
-    let body = b"{\"priority\": 5}";
+    let body = format!("{{\"payload\": \"{}\", \"priority\": 5}}", "x".repeat(30_000));
     let mut socket = TcpStream::connect(daemon.address).await.unwrap();
     socket.set_nodelay(true).unwrap();
     socket.write_all(head("/tasks", "application/json", body.len()).as_bytes()).await.unwrap();
-    for byte in body {
-        // Slow in all, though no two bytes are a second apart.
+    for piece in body.as_bytes().chunks(2_000) {
+        // Slow in all, though no two pieces are a second apart.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        socket.write_all(&[*byte]).await.unwrap();
+        socket.write_all(piece).await.unwrap();
     }
     assert_eq!(read_answer(&mut socket).await.json(201)["priority"], 5);
+}
+
+#[tokio::test]
+async fn a_byte_now_and_then_holds_no_connection_for_ever() {
+    let daemon = impatient().await;
+    let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket.write_all(head("/tasks", "application/json", 1_000).as_bytes()).await.unwrap();
+    let (mut read, mut write) = socket.into_split();
+    let trickle = tokio::spawn(async move {
+        // Until the daemon has had enough: no pause is ever as long as its patience.
+        while write.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    });
+    let mut answer = Vec::new();
+    // The answer, and after it the end of the connection, however that comes.
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request_timeout"), "{answer}");
+    trickle.abort();
+    daemon.nothing_is_kept().await;
 }
 
 #[tokio::test]
