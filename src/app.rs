@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use crate::actors::demand::Demand;
 use crate::actors::ingress::{Ingress, MakeServer, Shut};
+use crate::actors::janitor::{Janitor, Rescue};
 use crate::actors::keeper::{self, Keep, Keeper, Lease};
 use crate::actors::runner::Runner;
 use crate::actors::runs::{Runs, Stop};
@@ -253,9 +254,9 @@ impl App {
 
         let draining = CancellationToken::new();
         let engine = Arbiter::new();
-        let ingress = Link::default();
+        let (ingress, janitor) = (Link::default(), Link::default());
         let make_server = wiring.server(listener, &actions, &draining);
-        let family = wiring.family(lanes, &engine, ingress.clone(), make_server);
+        let family = wiring.family(lanes, &engine, ingress.clone(), janitor.clone(), make_server);
         let patience = Patience {
             max_restarts: wiring.settings.supervisor.max_restarts as usize,
             window: wiring.settings.supervisor.window,
@@ -268,6 +269,9 @@ impl App {
             let demand = demand.clone();
             Box::new(move || {
                 demand.look_everywhere();
+                // What the former holder of our seat ran is free from now on. A janitor that is not there yet
+                // looks when it comes.
+                janitor.tell(Rescue);
                 held_in.send_replace(true);
             })
         };
@@ -407,6 +411,7 @@ impl Wiring {
         lanes: store::Lanes,
         engine: &Arbiter,
         ingress: Link<Ingress>,
+        janitor: Link<Janitor>,
         make_server: MakeServer,
     ) -> Family {
         let mut family = Family::default();
@@ -471,8 +476,8 @@ impl Wiring {
             metrics: self.metrics.clone(),
             recorder: self.recorder.clone(),
         };
-        let make = move || janitor::Janitor::new(parts.clone());
-        family.add("janitor", metrics::Actor::Janitor, engine.handle(), Link::default(), make);
+        let make = move || Janitor::new(parts.clone());
+        family.add("janitor", metrics::Actor::Janitor, engine.handle(), janitor, make);
 
         let make = move || Ingress::new(Arc::clone(&make_server));
         family.add("ingress", metrics::Actor::Ingress, Arbiter::current(), ingress, make);

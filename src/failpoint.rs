@@ -1,8 +1,11 @@
 //! Named instants at which a test may stop the process dead, as a power cut would.
 //!
 //! Only debug builds have them: in a release build [`hit`] is empty. `GRISTMILL_FAILPOINT=commit_before:3` kills
-//! the process, by SIGKILL to itself, the third time that instant is reached. The crash tests walk through
-//! [`Failpoint::ALL`], so a new one is tested as soon as it is listed.
+//! the process, by SIGKILL to itself, the third time that instant is reached; `run_done@7` does so when it is
+//! reached for task 7. The crash tests walk through [`Failpoint::ALL`], so a new one is tested as soon as it is
+//! listed.
+
+use crate::task::TaskId;
 
 /// An instant worth dying at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +61,18 @@ impl Failpoint {
 #[inline]
 pub fn hit(point: Failpoint) {
     #[cfg(debug_assertions)]
-    armed::hit(point);
+    armed::hit(point, None);
     #[cfg(not(debug_assertions))]
     let _ = point;
+}
+
+/// Dies here when a test has asked for it, for this task or for any.
+#[inline]
+pub fn hit_for(point: Failpoint, task: TaskId) {
+    #[cfg(debug_assertions)]
+    armed::hit(point, Some(task));
+    #[cfg(not(debug_assertions))]
+    let _ = (point, task);
 }
 
 #[cfg(debug_assertions)]
@@ -70,20 +82,33 @@ mod armed {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::Failpoint;
+    use crate::task::TaskId;
 
-    /// The name asked for, and how many times it is yet to be passed unharmed.
-    static ARMED: LazyLock<Option<(String, AtomicU64)>> = LazyLock::new(|| {
+    /// What was asked for.
+    struct Armed {
+        name: String,
+        task: Option<TaskId>,
+        /// How many times it is yet to be passed unharmed.
+        left: AtomicU64,
+    }
+
+    static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
         let asked = std::env::var("GRISTMILL_FAILPOINT").ok()?;
-        let (name, nth) = asked.split_once(':').unwrap_or((&asked, "1"));
-        Some((name.to_owned(), AtomicU64::new(nth.parse::<u64>().unwrap_or(1).saturating_sub(1))))
+        let (place, nth) = asked.split_once(':').unwrap_or((&asked, "1"));
+        let (name, task) = match place.split_once('@') {
+            Some((name, task)) => (name, task.parse().ok()),
+            None => (place, None),
+        };
+        let left = AtomicU64::new(nth.parse::<u64>().unwrap_or(1).saturating_sub(1));
+        Some(Armed { name: name.to_owned(), task, left })
     });
 
-    pub(super) fn hit(point: Failpoint) {
-        let Some((name, left)) = &*ARMED else { return };
-        if name != point.name() {
+    pub(super) fn hit(point: Failpoint, task: Option<TaskId>) {
+        let Some(armed) = &*ARMED else { return };
+        if armed.name != point.name() || (armed.task.is_some() && armed.task != task) {
             return;
         }
-        let lived = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let lived = armed.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if lived.is_err() {
             // The standard library has no `kill`; `abort` would do as well but for the signal, which the tests
             // look at to tell this death from any other.

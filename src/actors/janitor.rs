@@ -1,11 +1,12 @@
 //! Cleans up behind the dead: frees the tasks of nodes whose lease ran out, removes blobs that no row names, and
-//! keeps the gauges that only a look at the database can tell.
+//! keeps the gauges that only a look at the database can tell. When this node has just taken a lease, which ends the
+//! leases of whoever had its seat before, it is told to look for dead leases at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 
 use super::tracker::Metrics;
 use crate::blob::{BlobError, Blobs, Swept};
@@ -36,9 +37,10 @@ pub struct Parts {
     pub recorder: MetricsHandle,
 }
 
+/// Time to look for dead leases.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Rescue;
+pub struct Rescue;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -52,6 +54,15 @@ struct Measure;
 pub struct Janitor {
     parts: Parts,
     metrics: JanitorMetrics,
+    rescue: Looking,
+}
+
+/// Where the look for dead leases stands: there is one at a time, whoever asks for it.
+enum Looking {
+    /// It is planned, if it ever was.
+    Planned(Option<SpawnHandle>),
+    /// It is under way, and to be done again if somebody asked meanwhile.
+    UnderWay { again: bool },
 }
 
 impl Janitor {
@@ -65,7 +76,7 @@ impl Janitor {
     /// A janitor.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, metrics: JanitorMetrics::new() }
+        Self { parts, metrics: JanitorMetrics::new(), rescue: Looking::Planned(None) }
     }
 }
 
@@ -73,7 +84,6 @@ impl Actor for Janitor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // At once: what the former process in our seat held is free to run again.
         ctx.notify(Rescue);
         ctx.notify_later(Sweep, self.parts.sweep.min(Duration::from_secs(5)));
         ctx.notify(Measure);
@@ -84,6 +94,18 @@ impl Handler<Rescue> for Janitor {
     type Result = ();
 
     fn handle(&mut self, _: Rescue, ctx: &mut Context<Self>) {
+        match &mut self.rescue {
+            Looking::UnderWay { again } => {
+                *again = true;
+                return;
+            }
+            Looking::Planned(planned) => {
+                if let Some(planned) = planned.take() {
+                    ctx.cancel_future(planned);
+                }
+            }
+        }
+        self.rescue = Looking::UnderWay { again: false };
         let writer = self.parts.writer.clone();
         let rescue = async move { writer.rescue(Self::RESCUE_LIMIT).await };
         ctx.spawn(rescue.into_actor(self).map(|rescued, this, ctx| {
@@ -101,8 +123,9 @@ impl Handler<Rescue> for Janitor {
                 }
             };
             let jitter = rand::random_range(0.8..1.0);
-            let pause = if more { Duration::ZERO } else { this.parts.rescue.mul_f64(jitter) };
-            ctx.notify_later(Rescue, pause);
+            let at_once = more || matches!(this.rescue, Looking::UnderWay { again: true });
+            let pause = if at_once { Duration::ZERO } else { this.parts.rescue.mul_f64(jitter) };
+            this.rescue = Looking::Planned(Some(ctx.notify_later(Rescue, pause)));
         }));
     }
 }

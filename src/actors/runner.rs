@@ -129,7 +129,7 @@ impl Parts {
         };
         self.metrics.run_took(begun.elapsed());
         drop(in_progress);
-        failpoint::hit(Failpoint::RunDone);
+        failpoint::hit_for(Failpoint::RunDone, id);
         // The blob stays pinned until the row that names it is committed.
         let (outcome, _output) = match outcome(over, limit) {
             Some(outcome) => outcome,
