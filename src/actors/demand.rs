@@ -130,8 +130,8 @@ impl Demand {
         }
         let search = self.search();
         match search.suspect {
-            Suspect::Waits => self.is_idle(),
-            Suspect::Runs => false,
+            // Its turn has come, or its turn is over.
+            Suspect::Waits | Suspect::Runs => self.is_idle(),
             Suspect::None => search.promote || search.look.iter().any(|kind| self.free(kind) > 0),
         }
     }

@@ -11,3 +11,4 @@ mod drain;
 mod harness;
 mod lease;
 mod runs;
+mod suspects;

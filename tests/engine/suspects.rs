@@ -1,0 +1,84 @@
+//! A task that two workers died over runs alone.
+
+use std::sync::atomic::Ordering;
+
+use gristmill::app::open_store;
+use gristmill::clock::Clock;
+use gristmill::store::{Claim, Command, NewTask, Registration, Reply};
+use gristmill::task::{Json, NodeId, Priority, TaskId};
+use serde_json::json;
+use std::time::Duration;
+
+use crate::common::eventually;
+use crate::harness::{Daemon, on_system, settings};
+
+/// Leaves a task of that payload behind as two daemons that died over it would.
+async fn leave_a_suspect(folder: &std::path::Path, payload: &str) -> TaskId {
+    let store = open_store(&settings(folder, &[]), Clock::system()).await.unwrap();
+    let task = NewTask {
+        kind: "chaos".parse().unwrap(),
+        owner: None,
+        priority: Priority::default(),
+        payload: Json::trusted(payload),
+        tags: Vec::new(),
+        max_attempts: 3,
+        timeout: None,
+        run_at: None,
+        attachments: Vec::new(),
+        recording: None,
+    };
+    let mut commands = vec![Command::Create(vec![task])];
+    let mut id = None;
+    for _ in 0..2 {
+        let node = NodeId::fresh();
+        let registration = Registration {
+            node,
+            seat: "dead".into(),
+            name: "dead".into(),
+            lease: Duration::from_secs(10),
+            predecessor: None,
+        };
+        store.register(&registration).await.unwrap();
+        commands.push(Command::Rescue { limit: 10 });
+        store.commit(&commands).await.unwrap();
+        let want = vec![("chaos".parse().unwrap(), 1)];
+        let claim = Claim { node, want, look: true, promote: true, suspect: false };
+        let claimed = store.commit(&[Command::Claim(claim)]).await.unwrap().replies.remove(0).unwrap();
+        let Reply::Claimed(claimed) = claimed else { panic!("{claimed:?}") };
+        id = Some(claimed.tasks[0].life.id);
+        commands.clear();
+    }
+    store.close().await;
+    id.unwrap()
+}
+
+#[test]
+fn a_suspect_runs_with_nothing_beside_it_and_then_all_goes_on() {
+    on_system(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let suspect = leave_a_suspect(folder.path(), "\"wait\"").await.0;
+        let daemon = Daemon::start(folder.path(), &[("TASKS__RESCUE_S", "60")]).await;
+        // The janitor's own tick is a minute away: the new lease itself frees it.
+        eventually("the suspect to run again", async || {
+            let task = daemon.task(suspect).await;
+            (task["status"] == "In Progress" && task["attempt"] == 3 && task["crashes"] == 2).then_some(())
+        })
+        .await;
+        let mut others = Vec::new();
+        for _ in 0..5 {
+            others.push(daemon.submit("ok", json!({})).await);
+        }
+        let noop = daemon.post("/tasks", &json!({})).await["id"].as_i64().unwrap();
+        // Longer than several polls: whatever was going to start beside it would have.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for id in others.iter().chain([&noop]) {
+            assert_eq!(daemon.task(*id).await["status"], "New", "task {id} started beside a suspect");
+        }
+        assert_eq!(daemon.chaos.state.most_at_once.load(Ordering::SeqCst), 1);
+        daemon.chaos.state.release();
+        for id in others.iter().chain([&suspect, &noop]) {
+            daemon.until(*id, "Completed").await;
+        }
+        daemon.app.drain().await;
+    });
+}
