@@ -1,9 +1,9 @@
-//! Named instants at which a test may stop the process dead, as a power cut would.
+//! Named instants at which a test may stop the process dead, as a power cut would, or freeze it.
 //!
-//! Only debug builds have them: in a release build [`hit`] is empty. `GRISTMILL_FAILPOINT=commit_before:3` kills
-//! the process, by SIGKILL to itself, the third time that instant is reached; `run_done@7` does so when it is
-//! reached for task 7. The crash tests walk through [`Failpoint::ALL`], so a new one is tested as soon as it is
-//! listed.
+//! Only debug builds have them: in a release build [`hit`] is empty. The variable `GRISTMILL_FAILPOINT` says where,
+//! and when: `commit_before:3` kills the process, by SIGKILL to itself, the third time that instant is reached;
+//! `run_done@7` when it is reached for task 7; `run_done=STOP` freezes the process there once, until SIGCONT. The
+//! crash tests walk through [`Failpoint::ALL`], so a new one is tested as soon as it is listed.
 
 use crate::task::TaskId;
 
@@ -88,19 +88,23 @@ mod armed {
     struct Armed {
         name: String,
         task: Option<TaskId>,
-        /// How many times it is yet to be passed unharmed.
-        left: AtomicU64,
+        /// Which time it is reached.
+        nth: u64,
+        /// Whether to freeze rather than die.
+        freeze: bool,
+        reached: AtomicU64,
     }
 
     static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
         let asked = std::env::var("GRISTMILL_FAILPOINT").ok()?;
-        let (place, nth) = asked.split_once(':').unwrap_or((&asked, "1"));
+        let (place, freeze) = asked.strip_suffix("=STOP").map_or((&*asked, false), |place| (place, true));
+        let (place, nth) = place.split_once(':').unwrap_or((place, "1"));
         let (name, task) = match place.split_once('@') {
             Some((name, task)) => (name, task.parse().ok()),
             None => (place, None),
         };
-        let left = AtomicU64::new(nth.parse::<u64>().unwrap_or(1).saturating_sub(1));
-        Some(Armed { name: name.to_owned(), task, left })
+        let nth = nth.parse().unwrap_or(1);
+        Some(Armed { name: name.to_owned(), task, nth, freeze, reached: AtomicU64::new(0) })
     });
 
     pub(super) fn hit(point: Failpoint, task: Option<TaskId>) {
@@ -108,14 +112,23 @@ mod armed {
         if armed.name != point.name() || (armed.task.is_some() && armed.task != task) {
             return;
         }
-        let lived = armed.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if lived.is_err() {
-            // The standard library has no `kill`; `abort` would do as well but for the signal, which the tests
-            // look at to tell this death from any other.
-            let _ = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
+        let reached = armed.reached.fetch_add(1, Ordering::SeqCst) + 1;
+        if armed.freeze {
+            if reached == armed.nth {
+                signal("-STOP");
+            }
+        } else if reached >= armed.nth {
+            signal("-KILL");
+            // Nobody passes here any more, however long the signal takes.
             loop {
                 std::thread::park();
             }
         }
+    }
+
+    /// Sends this process a signal. The standard library has no `kill`; `abort` would do as well but for the
+    /// signal, which the tests look at to tell this death from any other.
+    fn signal(name: &str) {
+        let _ = Command::new("kill").args([name, &std::process::id().to_string()]).status();
     }
 }

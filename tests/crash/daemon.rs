@@ -239,6 +239,12 @@ impl Daemon {
         assert!(sent.success(), "kill -{name} {pid}: {sent}");
     }
 
+    /// Whether it was stopped by a signal.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+
     /// Kills it, as a power cut would.
     pub(crate) fn kill(&mut self) {
         // It may be dead already.

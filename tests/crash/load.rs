@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::common::eventually;
+use crate::daemon::PATIENCE;
 use crate::history::{Answer, Ask, Entry, Seen, Wav};
 
 /// Longer than any wait that the clients wish for, and short beside a frozen daemon.
@@ -224,12 +225,13 @@ impl Clients {
     }
 
     pub(crate) async fn look(&self, task: TaskId, mine: bool) -> Answer {
-        self.send(Ask::Look(task), mine, self.get(&format!("/tasks/{task}"), mine)).await
+        let request = self.inner.http.get(self.url(&format!("/tasks/{task}")));
+        self.send(Ask::Look(task), mine, self.signed(request, mine)).await
     }
 
-    /// A GET, in the user's name or in nobody's.
+    /// A GET, in the user's name or in nobody's, which is no part of the history and has time.
     pub(crate) fn get(&self, path: &str, mine: bool) -> RequestBuilder {
-        self.signed(self.inner.http.get(self.url(path)), mine)
+        self.signed(self.inner.http.get(self.url(path)), mine).timeout(PATIENCE)
     }
 
     fn post(&self, path: &str, mine: bool) -> RequestBuilder {

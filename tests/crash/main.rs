@@ -17,4 +17,5 @@ mod load;
 mod points;
 mod rounds;
 mod special;
+mod sync;
 mod world;

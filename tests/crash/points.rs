@@ -13,9 +13,9 @@ const SIGKILL: i32 = 9;
 /// Which times of reaching the instant are deadly: the first, and one under full load.
 fn times(point: Failpoint) -> &'static [u64] {
     match point {
-        Failpoint::CommitBefore | Failpoint::CommitAfter => &[1, 25],
-        Failpoint::ClaimedBeforeRun | Failpoint::RunDone => &[1, 12],
-        Failpoint::BlobSynced | Failpoint::BlobMoved => &[1, 4],
+        Failpoint::CommitBefore | Failpoint::CommitAfter => &[1, 60],
+        Failpoint::ClaimedBeforeRun | Failpoint::RunDone => &[1, 40],
+        Failpoint::BlobSynced | Failpoint::BlobMoved => &[1, 9],
         Failpoint::LeaseRenewed => &[1, 2],
         // A daemon drains once.
         Failpoint::DrainBegun => &[1],

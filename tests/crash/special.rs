@@ -161,6 +161,32 @@ async fn finished(world: &World) -> Vec<(i64, i64, i64)> {
     world.rows("SELECT id, attempt, finished_at FROM tasks WHERE finished_at IS NOT NULL ORDER BY id").await
 }
 
+/// The same, frozen between the end of a run and the word of it: that word is the first thing it says when it wakes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_outcome_that_a_frozen_daemon_had_on_its_lips_does_not_count() {
+    let mut world = World::begin(Engine::Postgres).await;
+    let mut frozen = world.spawn(&Start::dying_at(format!("{}=STOP", Failpoint::RunDone.name())));
+    frozen.ready().await;
+    let task = only(&world.clients.upload(Wav { millis: 120_000, ..LONG }, "respond-async").await);
+    eventually("it is frozen", async || frozen.is_frozen().then_some(())).await;
+    world.deaths += 1;
+
+    let mut other = world.spawn(&Start { seat: "other", ..Start::plain() });
+    other.ready().await;
+    world.clients.turn_to(other.address()).await;
+    world.see(task, true, "the other runs it", |seen| seen.attempt == Attempt(2)).await;
+    frozen.signal("CONT");
+    eventually("the frozen one's word is refused", async || {
+        frozen.log().contains("the outcome came too late and does not count").then_some(())
+    })
+    .await;
+    world.idle().await;
+    frozen.drain().await;
+    other.drain().await;
+    let judged = world.judge().await;
+    assert_eq!((judged.tally.completed, judged.tally.lost_workers), (1, 1), "{}", judged.tally);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_daemon_in_the_same_data_folder_is_refused_and_the_first_one_does_not_mind() {
     let mut world = World::begin(Engine::Sqlite).await;
