@@ -142,7 +142,9 @@ impl Seat {
             file.rewind().and_then(|()| file.set_len(0)).map_err(folder)?;
             file.write_all(name.as_bytes()).and_then(|()| file.sync_all()).map_err(folder)?;
         }
-        Ok(Self { name: name.trim().to_owned(), _lock: file })
+        // With the machine's name for itself: a copied folder is another machine's seat, not the same one twice.
+        let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        Ok(Self { name: format!("{}@{}", name.trim(), machine.trim()), _lock: file })
     }
 }
 
@@ -164,6 +166,20 @@ pub async fn open_store(settings: &Settings, clock: Clock) -> Result<Arc<dyn Sto
             Arc::new(PostgresStore::open(&options, clock).await?)
         }
     })
+}
+
+/// The schema of the configured database (`None` when it has none yet) and the one that this program knows. Changes
+/// nothing.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn schema_of(settings: &Settings) -> Result<(Option<i64>, i64), StoreError> {
+    match &settings.database.url {
+        DatabaseUrl::Sqlite { path } => SqliteStore::schema_of(path).await,
+        DatabaseUrl::Postgres(url) => {
+            PostgresStore::schema_of(url.expose(), settings.database.connect_timeout).await
+        }
+    }
 }
 
 /// The configured blob folder.
@@ -249,6 +265,8 @@ impl App {
             recorder,
             settings,
         };
+        health.register(janitor::BLOBS, Importance::Required);
+        health.up(janitor::BLOBS);
         health.register(tracker::DATABASE, Importance::Required);
         health.register(keeper::COMPONENT, Importance::Required);
 
@@ -262,7 +280,8 @@ impl App {
             window: wiring.settings.supervisor.window,
         };
         let (gave_up_in, gave_up) = watch::channel(None);
-        let supervisor = Supervisor::new(family, patience, health.clone(), clock.clone(), gave_up_in).start();
+        let supervisor =
+            Supervisor::new(family, patience, health.clone(), clock.clone(), gave_up_in.clone()).start();
 
         let (held_in, mut held) = watch::channel(false);
         let on_hold = {
@@ -285,10 +304,15 @@ impl App {
             health: health.clone(),
             clock,
             on_hold,
+            on_end: Box::new(move || {
+                gave_up_in.send_replace(Some("the keeper of the lease panicked".to_owned()));
+            }),
         })
         .map_err(StartError::Thread)?;
         // The keeper tries for as long as it takes; the sender lives as long as it does.
-        let _ = held.wait_for(|held| *held).await;
+        if held.wait_for(|held| *held).await.is_err() {
+            return Err(StartError::Thread(std::io::Error::other("the keeper of the lease ended")));
+        }
         health.up(tracker::DATABASE);
         health.set_phase(Phase::Ready);
         Ok(Self {
@@ -335,12 +359,18 @@ impl App {
         self.actions.reopen();
     }
 
+    /// What makes a drain that is under way give back at once what still runs.
+    #[must_use]
+    pub fn hurry(&self) -> impl Fn() + Send + 'static {
+        let runs = self.runs.clone();
+        move || runs.stop_all(Stop::Interrupted)
+    }
+
     /// Takes the daemon down in order.
     pub async fn drain(self) {
         tracing::info!(runs = self.runs.count(), grace = ?self.grace, "draining");
         self.health.set_phase(Phase::Draining);
         self.demand.close();
-        self.supervisor.do_send(Drain);
         failpoint::hit(Failpoint::DrainBegun);
         self.draining.cancel();
         if !self.runs_end_within(self.grace.mul_f64(RUNS_SHARE)).await {
@@ -349,6 +379,8 @@ impl App {
             // A run has a moment to stop by itself; its outcome must still be written down.
             self.runs_end_within(self.grace.mul_f64(RETURN_SHARE).max(Duration::from_secs(2))).await;
         }
+        // From here on actors end as they should; until here one that dies is started again, the tracker above all.
+        self.supervisor.do_send(Drain);
         if self.ingress.ask(Shut).await.is_none() {
             tracing::warn!("the HTTP server had ended already");
         }
@@ -467,6 +499,9 @@ impl Wiring {
 
         let parts = janitor::Parts {
             writer: self.writer.clone(),
+            lease: self.lease.clone(),
+            health: self.health.clone(),
+            clock: self.clock.clone(),
             store: Arc::clone(&self.store),
             blobs: self.blobs.clone(),
             kinds: Arc::clone(&self.kinds),

@@ -130,8 +130,10 @@ impl Demand {
         }
         let search = self.search();
         match search.suspect {
-            // Its turn has come, or its turn is over.
-            Suspect::Waits | Suspect::Runs => self.is_idle(),
+            // Its turn has come, or is it still there?
+            Suspect::Waits => self.is_idle() || search.promote,
+            // Its turn is over.
+            Suspect::Runs => self.is_idle(),
             Suspect::None => search.promote || search.look.iter().any(|kind| self.free(kind) > 0),
         }
     }
@@ -148,10 +150,14 @@ impl Demand {
         }
         match search.suspect {
             Suspect::Runs => return None,
-            Suspect::Waits if !self.is_idle() => return None,
+            // Whether it still waits is asked at each poll: another node may have taken it.
+            Suspect::Waits if !self.is_idle() => {
+                let promote = std::mem::take(&mut search.promote);
+                return promote.then(|| Claim { promote, ..self.nothing(node) });
+            }
             Suspect::Waits => {
                 let want = self.inner.slots.keys().map(|kind| (kind.clone(), 1)).collect();
-                return Some(Claim { node, want, look: true, promote: false, suspect: true });
+                return Some(Claim { want, look: true, suspect: true, ..self.nothing(node) });
             }
             Suspect::None => {}
         }
@@ -179,7 +185,7 @@ impl Demand {
         for (kind, _) in &want {
             search.look.remove(kind);
         }
-        (promote || !want.is_empty()).then_some(Claim { node, want, look, promote, suspect: false })
+        (promote || !want.is_empty()).then(|| Claim { want, look, promote, ..self.nothing(node) })
     }
 
     /// Learns from what a claim found.
@@ -190,17 +196,12 @@ impl Demand {
             search.suspect = if claimed.tasks.is_empty() { Suspect::None } else { Suspect::Runs };
             search.look.extend(self.inner.slots.keys().cloned());
             search.promote = true;
-        } else if claimed.suspect_waits && search.suspect == Suspect::None {
-            search.suspect = Suspect::Waits;
+        } else if claim.promote && search.suspect != Suspect::Runs {
+            search.suspect = if claimed.suspect_waits { Suspect::Waits } else { Suspect::None };
         }
         search.look.extend(claimed.more.iter().filter(|kind| self.inner.slots.contains_key(*kind)).cloned());
         drop(search);
         self.inner.changed.notify_one();
-    }
-
-    /// The group that held a drawn claim failed: what it meant to find is still to be looked for.
-    pub fn unlearn(&self) {
-        self.look_everywhere();
     }
 
     /// Takes a permit for a task that was claimed.
@@ -212,6 +213,12 @@ impl Demand {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| free.checked_sub(1))
             .ok()
             .map(|_| Permit { demand: self.clone(), kind: kind.clone() })
+    }
+
+    /// A claim of nothing, to be filled in.
+    fn nothing(&self, node: NodeId) -> Claim {
+        let known = self.inner.slots.keys().cloned().collect();
+        Claim { node, want: Vec::new(), known, look: false, promote: false, suspect: false }
     }
 
     fn free(&self, kind: &Kind) -> u32 {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 
 use super::demand::{Demand, Permit};
 use super::keeper::Lease;
@@ -135,25 +135,19 @@ impl Handler<DueAt> for Dispatcher {
             None => {}
         }
         let store = Arc::clone(&self.parts.store);
-        // The store's clock decides what is due, so its clock is asked how long that is.
-        let wait = async move { store.now().await.map(|now| due.since(now)) };
-        let handle = ctx.spawn(wait.into_actor(self).map(move |left, _, ctx| match left {
-            Ok(left) => {
-                ctx.run_later(left, |this, _| this.ring());
+        let wait = async move {
+            // The store's clock decides what is due, so its clock is asked how long that is.
+            match store.now().await {
+                Ok(now) => tokio::time::sleep(due.since(now)).await,
+                // The poll behind the alarm finds it a little later.
+                Err(error) => tracing::warn!(%error, "the time of the next parked task is unknown"),
             }
-            // The poll behind the alarm finds it later.
-            Err(error) => tracing::warn!(%error, "the time of the next parked task is unknown"),
+        };
+        let handle = ctx.spawn(wait.into_actor(self).map(|(), this, _| {
+            this.alarm = None;
+            this.parts.demand.look_everywhere();
         }));
         self.alarm = Some((due, handle));
-    }
-}
-
-use actix::ActorFutureExt as _;
-
-impl Dispatcher {
-    fn ring(&mut self) {
-        self.alarm = None;
-        self.parts.demand.look_everywhere();
     }
 }
 

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 
+use super::keeper::Lease;
 use super::tracker::Metrics;
 use crate::blob::{BlobError, Blobs, Swept};
+use crate::clock::Clock;
 use crate::kinds::Registry;
 use crate::store::{Store, StoreError, Writer};
+use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{JanitorMetrics, MetricsHandle};
 
 /// What the janitor works with; shared by its incarnations.
@@ -19,6 +22,8 @@ use crate::telemetry::metrics::{JanitorMetrics, MetricsHandle};
 pub struct Parts {
     /// The way to the tracker.
     pub writer: Writer,
+    /// Under which incarnation this process goes: its own tasks are not for its janitor to judge.
+    pub lease: Lease,
     /// What the rows say.
     pub store: Arc<dyn Store>,
     /// The blobs.
@@ -35,6 +40,10 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The recorder, which wants upkeep.
     pub recorder: MetricsHandle,
+    /// Where to say whether the blob folder can be written.
+    pub health: Health,
+    /// For the health board.
+    pub clock: Clock,
 }
 
 /// Time to look for dead leases.
@@ -107,7 +116,8 @@ impl Handler<Rescue> for Janitor {
         }
         self.rescue = Looking::UnderWay { again: false };
         let writer = self.parts.writer.clone();
-        let rescue = async move { writer.rescue(Self::RESCUE_LIMIT).await };
+        let except = self.parts.lease.incarnation();
+        let rescue = async move { writer.rescue(Self::RESCUE_LIMIT, except).await };
         ctx.spawn(rescue.into_actor(self).map(|rescued, this, ctx| {
             let more = match rescued {
                 Ok(rescued) => {
@@ -183,11 +193,26 @@ async fn blocking<T: Send + 'static>(
     Ok(tokio::task::spawn_blocking(work).await.map_err(|_| SweepError::Panicked)??)
 }
 
+/// The name of the blob folder on the health board.
+pub const BLOBS: &str = "blobs";
+
+impl Janitor {
+    fn probe_blobs(&self, ctx: &mut Context<Self>) {
+        let blobs = self.parts.blobs.clone();
+        let probe = async move { blocking(move || blobs.probe()).await };
+        ctx.spawn(probe.into_actor(self).map(|probed, this, _| match probed {
+            Ok(()) => this.parts.health.up(BLOBS),
+            Err(error) => this.parts.health.down(BLOBS, this.parts.clock.utc(), error.to_string()),
+        }));
+    }
+}
+
 impl Handler<Measure> for Janitor {
     type Result = ();
 
     fn handle(&mut self, _: Measure, ctx: &mut Context<Self>) {
         self.parts.recorder.run_upkeep();
+        self.probe_blobs(ctx);
         let store = Arc::clone(&self.parts.store);
         let depths = async move { store.depths().await };
         ctx.spawn(depths.into_actor(self).map(|depths, this, ctx| {

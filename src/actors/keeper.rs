@@ -26,6 +26,7 @@ use crate::telemetry::metrics::{LeaseMetrics, LeaseRenewal};
 #[derive(Debug, Clone, Default)]
 pub struct Lease {
     held: Arc<RwLock<Option<Held>>>,
+    newest: Arc<RwLock<Option<NodeId>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,12 +49,19 @@ impl Lease {
         self.look().filter(|held| Instant::now() < held.until).map(|held| held.node)
     }
 
+    /// The newest incarnation of this process, whether or not it still holds its lease.
+    #[must_use]
+    pub fn incarnation(&self) -> Option<NodeId> {
+        *self.newest.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn look(&self) -> Option<Held> {
         *self.held.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hold(&self, node: NodeId, sent: Instant, lease: Duration) {
         let held = Held { node, claim_until: sent + lease * 2 / 3, until: sent + lease };
+        *self.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(node);
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
     }
 
@@ -82,6 +90,8 @@ pub struct Keep {
     pub clock: Clock,
     /// Told when the first lease is held, and whenever a new one is.
     pub on_hold: Box<dyn Fn() + Send>,
+    /// Told when the thread ends without having been asked to: the daemon cannot go on.
+    pub on_end: Box<dyn Fn() + Send>,
 }
 
 /// The name on the health board.
@@ -104,9 +114,12 @@ impl Keeper {
     pub fn start(keep: Keep) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel(1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new()
-            .name("lease".into())
-            .spawn(move || runtime.block_on(keep.run(stopped)))?;
+        let thread = std::thread::Builder::new().name("lease".into()).spawn(move || {
+            let run = std::panic::AssertUnwindSafe(|| runtime.block_on(keep.run(stopped)));
+            if std::panic::catch_unwind(run).is_err() {
+                keep.on_end.as_ref()();
+            }
+        })?;
         Ok(Self { stop, thread })
     }
 
@@ -122,13 +135,13 @@ impl Keeper {
 }
 
 impl Keep {
-    async fn run(self, mut stopped: StopSignal) {
+    async fn run(&self, mut stopped: StopSignal) {
         let metrics = LeaseMetrics::new();
         let mut former = None;
         loop {
-            let Some(node) = self.register(former, &mut stopped).await else { return };
+            let Some((node, sent)) = self.register(former, &mut stopped).await else { return };
             former = Some(node);
-            match self.hold(node, &metrics, &mut stopped).await {
+            match self.hold(node, sent, &metrics, &mut stopped).await {
                 Some(tell) => {
                     self.lease.lose();
                     if let Err(error) = self.store.retire(node).await {
@@ -143,7 +156,11 @@ impl Keep {
     }
 
     /// Registers a new incarnation, for as long as it takes. `None` when told to stop meanwhile.
-    async fn register(&self, predecessor: Option<NodeId>, stopped: &mut StopSignal) -> Option<NodeId> {
+    async fn register(
+        &self,
+        predecessor: Option<NodeId>,
+        stopped: &mut StopSignal,
+    ) -> Option<(NodeId, Instant)> {
         loop {
             // A fresh one each time: whether an attempt that failed took effect is unknown.
             let registration = Registration {
@@ -161,7 +178,7 @@ impl Keep {
                     self.health.up(COMPONENT);
                     tracing::debug!(node = %registration.node, "the node holds its lease");
                     (self.on_hold)();
-                    return Some(registration.node);
+                    return Some((registration.node, sent));
                 }
                 Ok(Err(error)) => self.in_trouble(&error.to_string()),
                 Err(_) => self.in_trouble("the database did not answer in time"),
@@ -176,11 +193,12 @@ impl Keep {
     async fn hold(
         &self,
         node: NodeId,
+        registered: Instant,
         metrics: &LeaseMetrics,
         stopped: &mut StopSignal,
     ) -> Option<oneshot::Sender<()>> {
-        let mut until = Instant::now() + self.duration;
-        let mut pause = self.duration / 3;
+        let mut until = registered + self.duration;
+        let mut pause = (self.duration / 3).saturating_sub(registered.elapsed());
         loop {
             if let Some(tell) = pause_for(pause, stopped).await {
                 return Some(tell);

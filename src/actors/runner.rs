@@ -87,6 +87,15 @@ impl Handler<Start> for Runner {
     }
 }
 
+/// Raises the flag when it is dropped.
+struct RaisedAtTheEnd(Cancel);
+
+impl Drop for RaisedAtTheEnd {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 /// How a run is over.
 enum Over {
     /// By itself: its result, or what its panic said.
@@ -107,6 +116,8 @@ impl Parts {
         let (id, attempt) = (task.life.id, task.life.attempt);
         let limit = task.timeout.unwrap_or(self.timeout);
         let cancel = Cancel::new();
+        // However this ends, also by the runtime's end: a thread that computes for it is asked to stop.
+        let _raised = RaisedAtTheEnd(cancel.clone());
         let hold = Arc::new(permit);
         let (progress, newest) = watch::channel(None);
         let run = Run::new(id, attempt, cancel.clone(), self.blobs.clone(), progress, hold.clone());
@@ -124,7 +135,7 @@ impl Parts {
             Over::Itself(_) => over,
             Over::Deadline | Over::Stopped(_) => {
                 cancel.cancel();
-                self.give_up(&mut running, Arc::clone(&hold), over).await
+                self.give_up((id, attempt), &mut running, Arc::clone(&hold), over).await
             }
         };
         self.metrics.run_took(begun.elapsed());
@@ -138,18 +149,26 @@ impl Parts {
         self.write_down(id, attempt, outcome, listed, hold).await;
     }
 
-    /// Lets a run that was asked to stop do so, for a moment. One that does finish just then has finished.
+    /// Lets a run that was asked to stop do so, for a moment. One that does finish just then has finished, unless
+    /// nothing may be said of it any more.
     async fn give_up(
         &self,
+        (id, attempt): (TaskId, Attempt),
         running: &mut JoinHandle<Result<Done, RunError>>,
         hold: Arc<Permit>,
         over: Over,
     ) -> Over {
         match tokio::time::timeout(Self::MOMENT, &mut *running).await {
-            Ok(Ok(Ok(done))) => Over::Itself(Ok(Ok(done))),
+            Ok(Ok(Ok(done))) => match over {
+                Over::Stopped(Stop::Cancelled | Stop::Fenced) => over,
+                Over::Itself(_) | Over::Deadline | Over::Stopped(Stop::Interrupted) => {
+                    Over::Itself(Ok(Ok(done)))
+                }
+            },
             Ok(_) => over,
             Err(_) => {
                 running.abort();
+                tracing::warn!(task = id.0, attempt = attempt.0, "a run does not stop and is abandoned");
                 let abandoned = self.metrics.run_abandoned();
                 // A thread that computes on keeps its own hold on the permit: when ours is the only one left, it
                 // is over.
@@ -186,11 +205,12 @@ impl Parts {
         &self,
         id: TaskId,
         attempt: Attempt,
-        outcome: Outcome,
+        mut outcome: Outcome,
         mut listed: Listed,
         hold: Arc<Permit>,
     ) {
         let mut hold = Some(hold);
+        let mut refused = false;
         let mut pause = Duration::from_millis(50);
         loop {
             let answer = match self.writer.settle(id, attempt, outcome.clone(), self.backoff).await {
@@ -211,8 +231,14 @@ impl Parts {
                     return;
                 }
                 Err(WriteError::Store(error)) if error.is_refusal() => {
-                    tracing::error!(%error, "the database refuses the outcome; the task's lease will free it");
-                    return;
+                    tracing::error!(%error, "the database refuses the outcome");
+                    if refused {
+                        return;
+                    }
+                    // Said once more, in words that it can hardly refuse: a failed try, which is counted.
+                    refused = true;
+                    let story = format!("the outcome could not be written down: {error}");
+                    outcome = Outcome::Failed(Failure::new(FailureReason::Error, story));
                 }
                 Err(error @ (WriteError::Store(_) | WriteError::Interrupted | WriteError::Full)) => {
                     tracing::warn!(%error, "the outcome is not written down yet");

@@ -1,6 +1,7 @@
 //! What runs on this node at this moment, and the way to stop it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -25,6 +26,8 @@ type Running = HashMap<(TaskId, Attempt), watch::Sender<Option<Stop>>>;
 #[derive(Debug, Clone, Default)]
 pub struct Runs {
     running: Arc<Mutex<Running>>,
+    /// Whether the daemon gives back what runs: whatever begins now is stopped at once.
+    closing: Arc<AtomicBool>,
 }
 
 /// A run's place on the list; left by dropping it.
@@ -39,8 +42,11 @@ impl Runs {
     /// Puts a run on the list.
     #[must_use]
     pub fn list(&self, task: TaskId, attempt: Attempt) -> Listed {
-        let (sender, stop) = watch::channel(None);
-        self.lock().insert((task, attempt), sender);
+        let mut running = self.lock();
+        let closing = self.closing.load(Ordering::SeqCst).then_some(Stop::Interrupted);
+        let (sender, stop) = watch::channel(closing);
+        running.insert((task, attempt), sender);
+        drop(running);
         Listed { runs: self.clone(), key: (task, attempt), stop }
     }
 
@@ -60,9 +66,13 @@ impl Runs {
         }
     }
 
-    /// Stops everything.
+    /// Stops everything; for a drain ([`Stop::Interrupted`]) whatever begins afterwards, too.
     pub fn stop_all(&self, reason: Stop) {
-        for sender in self.lock().values() {
+        let running = self.lock();
+        if reason == Stop::Interrupted {
+            self.closing.store(true, Ordering::SeqCst);
+        }
+        for sender in running.values() {
             set(sender, reason);
         }
     }

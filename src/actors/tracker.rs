@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AsyncContext, Context, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -25,7 +25,7 @@ use crate::failpoint::{self, Failpoint};
 use crate::intake::Arrivals;
 use crate::kinds::Registry;
 use crate::store::{
-    Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Store, StoreError, WriteError,
+    Answer, Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Store, StoreError, WriteError,
 };
 use crate::task::{Event, EventName, Kind, Task, Timestamp};
 use crate::telemetry::health::Health;
@@ -103,14 +103,9 @@ impl Actor for Tracker {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
         // On this actor's own context: a panic in it is this actor's end, which the supervisor sees.
-        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| {
-            use actix::ActorContext as _;
-            ctx.stop();
-        }));
+        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 }
-
-use actix::ActorFutureExt as _;
 
 impl Parts {
     /// Writes groups until all callers are gone.
@@ -129,7 +124,7 @@ impl Parts {
             lanes.fill(&mut inbound, self.group_max);
             self.metrics.queue.set_depth(lanes.waiting());
             let (mut commands, answers): (Vec<_>, Vec<_>) =
-                inbound.into_iter().map(|Inbound { command, answer }| (command, answer)).unzip();
+                inbound.into_iter().map(Inbound::into_parts).unzip();
             let claim = self.demand.draw(&commands);
             commands.extend(claim.clone().map(Command::Claim));
             if commands.is_empty() {
@@ -157,11 +152,10 @@ impl Parts {
                     tracing::error!(%error, commands = commands.len(), "a group could not be committed");
                     let error = Arc::new(error);
                     for answer in answers {
-                        // Whoever no longer waits need not know.
-                        let _ = answer.send(Err(WriteError::Store(Arc::clone(&error))));
+                        answer.give(Err(WriteError::Store(Arc::clone(&error))));
                     }
                     if claim.is_some() {
-                        self.demand.unlearn();
+                        self.demand.look_everywhere();
                     }
                     // A database that is away gets time to come back.
                     tokio::time::sleep(Duration::from_millis(20) * 2_u32.pow(trouble.min(6))).await;
@@ -170,12 +164,7 @@ impl Parts {
         }
     }
 
-    fn tell(
-        &self,
-        committed: Committed,
-        claim: Option<&Claim>,
-        answers: Vec<tokio::sync::oneshot::Sender<Result<Reply, WriteError>>>,
-    ) {
+    fn tell(&self, committed: Committed, claim: Option<&Claim>, answers: Vec<Answer>) {
         let Committed { mut replies, events } = committed;
         let mut given = HashSet::new();
         if let (Some(claim), Some(reply)) = (claim, (replies.len() > answers.len()).then(|| replies.pop())) {
@@ -187,7 +176,7 @@ impl Parts {
                 Some(Ok(_)) | None => unreachable!("the last command was a claim"),
                 Some(Err(error)) => {
                     tracing::error!(%error, "a claim was refused by the database");
-                    self.demand.unlearn();
+                    self.demand.look_everywhere();
                 }
             }
         }
@@ -198,8 +187,7 @@ impl Parts {
             {
                 self.dispatcher.tell(DueAt(run_at));
             }
-            // Whoever no longer waits need not know.
-            let _ = answer.send(reply.map_err(|error| WriteError::Store(Arc::new(error))));
+            answer.give(reply.map_err(|error| WriteError::Store(Arc::new(error))));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -101,10 +102,10 @@ impl Blobs {
     /// [`BlobError`] when the folder cannot be made or read.
     pub fn open(root: &Path, seat: &str) -> Result<Self, BlobError> {
         let tmp = root.join("tmp");
-        fs::create_dir_all(&tmp).map_err(BlobError::of("cannot make", &tmp))?;
+        make_private(&tmp)?;
         for entry in fs::read_dir(&tmp).map_err(BlobError::of("cannot read", &tmp))? {
             let entry = entry.map_err(BlobError::of("cannot read", &tmp))?;
-            if entry.file_name().to_string_lossy().starts_with(seat) {
+            if entry.file_name().to_string_lossy().starts_with(&format!("{seat}-")) {
                 remove(&entry.path())?;
             }
         }
@@ -119,12 +120,18 @@ impl Blobs {
     pub fn draft(&self) -> Result<Draft, BlobError> {
         let name = format!("{}-{}", self.inner.seat, Uuid::new_v4().simple());
         let path = self.inner.root.join("tmp").join(name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(BlobError::of("cannot make", &path))?;
+        let mut options = OpenOptions::new();
+        // Recordings are their owners' alone.
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = match options.open(&path) {
+            // Somebody removed the folder: it is made again rather than missed for ever.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_private(&self.inner.root.join("tmp"))?;
+                options.open(&path)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(BlobError::of("cannot make", &path))?;
         Ok(Draft { path, file, written: Some(Sha256::new()), bytes: 0 })
     }
 
@@ -141,7 +148,7 @@ impl Blobs {
         let Some(folder) = place.parent() else { unreachable!("a blob lies in a folder of the root") };
         let kept = {
             let mut pins = self.pins();
-            fs::create_dir_all(folder).map_err(BlobError::of("cannot make", folder))?;
+            make_private(folder)?;
             // Over an older copy of the same bytes too: that makes it young again for the sweep.
             fs::rename(&draft.path, &place).map_err(BlobError::of("cannot move into place", &draft.path))?;
             *pins.entry(name.clone()).or_default() += 1;
@@ -336,6 +343,12 @@ impl Drop for Draft {
         // reason is removed at the next start.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Makes a folder, with those above it, for nobody else's eyes.
+fn make_private(folder: &Path) -> Result<(), BlobError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(BlobError::of("cannot make", folder))
 }
 
 fn remove(path: &Path) -> Result<(), BlobError> {

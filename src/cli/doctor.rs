@@ -8,14 +8,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Exit, block_on};
-use crate::app::{blob_folder, open_store};
+use crate::app::{blob_folder, schema_of};
 use crate::blob::Blobs;
-use crate::clock::Clock;
 use crate::config::Settings;
 use crate::media::Cancel;
 use crate::media::mp3::{self, Mp3Settings};
 use crate::media::wav::WavReader;
-use crate::store::StoreError;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -83,17 +81,19 @@ fn data_folder(settings: &Settings) -> Result<String, String> {
     Ok(format!("{} can be written; a sync takes {:.2} ms", folder.display(), each.as_secs_f64() * 1e3))
 }
 
+/// Looks, and changes nothing: migrations are for the daemon's start, or for `gristmill migrate`.
 fn database(settings: &Settings) -> Result<String, String> {
-    let looked = block_on(async {
-        let store = open_store(settings, Clock::system()).await?;
-        let version = store.schema().await;
-        store.close().await;
-        version
-    });
-    match looked.map_err(|error| error.to_string())? {
-        Ok(version) => Ok(format!("{} answers, schema {version}", settings.database.url)),
-        Err(error @ StoreError::InUse { .. }) => Ok(format!("{error} (a running daemon is no fault)")),
-        Err(error) => Err(error.to_string()),
+    let url = &settings.database.url;
+    let found = block_on(schema_of(settings)).map_err(|error| error.to_string())?;
+    match found.map_err(|error| error.to_string())? {
+        (Some(found), known) if found > known => Err(format!(
+            "{url} has schema {found}, this program knows {known}: start the newer program that made it"
+        )),
+        (Some(found), known) if found < known => {
+            Ok(format!("{url} has schema {found}; the next start brings it to {known}"))
+        }
+        (Some(found), _) => Ok(format!("{url} answers, schema {found}")),
+        (None, known) => Ok(format!("{url} is empty; the first start makes schema {known}")),
     }
 }
 

@@ -34,7 +34,11 @@ pub(super) fn run(settings: Settings) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => unreachable!("a runtime could be built a moment ago: {error}"),
     });
-    system.block_on(serve(settings))
+    let exit = system.block_on(serve(settings));
+    // All is drained. Dropping the runtime would wait for threads that compute on for an abandoned run, for ever if
+    // need be; the end of the process does not.
+    std::mem::forget(system);
+    exit
 }
 
 async fn serve(settings: Settings) -> Exit {
@@ -50,6 +54,7 @@ async fn serve(settings: Settings) -> Exit {
     };
     story.tell(&app);
     let exit = until_told(&app).await;
+    hurry_at_the_next_signal(&app);
     app.drain().await;
     exit
 }
@@ -74,6 +79,24 @@ async fn until_told(app: &App) -> Exit {
             }
         }
     }
+}
+
+/// A second signal during the drain: what runs is given back at once.
+fn hurry_at_the_next_signal(app: &App) {
+    let hurry = app.hurry();
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::warn!("a second signal: what still runs is given back now");
+        hurry();
+    });
 }
 
 /// The five lines that greet whoever started the daemon.

@@ -25,8 +25,8 @@ section! {
         /// Retry-After: a longer queue takes larger bursts, and makes the last in it wait longer.
         "queue" => queue: usize = 4096, whole(16..=1_000_000);
 
-        /// Commands that one commit may gather. More raise throughput under load, and make a commit last
-        /// longer.
+        /// Tasks that one commit may gather, a batch counting for as many as it holds (and never being divided).
+        /// More raise throughput under load, and make a commit last longer.
         "group_max" => group_max: usize = 1000, whole(1..=10_000);
 
         /// How often the dispatcher looks for ready tasks when nobody tells it of any, in seconds. This

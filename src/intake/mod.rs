@@ -107,6 +107,18 @@ pub struct Intake {
     policy: Policy,
 }
 
+/// Takes a waiter off the board when it is dropped.
+struct Tidy<'a> {
+    arrivals: &'a Arrivals,
+    task: TaskId,
+}
+
+impl Drop for Tidy<'_> {
+    fn drop(&mut self) {
+        self.arrivals.tidy(self.task);
+    }
+}
+
 impl Intake {
     /// How often a waiter looks at the row, behind the word of the tracker: this is the delay with which the end
     /// of a task on another node is seen.
@@ -234,14 +246,14 @@ impl Intake {
     /// # Errors
     /// When the row cannot be read.
     pub async fn wait(&self, task: TaskId, deadline: Instant) -> Result<Option<Task>, StoreError> {
+        // Dropped however the wait ends, also when the caller hangs up.
+        let _tidy = Tidy { arrivals: &self.arrivals, task };
         loop {
             // Registered before the look, so that an end between the two is not missed.
             let ended = self.arrivals.of(task);
             let row = self.store.task(task).await?;
             let over = row.as_ref().is_none_or(|task| task.life.status().is_terminal());
             if over || Instant::now() >= deadline {
-                drop(ended);
-                self.arrivals.tidy(task);
                 return Ok(row);
             }
             // Woken, timed out, or the tracker restarted: look again either way.

@@ -72,8 +72,6 @@ fn transcode(payload: &Payload, run: &Run) -> Result<Done, RunError> {
 }
 
 fn blob_error(error: BlobError) -> RunError {
-    match error {
-        BlobError::Missing(_) => RunError::InvalidInput(format!("{error}: its bytes were removed")),
-        BlobError::Full { .. } | BlobError::Io { .. } => RunError::Error(error.to_string()),
-    }
+    // Also a blob that is missing may come back: the folder was not mounted, or is not shared by this node.
+    RunError::Error(error.to_string())
 }

@@ -61,6 +61,8 @@ pub enum Command {
     Rescue {
         /// At most so many tasks at a time, so that a mass rescue does not become one huge transaction.
         limit: u32,
+        /// The incarnation that asks: it lives, whatever its lease says, and deals with its own tasks itself.
+        except: Option<NodeId>,
     },
     /// Make a user. Answered by [`Reply::UserCreated`].
     CreateUser(NewUser),
@@ -110,6 +112,8 @@ pub struct Claim {
     /// Look at what was waiting before this group, and then at what the group itself creates (`true`), or only
     /// at the latter (`false`): the tracker knows when the first can only be empty, and saves the look.
     pub look: bool,
+    /// The kinds that this node has: of others it need not know that a suspect waits.
+    pub known: Vec<Kind>,
     /// First move what has come due from the parked lane to the open one.
     pub promote: bool,
     /// Take one suspect instead of anything else.

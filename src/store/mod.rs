@@ -19,6 +19,7 @@
 //! What must be true of both adapters is written once, in `tests/store`, and run against both.
 
 mod command;
+mod own;
 mod plan;
 mod postgres;
 mod query;
@@ -37,7 +38,7 @@ pub use command::{
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{KindDepth, Order, Page, Recording, TaskFilter};
 pub use sqlite::SqliteStore;
-pub use writer::{Inbound, Lanes, WriteError, Writer, channel};
+pub use writer::{Answer, Inbound, Lanes, WriteError, Writer, channel};
 
 use crate::account::{TokenHash, User};
 use crate::task::{Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, Timestamp, UserId};
@@ -117,13 +118,23 @@ impl StoreError {
 
     fn of(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| {
-            let judged = matches!(&source, sqlx::Error::Database(error) if
-                error.is_unique_violation() || error.is_check_violation() || error.is_foreign_key_violation()
-                // PostgreSQL's class 22 (data exception): a value that the type cannot hold.
-                || error.code().is_some_and(|code| code.starts_with("22")));
+            let judged = matches!(&source, sqlx::Error::Database(error) if judges(&**error));
             if judged { Self::Refused { doing, source } } else { Self::Unavailable { doing, source } }
         }
     }
+}
+
+/// Whether the error is about what was asked for, not about the state of the database: trying the same again would
+/// fail the same way.
+fn judges(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    if code.len() == 5 {
+        // PostgreSQL's classes: connection, rollback, resources, not as required, operator's intervention, system.
+        return !["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
+    }
+    // SQLite's primary codes: BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
+    let primary = code.parse::<u32>().unwrap_or(0) & 0xff;
+    !matches!(primary, 0 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 13 | 14 | 15 | 26)
 }
 
 /// A node as it registers itself.

@@ -26,8 +26,8 @@ pub(super) struct Needs {
     pub(super) emails: Vec<String>,
     /// The claims, in order.
     pub(super) claims: Vec<Claim>,
-    /// How many tasks of dead nodes.
-    pub(super) rescue: u32,
+    /// How many tasks of dead nodes, and which node is not to be taken for one.
+    pub(super) rescue: Option<(u32, Option<NodeId>)>,
 }
 
 impl Needs {
@@ -42,7 +42,7 @@ impl Needs {
                 | Command::Cancel { task, .. }
                 | Command::Retry { task, .. }
                 | Command::Delete { task, .. } => needs.tasks.push(*task),
-                Command::Rescue { limit } => needs.rescue = needs.rescue.max(*limit),
+                Command::Rescue { limit, except } => needs.rescue = Some((*limit, *except)),
                 Command::CreateUser(user) => {
                     needs.new_users += 1;
                     needs.emails.extend(user.email().map(|email| email.as_str().to_owned()));
@@ -235,7 +235,7 @@ impl Planner {
                 Reply::Changed(self.wish(*task, *caller, |life| life.retry(now)))
             }
             Command::Delete { task, caller } => Reply::Changed(self.delete(*task, *caller)),
-            Command::Rescue { limit } => Reply::Rescued(self.rescue(*limit)),
+            Command::Rescue { limit, .. } => Reply::Rescued(self.rescue(*limit)),
             Command::CreateUser(user) => Reply::UserCreated(self.create_user(user)),
         })
     }

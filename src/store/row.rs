@@ -49,6 +49,11 @@ impl TaskRow {
         self.read().map_err(|problem| StoreError::Corrupt { table: "tasks", row: id.to_string(), problem })
     }
 
+    /// The task; a row that is none is reported and left out, so that it holds up nobody else's.
+    pub(super) fn into_task_or_report(self) -> Option<Task> {
+        self.into_task().inspect_err(|error| tracing::error!(%error, "left out of its group")).ok()
+    }
+
     fn read(self) -> Result<Task, String> {
         let state = match Status::parse(&self.status) {
             Some(Status::New) => State::New { run_at: instant(self.run_at, "run_at")? },

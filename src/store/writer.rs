@@ -7,11 +7,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Command, NewTask, Refused, Reply, Rescued, Settled, StoreError};
 use crate::account::{Caller, NewUser, User};
-use crate::task::{Attempt, Backoff, Outcome, Percent, Task, TaskId};
+use crate::task::{Attempt, Backoff, NodeId, Outcome, Percent, Task, TaskId};
 use crate::telemetry::metrics::QueueMetrics;
 
 /// Why a command was not carried out.
@@ -35,6 +35,72 @@ pub struct Inbound {
     pub command: Command,
     /// Where to answer. Nobody may be listening any more; the command counts all the same.
     pub answer: oneshot::Sender<Result<Reply, WriteError>>,
+    /// The room it takes, given back when it is done with.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// Where an answer goes, and the room that its command takes until then.
+#[derive(Debug)]
+pub struct Answer {
+    to: oneshot::Sender<Result<Reply, WriteError>>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Answer {
+    /// Answers. Whoever no longer waits need not know.
+    pub fn give(self, answer: Result<Reply, WriteError>) {
+        let _ = self.to.send(answer);
+    }
+}
+
+impl Inbound {
+    /// The command, and where to answer it.
+    #[must_use]
+    pub fn into_parts(self) -> (Command, Answer) {
+        (self.command, Answer { to: self.answer, _room: self.room })
+    }
+
+    /// How many tasks it creates, or one.
+    fn tasks(&self) -> usize {
+        match &self.command {
+            Command::Create(tasks) => tasks.len().max(1),
+            Command::Claim(_)
+            | Command::Settle { .. }
+            | Command::Progress { .. }
+            | Command::Cancel { .. }
+            | Command::Retry { .. }
+            | Command::Delete { .. }
+            | Command::Rescue { .. }
+            | Command::CreateUser(_) => 1,
+        }
+    }
+
+    fn kibibytes(&self) -> usize {
+        self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+    }
+}
+
+/// The room that waiting requests may take together, in KiB: 256 MiB.
+const ROOM: usize = 256 * 1024;
+
+/// The room that one group may take, in KiB, not counting its last command: 8 MiB, some tens of milliseconds of
+/// writing, so that neither a lease nor a caller waits long for its turn.
+const GROUP_ROOM: usize = 8 * 1024;
+
+/// The room that a command takes, in KiB: what its payloads weigh, and something for every task.
+fn room_of(command: &Command) -> u32 {
+    let bytes = match command {
+        Command::Create(tasks) => tasks.iter().map(|task| task.payload.as_str().len() + 512).sum::<usize>(),
+        Command::Claim(_)
+        | Command::Settle { .. }
+        | Command::Progress { .. }
+        | Command::Cancel { .. }
+        | Command::Retry { .. }
+        | Command::Delete { .. }
+        | Command::Rescue { .. }
+        | Command::CreateUser(_) => 512,
+    };
+    u32::try_from(bytes.div_ceil(1024).min(ROOM)).unwrap_or(u32::MAX)
 }
 
 /// The callers' end. Cheap to clone.
@@ -42,6 +108,8 @@ pub struct Inbound {
 pub struct Writer {
     requests: mpsc::Sender<Inbound>,
     outcomes: mpsc::Sender<Inbound>,
+    /// In KiB, for requests; outcomes are as many as there are permits, and always let in.
+    room: Arc<Semaphore>,
     metrics: QueueMetrics,
 }
 
@@ -58,7 +126,12 @@ pub fn channel(requests: usize, outcomes: usize) -> (Writer, Lanes) {
     let (requests_in, requests_out) = mpsc::channel(requests.max(1));
     let (outcomes_in, outcomes_out) = mpsc::channel(outcomes.max(1));
     (
-        Writer { requests: requests_in, outcomes: outcomes_in, metrics: QueueMetrics::new() },
+        Writer {
+            requests: requests_in,
+            outcomes: outcomes_in,
+            room: Arc::new(Semaphore::new(ROOM)),
+            metrics: QueueMetrics::new(),
+        },
         Lanes { requests: requests_out, outcomes: outcomes_out },
     )
 }
@@ -77,14 +150,17 @@ impl Lanes {
         Some(group)
     }
 
-    /// Takes whatever is there now without waiting, up to `max`, outcomes first.
+    /// Takes whatever is there now without waiting, outcomes first, until the group makes `max` tasks or takes the
+    /// room that a group may take.
     pub fn fill(&mut self, group: &mut Vec<Inbound>, max: usize) {
+        let mut tasks: usize = group.iter().map(Inbound::tasks).sum();
+        let mut room: usize = group.iter().map(Inbound::kibibytes).sum();
         for lane in [&mut self.outcomes, &mut self.requests] {
-            while group.len() < max {
-                match lane.try_recv() {
-                    Ok(inbound) => group.push(inbound),
-                    Err(_) => break,
-                }
+            while tasks < max && room < GROUP_ROOM {
+                let Ok(inbound) = lane.try_recv() else { break };
+                tasks += inbound.tasks();
+                room += inbound.kibibytes();
+                group.push(inbound);
             }
         }
     }
@@ -144,12 +220,14 @@ impl Writer {
         Ok(user)
     }
 
-    /// Frees the tasks of dead nodes, at most `limit` at a time.
+    /// Frees the tasks of dead nodes, at most `limit` at a time; `except` is the asker, who lives.
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn rescue(&self, limit: u32) -> Result<Rescued, WriteError> {
-        let Reply::Rescued(rescued) = self.request(Command::Rescue { limit }).await? else { mismatch() };
+    pub async fn rescue(&self, limit: u32, except: Option<NodeId>) -> Result<Rescued, WriteError> {
+        let Reply::Rescued(rescued) = self.request(Command::Rescue { limit, except }).await? else {
+            mismatch()
+        };
         Ok(rescued)
     }
 
@@ -181,7 +259,10 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let command = Command::Settle { task, attempt, outcome, backoff };
         // Waiting for room is right here, and the lane's size makes it rare: an outcome is never dropped.
-        self.outcomes.send(Inbound { command, answer }).await.map_err(|_| WriteError::Interrupted)?;
+        self.outcomes
+            .send(Inbound { command, answer, room: None })
+            .await
+            .map_err(|_| WriteError::Interrupted)?;
         Ok(async move { settled(answered.await.map_err(|_| WriteError::Interrupted)??) })
     }
 
@@ -192,13 +273,19 @@ impl Writer {
 
     async fn request(&self, command: Command) -> Result<Reply, WriteError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.try_send(Inbound { command, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                self.metrics.refused();
-                WriteError::Full
-            }
-            mpsc::error::TrySendError::Closed(_) => WriteError::Interrupted,
+        let room = Arc::clone(&self.room).try_acquire_many_owned(room_of(&command)).map_err(|_| {
+            self.metrics.refused();
+            WriteError::Full
         })?;
+        self.requests.try_send(Inbound { command, answer, room: Some(room) }).map_err(
+            |error| match error {
+                mpsc::error::TrySendError::Full(_) => {
+                    self.metrics.refused();
+                    WriteError::Full
+                }
+                mpsc::error::TrySendError::Closed(_) => WriteError::Interrupted,
+            },
+        )?;
         answered.await.map_err(|_| WriteError::Interrupted)?
     }
 }
@@ -219,15 +306,61 @@ fn mismatch() -> ! {
 mod tests {
     use super::*;
 
+    fn batch(tasks: usize, bytes: usize) -> Command {
+        let task = NewTask {
+            kind: "noop".parse().unwrap(),
+            owner: None,
+            priority: crate::task::Priority::default(),
+            payload: crate::task::Json::trusted(&"x".repeat(bytes)),
+            tags: Vec::new(),
+            max_attempts: 1,
+            timeout: None,
+            run_at: None,
+            attachments: Vec::new(),
+            recording: None,
+        };
+        Command::Create(vec![task; tasks])
+    }
+
+    #[tokio::test]
+    async fn a_group_is_bounded_in_tasks_and_in_bytes_and_so_is_what_waits() {
+        let (writer, mut lanes) = channel(100, 4);
+        let send = |command: Command| {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.request(command).await.map(drop) })
+        };
+        for _ in 0..5 {
+            send(batch(400, 1));
+        }
+        while lanes.waiting() < 5 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(lanes.group(1_000).await.unwrap().len(), 3, "400, 800, and the one that passes the bound");
+        assert_eq!(lanes.group(1_000).await.unwrap().len(), 2);
+
+        let heavy: Vec<_> = (0..20).map(|_| send(batch(1, 14 << 20))).collect();
+        while lanes.waiting() < 18 {
+            tokio::task::yield_now().await;
+        }
+        let group = lanes.group(1_000).await.unwrap();
+        assert_eq!(group.len(), 1, "one that is heavier than a group may be goes alone");
+        drop((group, lanes));
+        let mut full = 0;
+        for sent in heavy {
+            full += usize::from(matches!(sent.await.unwrap(), Err(WriteError::Full)));
+        }
+        assert_eq!(full, 2, "of 20 times 14 MiB, 18 fit into the room");
+    }
+
     #[tokio::test]
     async fn a_full_lane_refuses_at_once_and_outcomes_go_first() {
         let (writer, mut lanes) = channel(1, 4);
-        let ask = |writer: Writer| async move { writer.rescue(1).await };
+        let ask = |writer: Writer| async move { writer.rescue(1, None).await };
         let waiting = tokio::spawn(ask(writer.clone()));
         while lanes.waiting() == 0 {
             tokio::task::yield_now().await;
         }
-        assert!(matches!(writer.rescue(1).await, Err(WriteError::Full)));
+        assert!(matches!(writer.rescue(1, None).await, Err(WriteError::Full)));
 
         let settle = {
             let writer = writer.clone();

@@ -39,10 +39,10 @@ async fn leave_a_suspect(folder: &std::path::Path, payload: &str) -> TaskId {
             predecessor: None,
         };
         store.register(&registration).await.unwrap();
-        commands.push(Command::Rescue { limit: 10 });
+        commands.push(Command::Rescue { limit: 10, except: None });
         store.commit(&commands).await.unwrap();
         let want = vec![("chaos".parse().unwrap(), 1)];
-        let claim = Claim { node, want, look: true, promote: true, suspect: false };
+        let claim = Claim { node, want, known: Vec::new(), look: true, promote: true, suspect: false };
         let claimed = store.commit(&[Command::Claim(claim)]).await.unwrap().replies.remove(0).unwrap();
         let Reply::Claimed(claimed) = claimed else { panic!("{claimed:?}") };
         id = Some(claimed.tasks[0].life.id);

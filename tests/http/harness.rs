@@ -213,18 +213,18 @@ impl Engine {
 
     async fn commit(&self, group: Vec<Inbound>) {
         let (commands, answers): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|inbound| (inbound.command, inbound.answer)).unzip();
+            group.into_iter().map(gristmill::store::Inbound::into_parts).unzip();
         match self.store.commit(&commands).await {
             Ok(committed) => {
                 self.arrivals.tell(&committed.events);
                 for (answer, reply) in answers.into_iter().zip(committed.replies) {
-                    let _ = answer.send(reply.map_err(|error| WriteError::Store(Arc::new(error))));
+                    answer.give(reply.map_err(|error| WriteError::Store(Arc::new(error))));
                 }
             }
             Err(error) => {
                 let error = Arc::new(error);
                 for answer in answers {
-                    let _ = answer.send(Err(WriteError::Store(error.clone())));
+                    answer.give(Err(WriteError::Store(error.clone())));
                 }
             }
         }
@@ -232,7 +232,8 @@ impl Engine {
 
     async fn claim(&self) {
         let want = self.kinds.iter().map(|(kind, _)| (kind.clone(), 10)).collect();
-        let claim = Claim { node: self.node, want, look: true, promote: true, suspect: false };
+        let claim =
+            Claim { node: self.node, want, known: Vec::new(), look: true, promote: true, suspect: false };
         let Ok(committed) = self.store.commit(&[Command::Claim(claim)]).await else { return };
         self.arrivals.tell(&committed.events);
         for reply in committed.replies {

@@ -41,6 +41,7 @@ on_both!(
     a_failed_try_waits_and_the_last_one_ends_the_task,
     a_dead_nodes_tasks_are_freed_and_the_third_time_they_are_poison,
     a_spared_nodes_tasks_are_freed_without_blame,
+    a_node_does_not_judge_its_own_tasks,
     a_lease_that_ran_out_cannot_be_renewed_and_claims_nothing,
     a_newcomer_in_the_seat_ends_the_lease_of_whoever_had_it,
     a_suspect_waits_apart_from_all_others,
@@ -111,7 +112,7 @@ impl Bench {
     }
 
     async fn rescue(&self) -> Rescued {
-        match self.one(Command::Rescue { limit: 100 }).await {
+        match self.one(Command::Rescue { limit: 100, except: None }).await {
             Reply::Rescued(rescued) => rescued,
             other => panic!("{other:?}"),
         }
@@ -144,7 +145,7 @@ pub(crate) fn kind() -> Kind {
 }
 
 pub(crate) fn claim(node: NodeId, want: u32) -> Claim {
-    Claim { node, want: vec![(kind(), want)], look: true, promote: true, suspect: false }
+    Claim { node, want: vec![(kind(), want)], known: vec![kind()], look: true, promote: true, suspect: false }
 }
 
 pub(crate) fn new_task() -> NewTask {
@@ -368,6 +369,17 @@ async fn a_spared_nodes_tasks_are_freed_without_blame(bench: Bench) {
     assert_eq!(bench.rescue().await.tasks, 1, "a drain's leftovers are freed at once");
     let life = bench.task(id).await.life;
     assert_eq!((life.crashes, life.attempt, life.status()), (0, Attempt(2), Status::New));
+}
+
+async fn a_node_does_not_judge_its_own_tasks(bench: Bench) {
+    let id = bench.create(vec![new_task()]).await[0].life.id;
+    bench.claim(1).await;
+    // The process was frozen, or its machine slept: its lease ran out, and it is its own janitor that wakes first.
+    bench.test.clock.advance(Duration::from_secs(11));
+    let own = Command::Rescue { limit: 100, except: Some(bench.node) };
+    assert!(matches!(bench.one(own).await, Reply::Rescued(Rescued { tasks: 0, .. })));
+    assert_eq!(bench.task(id).await.life.status(), Status::InProgress);
+    assert_eq!(bench.rescue().await.tasks, 1, "others may");
 }
 
 async fn a_lease_that_ran_out_cannot_be_renewed_and_claims_nothing(bench: Bench) {

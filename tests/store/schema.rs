@@ -90,7 +90,7 @@ async fn two_processes_cannot_have_one_sqlite_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gristmill.db");
     let first = SqliteStore::open(&file, 1, Clock::system()).await.unwrap();
-    let second = SqliteStore::open(&file, 1, Clock::system()).await;
+    let second = SqliteStore::open(&file, 1, Clock::system()).await.map(drop);
     assert!(matches!(second, Err(StoreError::InUse { .. })), "{second:?}");
     drop(first);
     SqliteStore::open(&file, 1, Clock::system()).await.unwrap();

@@ -44,7 +44,7 @@ fn urgent(priority: i64) -> NewTask {
 
 fn claim(by: NodeId, want: u32) -> Command {
     let want = vec![(kind("noop"), want)];
-    Command::Claim(Claim { node: by, want, look: true, promote: true, suspect: false })
+    Command::Claim(Claim { node: by, want, known: Vec::new(), look: true, promote: true, suspect: false })
 }
 
 fn settle(task: TaskId, attempt: u32, outcome: Outcome) -> Command {
@@ -98,7 +98,7 @@ impl Tables {
             .tasks
             .values()
             .filter_map(|task| Some((task.life.id, *self.over.get(&task.life.holder()?)?)))
-            .take(needs.rescue as usize)
+            .take(needs.rescue.map_or(0, |(limit, _)| limit as usize))
             .collect();
         let taken = found.iter().flat_map(|found| &found.taken);
         let wanted: HashSet<&TaskId> =
@@ -313,9 +313,9 @@ fn an_outcome_in_the_group_of_its_rescue_wins_when_it_comes_first() {
     tables.over.insert(node(1), false);
     let (replies, _) = tables.commit(&[
         settle(TaskId(1), 1, done()),
-        Command::Rescue { limit: 10 },
+        Command::Rescue { limit: 10, except: None },
         settle(TaskId(2), 1, done()),
-        Command::Rescue { limit: 10 },
+        Command::Rescue { limit: 10, except: None },
     ]);
     let rescued = |reply: &Reply| {
         let Reply::Rescued(rescued) = reply else { panic!("{reply:?}") };
@@ -334,7 +334,7 @@ fn only_a_holder_that_is_known_to_live_is_without_blame() {
     tables.commit(&[Command::Create(vec![new_task()]), claim(node(1), 1)]);
     tables.commit(&[Command::Create(vec![new_task()]), claim(node(2), 1)]);
     tables.over = HashMap::from([(node(1), true), (node(2), false)]);
-    tables.commit(&[Command::Rescue { limit: 10 }]);
+    tables.commit(&[Command::Rescue { limit: 10, except: None }]);
     let crashes = |id| tables.tasks[&TaskId(id)].life.crashes;
     assert_eq!((crashes(1), crashes(2)), (0, 1));
 }
@@ -346,7 +346,7 @@ fn a_suspect_made_innocent_by_hand_leaves_the_lane_of_suspects_at_the_same_insta
     for crash in 1..=2 {
         tables.commit(&[claim(node(crash), 1)]);
         tables.over.insert(node(crash), false);
-        tables.commit(&[Command::Rescue { limit: 1 }]);
+        tables.commit(&[Command::Rescue { limit: 1, except: None }]);
     }
     assert_eq!(tables.ready[&TaskId(1)].lane, Lane::Suspect);
     let wish = |task, caller| [Command::Cancel { task, caller }, Command::Retry { task, caller }];
@@ -399,10 +399,14 @@ fn of_two_users_with_one_email_in_one_group_the_first_is_made() {
 #[test]
 fn what_is_needed_is_named_once_and_in_one_order() {
     let cancel = |task| Command::Cancel { task: TaskId(task), caller: ANYBODY };
-    let needs =
-        Needs::of(&[cancel(9), cancel(2), settle(TaskId(9), 1, done()), Command::Rescue { limit: 3 }]);
+    let needs = Needs::of(&[
+        cancel(9),
+        cancel(2),
+        settle(TaskId(9), 1, done()),
+        Command::Rescue { limit: 3, except: None },
+    ]);
     assert_eq!(needs.tasks, [TaskId(2), TaskId(9)]);
-    assert_eq!(needs.rescue, 3);
+    assert_eq!(needs.rescue, Some((3, None)));
 }
 
 /// One command of a random group; tasks and nodes by small numbers, so that commands meet.
@@ -451,6 +455,7 @@ impl Act {
             Self::Claim { node: number, want, look, suspect } => Command::Claim(Claim {
                 node: node(number),
                 want: vec![(kind("noop"), want)],
+                known: Vec::new(),
                 look,
                 promote: look,
                 suspect,
@@ -473,7 +478,7 @@ impl Act {
             Self::Cancel { task } => Command::Cancel { task: TaskId(task), caller },
             Self::Retry { task } => Command::Retry { task: TaskId(task), caller },
             Self::Delete { task } => Command::Delete { task: TaskId(task), caller },
-            Self::Rescue { limit } => Command::Rescue { limit },
+            Self::Rescue { limit } => Command::Rescue { limit, except: None },
         }
     }
 }

@@ -6,14 +6,14 @@
 
 use std::collections::HashSet;
 
-use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, Postgres, Transaction};
 
 use super::{NOW, PostgresStore};
 use crate::failpoint::{self, Failpoint};
 use crate::store::plan::{Changes, Found, Loaded, Needs, plan};
 use crate::store::row::{LifeColumns, TASK_COLUMNS, TaskRow, event_data, micros, to_json};
 use crate::store::{Claim, Command, Grouping, Reply, StoreError};
-use crate::task::{Event, Task, TaskId, Timestamp, UserId};
+use crate::task::{Event, Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 type Tx<'a> = Transaction<'a, Postgres>;
 
@@ -22,12 +22,14 @@ const EVENT_ORDER: i64 = 0x6772_6973_746d; // "gristm"
 
 impl Grouping for PostgresStore {
     async fn group(&self, commands: &[Command]) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
-        let mut tx = self.writer.begin().await.map_err(StoreError::of("begin a group"))?;
+        let mut connection = self.writer.take().await?;
+        let mut tx = connection.begin().await.map_err(StoreError::of("begin a group"))?;
         let loaded = self.load(&mut tx, Needs::of(commands)).await?;
         let (replies, changes) = plan(commands, loaded);
         write(&mut tx, &changes).await?;
         failpoint::hit(Failpoint::CommitBefore);
         tx.commit().await.map_err(StoreError::of("commit a group"))?;
+        self.writer.keep(connection);
         failpoint::hit(Failpoint::CommitAfter);
         Ok((replies, changes.events))
     }
@@ -55,7 +57,10 @@ impl PostgresStore {
         for claim in &needs.claims {
             found.push(take_ready(tx, claim, now).await?);
         }
-        let lost = if needs.rescue > 0 { lost(tx, needs.rescue, now).await? } else { Vec::new() };
+        let lost = match needs.rescue {
+            Some((limit, except)) => lost(tx, limit, except, now).await?,
+            None => Vec::new(),
+        };
         let taken = found.iter().flat_map(|found| found.taken.iter().copied());
         let mut more: Vec<TaskId> =
             taken.chain(lost.iter().map(|(task, _)| *task)).filter(|task| held.insert(*task)).collect();
@@ -84,7 +89,7 @@ async fn lock_tasks(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>, StoreE
         .fetch_all(&mut **tx)
         .await
         .map_err(StoreError::of("lock tasks"))?;
-    rows.into_iter().map(TaskRow::into_task).collect()
+    Ok(rows.into_iter().filter_map(TaskRow::into_task_or_report).collect())
 }
 
 fn numbers(ids: &[TaskId]) -> Vec<i64> {
@@ -105,7 +110,7 @@ async fn take_ready(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<Fo
         return Ok(found);
     }
     if claim.promote {
-        promote(tx, now, &mut found).await?;
+        promote(tx, claim, now, &mut found).await?;
     }
     // The task is locked along with its ready row, and both are passed over when either is locked: whoever
     // cancels the task at this moment holds the one and will want the other.
@@ -137,7 +142,12 @@ async fn take_ready(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<Fo
 }
 
 /// Moves what has come due out of the parked lane, and looks what else there is to know.
-async fn promote(tx: &mut Tx<'_>, now: Timestamp, found: &mut Found) -> Result<(), StoreError> {
+async fn promote(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    now: Timestamp,
+    found: &mut Found,
+) -> Result<(), StoreError> {
     let doing = StoreError::of;
     sqlx::query(
         "UPDATE ready SET lane = CASE WHEN suspect THEN 2 ELSE 0 END WHERE task IN (SELECT task FROM ready \
@@ -148,8 +158,10 @@ async fn promote(tx: &mut Tx<'_>, now: Timestamp, found: &mut Found) -> Result<(
     .await
     .map_err(doing("wake what has come due"))?;
     let (next_due, suspect_waits): (Option<i64>, bool) = sqlx::query_as(
-        "SELECT (SELECT min(run_at) FROM ready WHERE lane = 1), EXISTS (SELECT 1 FROM ready WHERE lane = 2)",
+        "SELECT (SELECT min(run_at) FROM ready WHERE lane = 1), EXISTS (SELECT 1 FROM ready WHERE lane = 2 \
+         AND kind = ANY($1))",
     )
+    .bind(claim.known.iter().map(Kind::as_str).collect::<Vec<_>>())
     .fetch_one(&mut **tx)
     .await
     .map_err(doing("look what comes due"))?;
@@ -158,15 +170,21 @@ async fn promote(tx: &mut Tx<'_>, now: Timestamp, found: &mut Found) -> Result<(
     Ok(())
 }
 
-async fn lost(tx: &mut Tx<'_>, limit: u32, now: Timestamp) -> Result<Vec<(TaskId, bool)>, StoreError> {
+async fn lost(
+    tx: &mut Tx<'_>,
+    limit: u32,
+    except: Option<NodeId>,
+    now: Timestamp,
+) -> Result<Vec<(TaskId, bool)>, StoreError> {
     let rows: Vec<(i64, bool)> = sqlx::query_as(
         "SELECT tasks.id, coalesce((SELECT spared FROM nodes WHERE nodes.id = tasks.node), FALSE) FROM tasks \
          WHERE tasks.status = 'In Progress' AND NOT EXISTS \
          (SELECT 1 FROM nodes WHERE nodes.id = tasks.node AND nodes.lease_until > $1) \
-         LIMIT $2 FOR UPDATE OF tasks SKIP LOCKED",
+         AND tasks.node IS DISTINCT FROM $3 LIMIT $2 FOR UPDATE OF tasks SKIP LOCKED",
     )
     .bind(now.as_micros())
     .bind(i64::from(limit))
+    .bind(except.map(|node| node.to_string()))
     .fetch_all(&mut **tx)
     .await
     .map_err(StoreError::of("look for lost tasks"))?;

@@ -11,12 +11,16 @@
 mod group;
 mod read;
 
+use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
+use tokio::time::timeout;
 
+use super::own::Own;
 use super::row::micros;
 use super::{
     Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter,
@@ -45,11 +49,12 @@ pub struct PostgresOptions {
 }
 
 /// The adapter.
-#[derive(Debug)]
 pub struct PostgresStore {
-    writer: PgPool,
-    keeper: PgPool,
+    writer: Own<PgConnection>,
+    keeper: Own<PgConnection>,
     readers: PgPool,
+    /// How long a read may take, the network included.
+    patience: Duration,
     clock: Clock,
 }
 
@@ -67,30 +72,89 @@ impl PostgresStore {
             .options([
                 ("statement_timeout", statement_timeout.as_str()),
                 ("idle_in_transaction_session_timeout", "5000"),
-                ("tcp_keepalives_idle", "10"),
             ]);
-        let pool =
-            |size: u32| PgPoolOptions::new().max_connections(size).acquire_timeout(options.connect_timeout);
+        // Apart from all others: a migration, or waiting for another node's, may take longer than any statement.
+        let migrator = connect.clone().options([("statement_timeout", "0")]);
+        let mut connection = match timeout(options.connect_timeout, migrator.connect()).await {
+            Ok(connected) => connected.map_err(StoreError::of("connect"))?,
+            Err(_) => {
+                return Err(StoreError::Unavailable { doing: "connect", source: sqlx::Error::PoolTimedOut });
+            }
+        };
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let newest = "SELECT max(version) FROM _sqlx_migrations";
+        check_schema(sqlx::query_scalar(newest).fetch_optional(&mut connection).await, known)?;
+        MIGRATIONS.run(&mut connection).await?;
+        connection.close().await.map_err(StoreError::of("close"))?;
+
         // The writer only ever looks rows up by key: a plan that reads a whole table, chosen on statistics of
         // an emptier day, would be wrong each time.
         let by_key = [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("enable_seqscan", "off")];
-        let writer = connect.clone().options(by_key);
-        let writer = pool(1)
+        let readers = PgPoolOptions::new()
+            .max_connections(options.readers.max(1))
+            .acquire_timeout(options.connect_timeout)
             .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(writer)
-            .await
-            .map_err(StoreError::of("connect"))?;
-        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-        let newest = "SELECT max(version) FROM _sqlx_migrations";
-        check_schema(sqlx::query_scalar(newest).fetch_optional(&writer).await, known)?;
-        MIGRATIONS.run(&writer).await?;
-        let keeper = pool(1).connect_lazy_with(connect.clone());
-        let readers = pool(options.readers.max(1)).test_before_acquire(false).connect_lazy_with(connect);
-        Ok(Self { writer, keeper, readers, clock })
+            // One that does not answer is closed hard, and its place in the pool is free again.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    match timeout(RELEASE_PATIENCE, connection.ping()).await {
+                        Ok(pong) => pong.map(|()| true),
+                        Err(_) => Err(sqlx::Error::PoolTimedOut),
+                    }
+                })
+            })
+            .connect_lazy_with(connect.clone());
+        Ok(Self {
+            writer: Own::new(connect.clone().options(by_key), options.connect_timeout),
+            keeper: Own::new(connect, options.connect_timeout),
+            readers,
+            patience: options.statement_timeout * 2,
+            clock,
+        })
+    }
+
+    /// A read, unless it takes too long: the server limits its own part, this limits the network's.
+    async fn limited<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match timeout(self.patience, read).await {
+            Ok(read) => read,
+            Err(_) => {
+                Err(StoreError::Unavailable { doing: "read in time", source: sqlx::Error::PoolTimedOut })
+            }
+        }
     }
 }
+
+impl PostgresStore {
+    /// The schema of the database at `url`, `None` when it has none yet, and the one that this program knows.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn schema_of(url: &str, patience: Duration) -> Result<(Option<i64>, i64), StoreError> {
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let look = async {
+            let mut connection = PgConnection::connect(url).await.map_err(StoreError::of("connect"))?;
+            let made: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+                .fetch_one(&mut connection)
+                .await
+                .map_err(StoreError::of("look"))?;
+            let newest = "SELECT max(version) FROM _sqlx_migrations";
+            match made {
+                true => sqlx::query_scalar(newest)
+                    .fetch_one(&mut connection)
+                    .await
+                    .map_err(StoreError::of("look")),
+                false => Ok(None),
+            }
+        };
+        match timeout(patience, look).await {
+            Ok(found) => Ok((found?, known)),
+            Err(_) => Err(StoreError::Unavailable { doing: "look", source: sqlx::Error::PoolTimedOut }),
+        }
+    }
+}
+
+/// How long a connection may take to answer when it comes back to the pool.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -100,7 +164,8 @@ impl Store for PostgresStore {
 
     async fn register(&self, registration: &Registration) -> Result<(), StoreError> {
         let doing = StoreError::of;
-        let mut tx = self.keeper.begin().await.map_err(doing("register the node"))?;
+        let mut connection = self.keeper.take().await?;
+        let mut tx = connection.begin().await.map_err(doing("register the node"))?;
         sqlx::query(
             "UPDATE nodes SET lease_until = 0, spared = (id IS NOT DISTINCT FROM $2) \
              WHERE seat = $1 AND lease_until > 0",
@@ -123,7 +188,9 @@ impl Store for PostgresStore {
             .execute(&mut *tx)
             .await
             .map_err(doing("register the node"))?;
-        tx.commit().await.map_err(doing("register the node"))
+        tx.commit().await.map_err(doing("register the node"))?;
+        self.keeper.keep(connection);
+        Ok(())
     }
 
     async fn renew(&self, node: NodeId, lease: Duration) -> Result<bool, StoreError> {
@@ -131,59 +198,63 @@ impl Store for PostgresStore {
             "UPDATE nodes SET lease_until = now.now + $2 FROM (SELECT {NOW} AS now) AS now \
              WHERE id = $3 AND lease_until > now.now"
         );
+        let mut connection = self.keeper.take().await?;
         let renewed = sqlx::query(sqlx::AssertSqlSafe(text))
             .bind(self.clock.shift())
             .bind(micros(lease))
             .bind(node.to_string())
-            .execute(&self.keeper)
+            .execute(&mut connection)
             .await
             .map_err(StoreError::of("renew the lease"))?;
+        self.keeper.keep(connection);
         Ok(renewed.rows_affected() == 1)
     }
 
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {
+        let mut connection = self.keeper.take().await?;
         sqlx::query("UPDATE nodes SET lease_until = 0, spared = TRUE WHERE id = $1")
             .bind(node.to_string())
-            .execute(&self.keeper)
+            .execute(&mut connection)
             .await
-            .map(drop)
-            .map_err(StoreError::of("give the lease back"))
+            .map_err(StoreError::of("give the lease back"))?;
+        self.keeper.keep(connection);
+        Ok(())
     }
 
     async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.read_task(id).await
+        self.limited(self.read_task(id)).await
     }
 
     async fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Vec<Task>, StoreError> {
-        self.read_tasks(filter, page).await
+        self.limited(self.read_tasks(filter, page)).await
     }
 
     async fn held_by(&self, node: NodeId) -> Result<Vec<(TaskId, Attempt)>, StoreError> {
-        self.read_held_by(node).await
+        self.limited(self.read_held_by(node)).await
     }
 
     async fn depths(&self) -> Result<Vec<KindDepth>, StoreError> {
-        self.read_depths().await
+        self.limited(self.read_depths()).await
     }
 
     async fn events_after(&self, after: EventSeq, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError> {
-        self.read_events_after(after, limit).await
+        self.limited(self.read_events_after(after, limit)).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.read_user(id).await
+        self.limited(self.read_user(id)).await
     }
 
     async fn user_by_token(&self, token: &TokenHash) -> Result<Option<User>, StoreError> {
-        self.read_user_by_token(token).await
+        self.limited(self.read_user_by_token(token)).await
     }
 
     async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {
-        self.read_recording(id).await
+        self.limited(self.read_recording(id)).await
     }
 
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
-        self.read_unreferenced(blobs).await
+        self.limited(self.read_unreferenced(blobs)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -4,26 +4,28 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Connection, Sqlite, Transaction};
 
 use super::SqliteStore;
 use crate::failpoint::{self, Failpoint};
 use crate::store::plan::{Changes, Found, Loaded, Needs, plan};
 use crate::store::row::{LifeColumns, TASK_COLUMNS, TaskRow, event_data, micros, to_json};
 use crate::store::{Claim, Command, Grouping, Reply, StoreError};
-use crate::task::{Event, Task, TaskId, Timestamp, UserId};
+use crate::task::{Event, Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 type Tx<'a> = Transaction<'a, Sqlite>;
 
 impl Grouping for SqliteStore {
     async fn group(&self, commands: &[Command]) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
-        let begin = self.writer.begin_with("BEGIN IMMEDIATE");
+        let mut connection = self.writer.take().await?;
+        let begin = connection.begin_with("BEGIN IMMEDIATE");
         let mut tx = begin.await.map_err(StoreError::of("begin a group"))?;
         let loaded = self.load(&mut tx, Needs::of(commands)).await?;
         let (replies, changes) = plan(commands, loaded);
         write(&mut tx, &changes).await?;
         failpoint::hit(Failpoint::CommitBefore);
         tx.commit().await.map_err(StoreError::of("commit a group"))?;
+        self.writer.keep(connection);
         failpoint::hit(Failpoint::CommitAfter);
         Ok((replies, changes.events))
     }
@@ -36,7 +38,10 @@ impl SqliteStore {
         for claim in &needs.claims {
             found.push(take_ready(tx, claim, now).await?);
         }
-        let lost = if needs.rescue > 0 { lost(tx, needs.rescue, now).await? } else { Vec::new() };
+        let lost = match needs.rescue {
+            Some((limit, except)) => lost(tx, limit, except, now).await?,
+            None => Vec::new(),
+        };
         let taken = found.iter().flat_map(|found| found.taken.iter().copied());
         let wanted: HashSet<TaskId> =
             needs.tasks.iter().copied().chain(taken).chain(lost.iter().map(|(task, _)| *task)).collect();
@@ -69,7 +74,7 @@ async fn load_tasks(tx: &mut Tx<'_>, ids: &HashSet<TaskId>) -> Result<Vec<Task>,
         .fetch_all(&mut **tx)
         .await
         .map_err(StoreError::of("load tasks"))?;
-    rows.into_iter().map(TaskRow::into_task).collect()
+    Ok(rows.into_iter().filter_map(TaskRow::into_task_or_report).collect())
 }
 
 async fn take_ready(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<Found, StoreError> {
@@ -86,7 +91,7 @@ async fn take_ready(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<Fo
         return Ok(found);
     }
     if claim.promote {
-        promote(tx, now, &mut found).await?;
+        promote(tx, claim, now, &mut found).await?;
     }
     let open = "DELETE FROM ready WHERE task IN (SELECT task FROM ready WHERE lane = 0 AND kind = ?1 \
                 ORDER BY kind, rank, run_at, task LIMIT ?2) RETURNING task, rank, run_at";
@@ -112,7 +117,12 @@ async fn take_ready(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<Fo
 }
 
 /// Moves what has come due out of the parked lane, and looks what else there is to know.
-async fn promote(tx: &mut Tx<'_>, now: Timestamp, found: &mut Found) -> Result<(), StoreError> {
+async fn promote(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    now: Timestamp,
+    found: &mut Found,
+) -> Result<(), StoreError> {
     let doing = StoreError::of;
     sqlx::query(
         "UPDATE ready SET lane = CASE WHEN suspect THEN 2 ELSE 0 END WHERE lane = 1 AND run_at <= ?1",
@@ -122,8 +132,10 @@ async fn promote(tx: &mut Tx<'_>, now: Timestamp, found: &mut Found) -> Result<(
     .await
     .map_err(doing("wake what has come due"))?;
     let (next_due, suspect_waits): (Option<i64>, bool) = sqlx::query_as(
-        "SELECT (SELECT min(run_at) FROM ready WHERE lane = 1), EXISTS (SELECT 1 FROM ready WHERE lane = 2)",
+        "SELECT (SELECT min(run_at) FROM ready WHERE lane = 1), EXISTS (SELECT 1 FROM ready WHERE lane = 2 \
+         AND kind IN (SELECT value FROM json_each(?1)))",
     )
+    .bind(to_json(&claim.known.iter().map(Kind::as_str).collect::<Vec<_>>()))
     .fetch_one(&mut **tx)
     .await
     .map_err(doing("look what comes due"))?;
@@ -132,13 +144,20 @@ async fn promote(tx: &mut Tx<'_>, now: Timestamp, found: &mut Found) -> Result<(
     Ok(())
 }
 
-async fn lost(tx: &mut Tx<'_>, limit: u32, now: Timestamp) -> Result<Vec<(TaskId, bool)>, StoreError> {
+async fn lost(
+    tx: &mut Tx<'_>,
+    limit: u32,
+    except: Option<NodeId>,
+    now: Timestamp,
+) -> Result<Vec<(TaskId, bool)>, StoreError> {
     let rows: Vec<(i64, bool)> = sqlx::query_as(
         "SELECT tasks.id, coalesce(nodes.spared, 0) FROM tasks LEFT JOIN nodes ON nodes.id = tasks.node \
-         WHERE tasks.status = 'In Progress' AND coalesce(nodes.lease_until, 0) <= ?1 LIMIT ?2",
+         WHERE tasks.status = 'In Progress' AND coalesce(nodes.lease_until, 0) <= ?1 \
+         AND tasks.node IS NOT ?3 LIMIT ?2",
     )
     .bind(now.as_micros())
     .bind(limit)
+    .bind(except.map(|node| node.to_string()))
     .fetch_all(&mut **tx)
     .await
     .map_err(StoreError::of("look for lost tasks"))?;

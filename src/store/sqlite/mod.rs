@@ -21,9 +21,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
+use super::own::Own;
 use super::row::micros;
 use super::{
     Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter,
@@ -36,10 +39,9 @@ use crate::task::{Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task,
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The adapter.
-#[derive(Debug)]
 pub struct SqliteStore {
-    writer: SqlitePool,
-    keeper: SqlitePool,
+    writer: Own<SqliteConnection>,
+    keeper: Own<SqliteConnection>,
     readers: SqlitePool,
     clock: Clock,
     /// The next unused number of a task and of a user: nobody else gives them out.
@@ -70,31 +72,64 @@ impl SqliteStore {
             .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "67108864")
             .pragma("cache_size", "-8000");
-        let one =
-            || SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).idle_timeout(None);
-        let writer = one().connect_with(options.clone()).await.map_err(StoreError::of("open"))?;
+        let mut connection = options.connect().await.map_err(StoreError::of("open"))?;
         let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
         let newest = "SELECT max(version) FROM _sqlx_migrations";
-        check_schema(sqlx::query_scalar(newest).fetch_optional(&writer).await, known)?;
-        MIGRATIONS.run(&writer).await?;
-        let keeper = one().connect_lazy_with(options.clone());
+        check_schema(sqlx::query_scalar(newest).fetch_optional(&mut connection).await, known)?;
+        MIGRATIONS.run(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(readers.max(1))
             .test_before_acquire(false)
             .acquire_timeout(Duration::from_secs(10))
-            .connect_lazy_with(options.read_only(true).pragma("cache_size", "-2000"));
-        let used = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = ?1";
-        let next = async |table: &'static str| {
-            sqlx::query_scalar::<_, i64>(used)
-                .bind(table)
-                .fetch_one(&writer)
-                .await
-                .map(AtomicI64::new)
-                .map_err(StoreError::of("read the numbers in use"))
-        };
-        let (next_task, next_user) = (next("tasks").await?, next("users").await?);
+            .connect_lazy_with(options.clone().read_only(true).pragma("cache_size", "-2000"));
+        let next_task = next_number(&mut connection, "tasks").await?;
+        let next_user = next_number(&mut connection, "users").await?;
+        let (writer, keeper) = (Own::new(options.clone(), PATIENCE), Own::new(options, PATIENCE));
+        writer.keep(connection);
         Ok(Self { writer, keeper, readers, clock, next_task, next_user, lock: Mutex::new(Some(lock)) })
     }
+}
+
+impl SqliteStore {
+    /// The schema of the database in `file`, `None` when there is none yet, and the one that this program knows.
+    ///
+    /// # Errors
+    /// When the file cannot be read as a database.
+    pub async fn schema_of(file: &Path) -> Result<(Option<i64>, i64), StoreError> {
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        if !file.exists() {
+            return Ok((None, known));
+        }
+        let options = SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(PATIENCE);
+        let mut connection = options.connect().await.map_err(StoreError::of("open"))?;
+        let tables = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')";
+        let made: bool =
+            sqlx::query_scalar(tables).fetch_one(&mut connection).await.map_err(StoreError::of("look"))?;
+        let newest = "SELECT max(version) FROM _sqlx_migrations";
+        let found = match made {
+            true => {
+                sqlx::query_scalar(newest).fetch_one(&mut connection).await.map_err(StoreError::of("look"))?
+            }
+            false => None,
+        };
+        Ok((found, known))
+    }
+}
+
+/// How long opening the file may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The first number that was never used in that table.
+async fn next_number(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+) -> Result<AtomicI64, StoreError> {
+    sqlx::query_scalar::<_, i64>("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = ?1")
+        .bind(table)
+        .fetch_one(connection)
+        .await
+        .map(AtomicI64::new)
+        .map_err(StoreError::of("read the numbers in use"))
 }
 
 /// Takes the lock file beside the database, without waiting.
@@ -121,7 +156,9 @@ impl Store for SqliteStore {
     async fn register(&self, registration: &Registration) -> Result<(), StoreError> {
         let now = self.clock.now();
         let doing = StoreError::of;
-        let mut tx = self.keeper.begin_with("BEGIN IMMEDIATE").await.map_err(doing("register the node"))?;
+        let mut connection = self.keeper.take().await?;
+        let begin = connection.begin_with("BEGIN IMMEDIATE");
+        let mut tx = begin.await.map_err(doing("register the node"))?;
         // Whoever is registered here held this file's lock before us: they are dead, or were us.
         sqlx::query("UPDATE nodes SET lease_until = 0, spared = (id IS ?1) WHERE lease_until > 0")
             .bind(registration.predecessor.map(|node| node.to_string()))
@@ -139,29 +176,35 @@ impl Store for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(doing("register the node"))?;
-        tx.commit().await.map_err(doing("register the node"))
+        tx.commit().await.map_err(doing("register the node"))?;
+        self.keeper.keep(connection);
+        Ok(())
     }
 
     async fn renew(&self, node: NodeId, lease: Duration) -> Result<bool, StoreError> {
         let now = self.clock.now().as_micros();
+        let mut connection = self.keeper.take().await?;
         let renewed =
             sqlx::query("UPDATE nodes SET lease_until = ?1 + ?2 WHERE id = ?3 AND lease_until > ?1")
                 .bind(now)
                 .bind(micros(lease))
                 .bind(node.to_string())
-                .execute(&self.keeper)
+                .execute(&mut connection)
                 .await
                 .map_err(StoreError::of("renew the lease"))?;
+        self.keeper.keep(connection);
         Ok(renewed.rows_affected() == 1)
     }
 
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {
+        let mut connection = self.keeper.take().await?;
         sqlx::query("UPDATE nodes SET lease_until = 0, spared = 1 WHERE id = ?1")
             .bind(node.to_string())
-            .execute(&self.keeper)
+            .execute(&mut connection)
             .await
-            .map(drop)
-            .map_err(StoreError::of("give the lease back"))
+            .map_err(StoreError::of("give the lease back"))?;
+        self.keeper.keep(connection);
+        Ok(())
     }
 
     async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
