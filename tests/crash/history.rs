@@ -525,6 +525,8 @@ impl Judge<'_> {
                 self.broken(format!("{} was recorded twice", row.filename));
             }
         }
+        let named: HashMap<(TaskId, &str), &BlobName> =
+            end.named.iter().map(|row| ((row.task, row.role.as_str()), &row.blob)).collect();
         for entry in history {
             let Ask::Recording { filename, wav } = &entry.ask else { continue };
             let Some(row) = rows.get(filename.as_str()) else { continue };
@@ -533,10 +535,7 @@ impl Judge<'_> {
                     format!("{filename} was promised under {promised} and is under {}", row.id)
                 });
             }
-            let blob = |wanted: Role| {
-                let found = end.named.iter().find(|blob| blob.task == row.task && blob.role == wanted);
-                found.map(|found| found.blob.clone())
-            };
+            let blob = |role: Role| named.get(&(row.task, role.as_str())).map(|blob| (*blob).clone());
             let status = self.rows.get(&row.task).map(|task| task.life.status());
             if status != Some(Status::Completed) {
                 self.demand(blob(Role::Output).is_none(), || {

@@ -41,6 +41,8 @@ struct Inner {
     /// Newest last: tasks that were promised, and whether they are the user's.
     known: Mutex<Vec<(TaskId, bool)>>,
     marks: AtomicU64,
+    /// How often the clients were told where to turn: the last word counts.
+    turns: AtomicU64,
     target: watch::Sender<Option<SocketAddr>>,
 }
 
@@ -74,6 +76,7 @@ impl Clients {
             entries: Mutex::default(),
             known: Mutex::default(),
             marks: AtomicU64::new(1),
+            turns: AtomicU64::new(0),
             target: watch::Sender::new(Some(address)),
         };
         Self { inner: Arc::new(inner) }
@@ -98,20 +101,33 @@ impl Clients {
         .await;
     }
 
-    /// From now on the daemon is found where `address` says.
-    pub(crate) fn follow(&self, mut address: watch::Receiver<Option<SocketAddr>>) {
+    /// From now on the daemon is found where `address` says, as soon as it says anything.
+    pub(crate) fn follow(&self, address: watch::Receiver<Option<SocketAddr>>) {
         let clients = self.clone();
-        tokio::spawn(async move {
-            if let Ok(address) = address.wait_for(Option::is_some).await.map(|address| *address) {
-                clients.inner.target.send_replace(address);
-            }
-        });
+        let turn = self.next_turn();
+        tokio::spawn(async move { clients.turn(turn, address).await });
     }
 
-    /// The same, and waits until they do.
-    pub(crate) async fn turn_to(&self, mut address: watch::Receiver<Option<SocketAddr>>) {
-        let address = *address.wait_for(Option::is_some).await.unwrap();
-        self.inner.target.send_replace(address);
+    /// The same, and waits until it says so.
+    pub(crate) async fn turn_to(&self, address: watch::Receiver<Option<SocketAddr>>) {
+        let turn = self.next_turn();
+        self.turn(turn, address).await;
+    }
+
+    fn next_turn(&self) -> u64 {
+        self.inner.turns.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    async fn turn(&self, turn: u64, mut address: watch::Receiver<Option<SocketAddr>>) {
+        // A daemon that dies before it listens is never turned to.
+        let Ok(address) = address.wait_for(Option::is_some).await.map(|address| *address) else { return };
+        self.inner.target.send_if_modified(|target| {
+            let newest = self.inner.turns.load(Ordering::SeqCst) == turn;
+            if newest {
+                *target = address;
+            }
+            newest
+        });
     }
 
     /// Sets clients to work, some of which send recordings.

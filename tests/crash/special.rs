@@ -28,8 +28,7 @@ async fn poison(engine: Engine) {
     // The first batch of an empty database has the numbers from 1.
     let deadly = TaskId(26);
     let start = Start::dying_at(format!("{}@{deadly}", Failpoint::RunDone.name()));
-    let mut daemon = world.spawn(&start);
-    daemon.ready().await;
+    let mut daemon = world.start(&start).await;
     let batch = world.clients.clone();
     // Its answer may be cut off by the first death.
     let sent = tokio::spawn(async move { batch.batch(51).await });
@@ -42,6 +41,7 @@ async fn poison(engine: Engine) {
     sent.await.unwrap();
     // Still armed: whoever ran the deadly task a fourth time would die.
     daemon.ready().await;
+    world.clients.turn_to(daemon.address()).await;
     world.idle().await;
     daemon.drain().await;
     let judged = world.judge().await;
@@ -55,16 +55,14 @@ async fn poison(engine: Engine) {
 async fn rescue(engine: Engine) {
     let mut world = World::begin(engine).await;
     let hour = Start::plain().with("TASKS__LEASE_S", 3600).with("TASKS__RESCUE_S", 300);
-    let mut daemon = world.spawn(&hour);
-    daemon.ready().await;
+    let mut daemon = world.start(&hour).await;
     let task = only(&world.clients.upload(LONG, "respond-async").await);
     let mine = true;
     world.see(task, mine, "it runs", |seen| seen.status == Status::InProgress).await;
     daemon.kill();
     world.deaths += 1;
 
-    let mut daemon = world.spawn(&hour);
-    daemon.ready().await;
+    let mut daemon = world.start(&hour).await;
     // The bound on waiting is a minute, the lease is an hour.
     let again = world.see(task, mine, "it runs again", |seen| seen.attempt == Attempt(2)).await;
     assert!(matches!(again.status, Status::InProgress | Status::Completed), "{again:?}");
@@ -77,8 +75,7 @@ async fn rescue(engine: Engine) {
 /// A drain gives back what it cannot finish, and nothing is held against it.
 async fn drain(engine: Engine) {
     let mut world = World::begin(engine).await;
-    let mut daemon = world.spawn(&Start::plain().with("SHUTDOWN__GRACE_S", 0));
-    daemon.ready().await;
+    let mut daemon = world.start(&Start::plain().with("SHUTDOWN__GRACE_S", 0)).await;
     let task = only(&world.clients.upload(LONG, "respond-async").await);
     world.see(task, true, "it runs", |seen| seen.status == Status::InProgress).await;
     daemon.drain().await;
@@ -117,16 +114,14 @@ on_both! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_daemon_that_wakes_up_changes_nothing_of_what_was_given_to_another() {
     let mut world = World::begin(Engine::Postgres).await;
-    let mut frozen = world.start().await;
+    let mut frozen = world.start(&Start::plain()).await;
     let task = only(&world.clients.upload(Wav { millis: 120_000, ..LONG }, "respond-async").await);
     world.see(task, true, "it runs", |seen| seen.status == Status::InProgress).await;
     frozen.signal("STOP");
     world.deaths += 1;
 
-    let mut other = world.spawn(&Start { seat: "other", ..Start::plain() });
-    other.ready().await;
+    let mut other = world.start(&Start { seat: "other", ..Start::plain() }).await;
     // Which it can only once the first one's lease is over.
-    world.clients.turn_to(other.address()).await;
     let seen = world.see(task, true, "the other completes it", |seen| seen.status.is_terminal()).await;
     assert_eq!((seen.status, seen.attempt), (Status::Completed, Attempt(2)));
     let before = finished(&world).await;
@@ -165,15 +160,12 @@ async fn finished(world: &World) -> Vec<(i64, i64, i64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_outcome_that_a_frozen_daemon_had_on_its_lips_does_not_count() {
     let mut world = World::begin(Engine::Postgres).await;
-    let mut frozen = world.spawn(&Start::dying_at(format!("{}=STOP", Failpoint::RunDone.name())));
-    frozen.ready().await;
+    let mut frozen = world.start(&Start::dying_at(format!("{}=STOP", Failpoint::RunDone.name()))).await;
     let task = only(&world.clients.upload(Wav { millis: 120_000, ..LONG }, "respond-async").await);
     eventually("it is frozen", async || frozen.is_frozen().then_some(())).await;
     world.deaths += 1;
 
-    let mut other = world.spawn(&Start { seat: "other", ..Start::plain() });
-    other.ready().await;
-    world.clients.turn_to(other.address()).await;
+    let mut other = world.start(&Start { seat: "other", ..Start::plain() }).await;
     world.see(task, true, "the other runs it", |seen| seen.attempt == Attempt(2)).await;
     frozen.signal("CONT");
     eventually("the frozen one's word is refused", async || {
@@ -190,7 +182,7 @@ async fn the_outcome_that_a_frozen_daemon_had_on_its_lips_does_not_count() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_daemon_in_the_same_data_folder_is_refused_and_the_first_one_does_not_mind() {
     let mut world = World::begin(Engine::Sqlite).await;
-    let mut first = world.start().await;
+    let mut first = world.start(&Start::plain()).await;
     let mut second = world.place.spawn(&Start::plain());
     let status = second.ended("it is refused").await;
     assert_eq!(status.code(), Some(1));

@@ -170,8 +170,7 @@ async fn watched(engine: Engine) -> (World, Daemon) {
         ["strace", "-D", "-f", "-y", "-q", "-s", "16384", "-e", "signal=none", "-e", TRACED, "-o", &trace];
     let under = strace.map(str::to_owned).to_vec();
     let quiet = Start { under, ..Start::plain() }.with("TASKS__LEASE_S", 3600).with("TASKS__RESCUE_S", 300);
-    let mut daemon = world.spawn(&quiet);
-    daemon.ready().await;
+    let daemon = world.start(&quiet).await;
     // What a start brings along is behind us once a first task is through.
     world.clients.submit(json!({}), "wait=2").await;
     (world, daemon)

@@ -55,10 +55,11 @@ impl World {
         daemon
     }
 
-    /// Starts a daemon and waits until it is ready and the clients know of it.
-    pub(crate) async fn start(&mut self) -> Daemon {
-        let mut daemon = self.spawn(&Start::plain());
+    /// Starts a daemon and waits until it is ready and the clients have turned to it.
+    pub(crate) async fn start(&mut self, start: &Start) -> Daemon {
+        let mut daemon = self.spawn(start);
         daemon.ready().await;
+        self.clients.turn_to(daemon.address()).await;
         daemon
     }
 
@@ -68,14 +69,14 @@ impl World {
     /// # Panics
     /// With every promise that was broken.
     pub(crate) async fn judge(&mut self) -> Judged {
-        let mut daemon = self.start().await;
+        let mut daemon = self.start(&Start::plain()).await;
         self.idle().await;
         let (listed, downloads) = (self.listed().await, self.downloads().await);
         daemon.drain().await;
 
         let before: HashSet<BlobName> = self.place.files().into_iter().map(|(name, _)| name).collect();
         self.place.age_blobs();
-        let mut daemon = self.start().await;
+        let mut daemon = self.start(&Start::plain()).await;
         self.swept().await;
         daemon.drain().await;
         self.blobs.extend(before);
