@@ -22,14 +22,14 @@ const EVENT_ORDER: i64 = 0x6772_6973_746d; // "gristm"
 
 impl Grouping for PostgresStore {
     async fn group(&self, commands: &[Command]) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
-        let mut connection = self.writer.take().await?;
+        let mut connection = self.writer.borrow().await?;
         let mut tx = connection.begin().await.map_err(StoreError::of("begin a group"))?;
         let loaded = self.load(&mut tx, Needs::of(commands)).await?;
         let (replies, changes) = plan(commands, loaded);
         write(&mut tx, &changes).await?;
         failpoint::hit(Failpoint::CommitBefore);
         tx.commit().await.map_err(StoreError::of("commit a group"))?;
-        self.writer.keep(connection);
+        connection.keep();
         failpoint::hit(Failpoint::CommitAfter);
         Ok((replies, changes.events))
     }

@@ -164,7 +164,7 @@ impl Store for PostgresStore {
 
     async fn register(&self, registration: &Registration) -> Result<(), StoreError> {
         let doing = StoreError::of;
-        let mut connection = self.keeper.take().await?;
+        let mut connection = self.keeper.borrow().await?;
         let mut tx = connection.begin().await.map_err(doing("register the node"))?;
         sqlx::query(
             "UPDATE nodes SET lease_until = 0, spared = (id IS NOT DISTINCT FROM $2) \
@@ -189,7 +189,7 @@ impl Store for PostgresStore {
             .await
             .map_err(doing("register the node"))?;
         tx.commit().await.map_err(doing("register the node"))?;
-        self.keeper.keep(connection);
+        connection.keep();
         Ok(())
     }
 
@@ -198,26 +198,26 @@ impl Store for PostgresStore {
             "UPDATE nodes SET lease_until = now.now + $2 FROM (SELECT {NOW} AS now) AS now \
              WHERE id = $3 AND lease_until > now.now"
         );
-        let mut connection = self.keeper.take().await?;
+        let mut connection = self.keeper.borrow().await?;
         let renewed = sqlx::query(sqlx::AssertSqlSafe(text))
             .bind(self.clock.shift())
             .bind(micros(lease))
             .bind(node.to_string())
-            .execute(&mut connection)
+            .execute(&mut *connection)
             .await
             .map_err(StoreError::of("renew the lease"))?;
-        self.keeper.keep(connection);
+        connection.keep();
         Ok(renewed.rows_affected() == 1)
     }
 
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {
-        let mut connection = self.keeper.take().await?;
+        let mut connection = self.keeper.borrow().await?;
         sqlx::query("UPDATE nodes SET lease_until = 0, spared = TRUE WHERE id = $1")
             .bind(node.to_string())
-            .execute(&mut connection)
+            .execute(&mut *connection)
             .await
             .map_err(StoreError::of("give the lease back"))?;
-        self.keeper.keep(connection);
+        connection.keep();
         Ok(())
     }
 

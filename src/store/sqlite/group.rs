@@ -17,7 +17,7 @@ type Tx<'a> = Transaction<'a, Sqlite>;
 
 impl Grouping for SqliteStore {
     async fn group(&self, commands: &[Command]) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
-        let mut connection = self.writer.take().await?;
+        let mut connection = self.writer.borrow().await?;
         let begin = connection.begin_with("BEGIN IMMEDIATE");
         let mut tx = begin.await.map_err(StoreError::of("begin a group"))?;
         let loaded = self.load(&mut tx, Needs::of(commands)).await?;
@@ -25,7 +25,7 @@ impl Grouping for SqliteStore {
         write(&mut tx, &changes).await?;
         failpoint::hit(Failpoint::CommitBefore);
         tx.commit().await.map_err(StoreError::of("commit a group"))?;
-        self.writer.keep(connection);
+        connection.keep();
         failpoint::hit(Failpoint::CommitAfter);
         Ok((replies, changes.events))
     }

@@ -84,8 +84,8 @@ impl SqliteStore {
             .connect_lazy_with(options.clone().read_only(true).pragma("cache_size", "-2000"));
         let next_task = next_number(&mut connection, "tasks").await?;
         let next_user = next_number(&mut connection, "users").await?;
-        let (writer, keeper) = (Own::new(options.clone(), PATIENCE), Own::new(options, PATIENCE));
-        writer.keep(connection);
+        let writer = Own::made(connection, options.clone(), PATIENCE);
+        let keeper = Own::new(options, PATIENCE);
         Ok(Self { writer, keeper, readers, clock, next_task, next_user, lock: Mutex::new(Some(lock)) })
     }
 }
@@ -156,7 +156,7 @@ impl Store for SqliteStore {
     async fn register(&self, registration: &Registration) -> Result<(), StoreError> {
         let now = self.clock.now();
         let doing = StoreError::of;
-        let mut connection = self.keeper.take().await?;
+        let mut connection = self.keeper.borrow().await?;
         let begin = connection.begin_with("BEGIN IMMEDIATE");
         let mut tx = begin.await.map_err(doing("register the node"))?;
         // Whoever is registered here held this file's lock before us: they are dead, or were us.
@@ -177,33 +177,33 @@ impl Store for SqliteStore {
         .await
         .map_err(doing("register the node"))?;
         tx.commit().await.map_err(doing("register the node"))?;
-        self.keeper.keep(connection);
+        connection.keep();
         Ok(())
     }
 
     async fn renew(&self, node: NodeId, lease: Duration) -> Result<bool, StoreError> {
         let now = self.clock.now().as_micros();
-        let mut connection = self.keeper.take().await?;
+        let mut connection = self.keeper.borrow().await?;
         let renewed =
             sqlx::query("UPDATE nodes SET lease_until = ?1 + ?2 WHERE id = ?3 AND lease_until > ?1")
                 .bind(now)
                 .bind(micros(lease))
                 .bind(node.to_string())
-                .execute(&mut connection)
+                .execute(&mut *connection)
                 .await
                 .map_err(StoreError::of("renew the lease"))?;
-        self.keeper.keep(connection);
+        connection.keep();
         Ok(renewed.rows_affected() == 1)
     }
 
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {
-        let mut connection = self.keeper.take().await?;
+        let mut connection = self.keeper.borrow().await?;
         sqlx::query("UPDATE nodes SET lease_until = 0, spared = 1 WHERE id = ?1")
             .bind(node.to_string())
-            .execute(&mut connection)
+            .execute(&mut *connection)
             .await
             .map_err(StoreError::of("give the lease back"))?;
-        self.keeper.keep(connection);
+        connection.keep();
         Ok(())
     }
 
