@@ -311,6 +311,20 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_damaged_file_is_named_in_the_log_and_not_to_the_caller() {
+        let (id, name) = ("2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11", "ab".repeat(32));
+        let blob = Attachment { role: Role::Output, blob: name.parse().unwrap(), bytes: 1 };
+        let problem = damaged(id.parse().unwrap(), &blob, "there is no such file");
+        assert!(problem.code().status().is_server_error());
+        assert!(!problem.detail().contains(&name), "{problem}");
+        // The cause, which the log gets in place of the detail.
+        let logged = format!("{problem:?}");
+        let cause =
+            format!("the blob {name} of recording {id} should have 1 byte, but there is no such file");
+        assert!(logged.contains(&cause), "{logged}");
+    }
+
     fn asked(range: &'static str) -> Wanted {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static(range));
