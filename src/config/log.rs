@@ -36,8 +36,9 @@ section! {
     /// The log on standard error, and the action log: a file with one line for each thing that a user did.
     LogSettings = "log" {
         /// What is logged on standard error: a level, or levels for parts of the program. `debug` adds each
-        /// step of each task; `trace` is for hunting a fault. This key may be reloaded while the daemon runs.
-        "level" => level: LogFilter = "info,actix_server=warn", log_filter();
+        /// step of each task; `trace` is for hunting a fault. `actix_http` is off because it makes an error of every
+        /// request whose head cannot be read, as port scans send them. This key may be reloaded while the daemon runs.
+        "level" => level: LogFilter = "info,actix_server=warn,actix_http=off", log_filter();
 
         /// The form of that log: lines for people, or one JSON object a line.
         "format" => format: LogFormat = "human", choice();

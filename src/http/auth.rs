@@ -25,13 +25,30 @@ pub(super) async fn caller(
             Some(user) => Ok(Caller::User(user.id)),
             None => Err(Problem::new(Code::Unauthenticated, format!("there is no user {named}"))),
         },
-        (None, Some(named)) => {
-            let detail = format!(
-                "`user_id={named}` names a user but proves nothing: send `Authorization: Bearer <token>`"
-            );
-            Err(Problem::new(Code::Unauthenticated, detail))
-        }
+        (None, Some(named)) => Err(unproven(named, "")),
     }
+}
+
+/// The same for a request whose body may hold the proof: who is calling as far as its head tells, and whom it names
+/// without a proof so far.
+pub(super) async fn caller_so_far(
+    state: &State,
+    request: &HttpRequest,
+    named: Option<UserId>,
+) -> Result<(Caller, Option<UserId>), Problem> {
+    let proves = state.auth.trust_user_id || request.headers().contains_key(header::AUTHORIZATION);
+    if named.is_some() && !proves {
+        return Ok((Caller::Anonymous, named));
+    }
+    Ok((caller(state, request, named).await?, None))
+}
+
+/// A user who is named and not proven; `also` is what would have proven it besides a header.
+pub(super) fn unproven(named: UserId, also: &str) -> Problem {
+    let detail = format!(
+        "`user_id={named}` names a user but proves nothing: send `Authorization: Bearer <token>`{also}"
+    );
+    Problem::new(Code::Unauthenticated, detail)
 }
 
 /// The same, for reading: anonymous callers may read where they may create.

@@ -101,6 +101,9 @@ catalogue! {
         "The recording has no MP3",
         "The conversion failed or was cancelled, so there is nothing to fetch. `detail` has the reason, `task` the \
          number of the task, which can be retried.";
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED,
+        "The file is not the one that was asked for",
+        "`If-Match` names other files than the one that is there, whose `ETag` the answer without `If-Match` has.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
         "The body is too large",
         "The JSON body is larger than `http.max_json_bytes`. Send fewer tasks at a time.";
@@ -140,9 +143,14 @@ catalogue! {
         "The daemon made a mistake",
         "Something that should not happen did; the log has it under the request id. The request may or may not have \
          taken effect.";
+    BlobDamaged = "blob_damaged", INTERNAL_SERVER_ERROR,
+        "The recording's file is damaged",
+        "The file is missing from the daemon's disk or has another length than was noted; the log names it under the \
+         request id. The operator has to restore it, or the recording has to be sent again.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE,
         "Too much is waiting already",
-        "As many writes wait as the daemon may hold. Nothing was done; try again after `Retry-After`.";
+        "As many writes wait, or as many uploads come without a proof of their user, as the daemon may hold. Nothing \
+         was done; try again after `Retry-After`.";
     Interrupted = "interrupted", SERVICE_UNAVAILABLE,
         "The daemon was interrupted",
         "The daemon restarted a part of itself while it wrote: the request may or may not have taken effect. Look \

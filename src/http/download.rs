@@ -60,6 +60,7 @@ enum Format {
 /// Fetches a recording.
 #[utoipa::path(
     get, path = "/record", operation_id = "fetchRecording", tag = "Recordings", params(LinkParams,
+        ("if-match" = Option<String>, Header, description = "The ETag that the file must have"),
         ("range" = Option<String>, Header, description = "One range of bytes", example = "bytes=0-1023"),
         ("if-none-match" = Option<String>, Header, description = "The ETag that the client has"),
         ("if-range" = Option<String>, Header, description = "The ETag of which the client has a part")),
@@ -144,7 +145,13 @@ async fn file(
     // Whoever has the link may keep it, but a deleted recording must not live on in shared caches.
     answer.insert_header((header::CACHE_CONTROL, "private, no-cache"));
     answer.insert_header((header::ACCEPT_RANGES, "bytes"));
-    if has_tag(headers, &header::IF_NONE_MATCH, &etag) {
+    // In the order of RFC 9110, 13.2.2. There is no `Last-Modified`, so the conditions on time say nothing.
+    if headers.contains_key(header::IF_MATCH) && !has_tag(headers, &header::IF_MATCH, Compare::Strong, &etag)
+    {
+        let detail = format!("the file is {etag}, which `If-Match` does not name");
+        return Err(Problem::new(Code::PreconditionFailed, detail));
+    }
+    if has_tag(headers, &header::IF_NONE_MATCH, Compare::Weak, &etag) {
         return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
     }
     let (first, length) = match wanted(headers, &etag, blob.bytes) {
@@ -155,7 +162,7 @@ async fn file(
             (first, last - first + 1)
         }
         Wanted::Nothing => {
-            let detail = format!("the file has {} bytes", blob.bytes);
+            let detail = format!("the length of the file is {}", extract::bytes(blob.bytes));
             return Err(Problem::new(Code::RangeNotSatisfiable, detail).of_length(blob.bytes));
         }
     };
@@ -166,20 +173,49 @@ async fn file(
     let (blobs, name) = (state.blobs.clone(), blob.blob.clone());
     let opened = blocking(move || {
         let mut file = blobs.read(&name)?;
-        let sought = file.seek(SeekFrom::Start(first));
-        sought.map_err(|source| BlobError::Io { doing: "cannot seek in", path: name.to_string(), source })?;
-        Ok(file)
+        let broken = |doing| move |source| BlobError::Io { doing, path: name.to_string(), source };
+        let there = file.metadata().map_err(broken.clone()("cannot look at"))?.len();
+        file.seek(SeekFrom::Start(first)).map_err(broken("cannot seek in"))?;
+        Ok((file, there))
     })
     .await?;
     let opened = match opened {
-        Ok(file) => file,
-        // Deleted since we looked.
-        Err(BlobError::Missing(_)) => return Err(none(recording.id, user)),
+        Ok((file, there)) if there == blob.bytes => file,
+        Ok((_, there)) => {
+            return Err(damaged(recording.id, blob, &format!("it has {}", extract::bytes(there))));
+        }
+        Err(BlobError::Missing(_)) => {
+            // The sweep takes what no row names: so it is either deleted since we looked, or lost.
+            let now = state.store.recording(recording.id).await?;
+            let named = now.and_then(|recording| recording.blob(role(format)).cloned());
+            return Err(match named {
+                Some(named) if named.blob == blob.blob => {
+                    damaged(recording.id, blob, "there is no such file")
+                }
+                Some(_) | None => none(recording.id, user),
+            });
+        }
         Err(error) => return Err(error.into()),
     };
     // The answer to HEAD has the headers of GET; its body is never sent, so it need not be read either.
     let left = if request.method() == Method::HEAD { 0 } else { length };
     Ok(answer.body(SizedStream::new(length, Box::pin(stream::try_unfold((opened, left), next_piece)))))
+}
+
+/// A row names a file that is not there, or not as it was written: nobody's fault who asks, and never "not found".
+fn damaged(id: RecordingId, blob: &Attachment, found: &str) -> Problem {
+    let detail = "the file of this recording is missing or damaged on the daemon's disk; its log has more under the \
+                  request id of `instance`";
+    let (name, bytes) = (&blob.blob, extract::bytes(blob.bytes));
+    Problem::new(Code::BlobDamaged, detail)
+        .caused_by(format!("the blob {name} of recording {id} should have {bytes}, but {found}"))
+}
+
+fn role(format: Format) -> Role {
+    match format {
+        Format::Mp3 => Role::Output,
+        Format::Wav => Role::Input,
+    }
 }
 
 /// The next bytes of the file.
@@ -193,9 +229,15 @@ async fn next_piece((mut file, left): (File, u64)) -> Result<Option<(Bytes, (Fil
         (read.map(|_| piece), file)
     })
     .await?;
-    let piece = read.map_err(|error| Problem::internal(format!("a blob cannot be read: {error}")))?;
+    // The head of the answer is gone already, so all that is left is to break off, and to say why in the log.
+    let broken = |cause: String| {
+        let problem = Problem::internal(cause);
+        problem.log();
+        problem
+    };
+    let piece = read.map_err(|error| broken(format!("a blob cannot be read: {error}")))?;
     if piece.is_empty() {
-        return Err(Problem::internal("a blob is shorter than its row says").into());
+        return Err(broken("a blob became shorter while it was sent".to_owned()).into());
     }
     let left = left.saturating_sub(piece.len() as u64);
     Ok(Some((Bytes::from(piece), (file, left))))
@@ -241,14 +283,26 @@ fn wanted(headers: &HeaderMap, etag: &str, length: u64) -> Wanted {
     }
 }
 
-/// Whether a list of tags holds this one (RFC 9110, 13.1.2: by weak comparison), or `*`.
-fn has_tag(headers: &HeaderMap, name: &header::HeaderName, etag: &str) -> bool {
+/// How tags are compared (RFC 9110, 8.8.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    /// A weak tag is the same as no other.
+    Strong,
+    /// A weak tag counts like a strong one.
+    Weak,
+}
+
+/// Whether a list of tags holds this one, which is strong, or `*`.
+fn has_tag(headers: &HeaderMap, name: &header::HeaderName, compare: Compare, etag: &str) -> bool {
     headers
         .get_all(name)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+        .any(|tag| match tag.strip_prefix("W/") {
+            Some(weak) => compare == Compare::Weak && weak == etag,
+            None => tag == "*" || tag == etag,
+        })
 }
 
 #[cfg(test)]
@@ -256,6 +310,20 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_damaged_file_is_named_in_the_log_and_not_to_the_caller() {
+        let (id, name) = ("2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11", "ab".repeat(32));
+        let blob = Attachment { role: Role::Output, blob: name.parse().unwrap(), bytes: 1 };
+        let problem = damaged(id.parse().unwrap(), &blob, "there is no such file");
+        assert!(problem.code().status().is_server_error());
+        assert!(!problem.detail().contains(&name), "{problem}");
+        // The cause, which the log gets in place of the detail.
+        let logged = format!("{problem:?}");
+        let cause =
+            format!("the blob {name} of recording {id} should have 1 byte, but there is no such file");
+        assert!(logged.contains(&cause), "{logged}");
+    }
 
     fn asked(range: &'static str) -> Wanted {
         let mut headers = HeaderMap::new();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
@@ -51,15 +51,20 @@ impl Pace {
     }
 
     fn too_slow(&self) -> Problem {
-        let (bytes, elapsed) = (self.bytes, self.begun.elapsed().as_secs_f64());
+        let (bytes, elapsed) = (bytes(self.bytes), self.begun.elapsed().as_secs_f64());
         let patience = self.patience.as_secs_f64();
         let detail = format!(
-            "the body comes too slowly: {bytes} bytes in {elapsed:.0} s; a pause may last {patience} s, and the whole \
+            "the body comes too slowly: {bytes} in {elapsed:.0} s; a pause may last {patience} s, and the whole \
              must come at {} bytes a second",
             Self::SLOWEST
         );
         Problem::new(Code::RequestTimeout, detail)
     }
+}
+
+/// So many bytes, in words.
+pub(super) fn bytes(count: u64) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
 }
 
 /// The next bytes of a body, or why they do not come.
@@ -90,9 +95,7 @@ where
     let most = state.http.max_json_bytes.as_usize();
     let too_large =
         || Problem::new(Code::BodyTooLarge, format!("the body is larger than {}", state.http.max_json_bytes));
-    let declared =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > most as u64) {
+    if declared_length(request.headers()).is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
     let mut pace = Pace::new(state.http.request_timeout);
@@ -111,14 +114,24 @@ where
     Ok(whole.map_or(first, BytesMut::freeze))
 }
 
+/// Refuses a body that is compressed: how large it grows would be anybody's guess.
+pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).all(plain) {
+        return Ok(());
+    }
+    let detail = "the body is compressed (`Content-Encoding`): send it as it is";
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
+}
+
+/// The length of the body, where the client says it.
+pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 fn check_json_type(request: &HttpRequest) -> Result<(), Problem> {
     let headers = request.headers();
-    if let Some(coding) = headers.get(header::CONTENT_ENCODING)
-        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
-        let detail = "the body is compressed (`Content-Encoding`): send it as it is";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
+    check_coding(headers)?;
     let found = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     if found.as_deref().is_some_and(is_json) {
         return Ok(());

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Problem;
@@ -48,6 +48,31 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
         }
         deserializer.deserialize_map(Collect)
+    }
+}
+
+/// How many items an array has.
+struct Counted(usize);
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Count;
+        impl<'de> Visitor<'de> for Count {
+            type Value = Counted;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Counted, A::Error> {
+                let mut count = 0;
+                while items.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Counted(count))
+            }
+        }
+        deserializer.deserialize_seq(Count)
     }
 }
 
@@ -154,10 +179,11 @@ impl<'a> Form<'a> {
         let mut faults: Vec<(String, String)> = Vec::new();
         for (at, (name, _)) in form.members.0.iter().enumerate() {
             if !names.contains(&&**name) {
-                faults.push((
-                    shortened(name),
-                    format!("there is no such field; there are: {}", names.join(", ")),
-                ));
+                let there_are = match names {
+                    [] => "the object must be empty".to_owned(),
+                    names => format!("there are: {}", names.join(", ")),
+                };
+                faults.push((shortened(name), format!("there is no such field; {there_are}")));
             } else if form.members.0.iter().take(at).any(|(earlier, _)| earlier == name) {
                 faults.push((name.to_string(), "the field is given twice".to_owned()));
             }
@@ -240,9 +266,15 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// An array of texts.
-    pub(super) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
+    /// An array of at most `MOST` texts. Longer ones are counted, and what is in them is not looked at.
+    pub(super) fn texts<const MOST: usize>(&mut self, name: &str) -> Option<Vec<String>> {
         let value = self.raw(name)?;
+        if let Ok(Counted(count)) = serde_json::from_str(value.get())
+            && count > MOST
+        {
+            self.fault(name, format!("expected at most {MOST} {name}, got {count}"));
+            return None;
+        }
         match serde_json::from_str(value.get()) {
             Ok(texts) => Some(texts),
             Err(_) => {

@@ -100,9 +100,13 @@ pub fn server(
 ) -> io::Result<Server> {
     let patience = state.http.request_timeout;
     let state = web::Data::new(state);
+    let unproven = web::Data::new(upload::Unproven::new());
     let server = HttpServer::new(move || {
         let state = state.clone();
-        App::new().app_data(state.clone()).configure(move |app| routes::configure(app, &state))
+        App::new()
+            .app_data(state.clone())
+            .app_data(unproven.clone())
+            .configure(move |app| routes::configure(app, &state))
     })
     .workers(workers.max(1))
     // Head and body of an answer leave in two writes: without this the second waits for the first one's receipt.

@@ -52,7 +52,16 @@ fn document() -> Value {
     }
     // An empty body is the shortest way to a task.
     document["paths"]["/tasks"]["post"]["requestBody"]["required"] = json!(false);
-    document["components"]["schemas"]["Problem"] = problem_schema();
+    let schemas = &mut document["components"]["schemas"];
+    // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
+    for form in ["NewTask", "NewUser", "NewRecording"] {
+        schemas[form]["additionalProperties"] = json!(false);
+    }
+    let given = |field: &str| json!({"required": [field], "properties": {field: {"type": "string"}}});
+    schemas["NewUser"]["anyOf"] = json!([given("name"), given("email")]);
+    schemas["NewTask"]["properties"]["tags"]["items"] =
+        json!({"type": "string", "minLength": 1, "maxLength": 64});
+    schemas["Problem"] = problem_schema();
     document["components"]["securitySchemes"] = json!({
         "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."}
     });

@@ -38,13 +38,13 @@ impl Wish {
     /// `wait` beats `respond-async`: RFC 7240 reads the two together as "wait so long, then go on without me".
     fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Self {
         let mut wish = Self::Default;
-        for preference in values.flat_map(|value| value.split(',')) {
-            let preference = preference.split(';').next().unwrap_or_default();
+        for preference in values.flat_map(|value| split(value, ',')) {
+            let preference = split(preference, ';').next().unwrap_or_default();
             let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
             let value = value.trim().trim_matches('"');
             if name.trim().eq_ignore_ascii_case("wait") {
                 // The first counts.
-                if let (Ok(seconds), Self::Default | Self::Async) = (value.parse::<u32>(), wish) {
+                if let (Some(seconds), Self::Default | Self::Async) = (seconds(value), wish) {
                     wish = Self::Wait(Duration::from_secs(seconds.into()));
                 }
             } else if name.trim().eq_ignore_ascii_case("respond-async") && wish == Self::Default {
@@ -74,6 +74,26 @@ impl Wish {
             }
         }
     }
+}
+
+/// The parts of `text` between those `at` that stand outside of quotes.
+fn split(text: &str, at: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |c| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            c => return c == at && !quoted,
+        }
+        false
+    })
+}
+
+/// A number of seconds; one too large to hold is longer than any wait.
+fn seconds(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u32::MAX))
 }
 
 /// Waits for the end of a task that was accepted: the task as it is after the wait, and as it was accepted where
@@ -129,6 +149,11 @@ mod tests {
             ("wait=soon", Wish::Default),
             ("wait=-1", Wish::Default),
             ("wait", Wish::Default),
+            ("wait=+5", Wish::Default),
+            ("wait=99999999999999999999999", wait(u32::MAX.into())),
+            ("foo=\"a,wait=5\"", Wish::Default),
+            ("foo=\"a\\\",wait=5\", wait=7", wait(7)),
+            ("foo=\"a;b\"; c=\"d,respond-async\", wait=7", wait(7)),
             ("return=minimal", Wish::Default),
             ("", Wish::Default),
         ] {

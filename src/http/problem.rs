@@ -136,7 +136,8 @@ impl Problem {
         self
     }
 
-    fn caused_by(mut self, cause: impl Into<String>) -> Self {
+    /// Adds what the log is to say instead of the detail.
+    pub(super) fn caused_by(mut self, cause: impl Into<String>) -> Self {
         self.0.cause = Some(cause.into());
         self
     }
@@ -158,9 +159,9 @@ impl Problem {
         let code = self.0.code.as_str();
         if self.0.code.status().is_server_error() {
             let cause = self.0.cause.as_deref().unwrap_or(&self.0.detail);
-            tracing::error!(code, cause, "the request failed: {cause}");
+            tracing::error!(code, cause, "the request failed: {}", one_line(cause));
         } else {
-            tracing::debug!(code, "the request was refused: {}", self.0.detail);
+            tracing::debug!(code, "the request was refused: {}", one_line(&self.0.detail));
         }
     }
 
@@ -214,6 +215,20 @@ impl Problem {
         let body = serde_json::to_vec(&body).unwrap_or_default();
         answer.content_type(MEDIA_TYPE).body(body)
     }
+}
+
+/// `text` as it may stand in a log for people: details quote what callers send, which must not begin a line of its own
+/// or move the cursor.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Harmless, and in every other story.
+            '"' | '\'' => line.push(c),
+            c => line.extend(c.escape_debug()),
+        }
+    }
+    line
 }
 
 impl fmt::Debug for Problem {
@@ -334,5 +349,50 @@ impl From<WavError> for Problem {
             WavErrorClass::Malformed => Self::new(Code::DamagedAudio, error.to_string()),
             WavErrorClass::Io => Self::internal(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_callers_send_makes_no_line_of_its_own_in_the_log() {
+        let forged = "`x\r\n2026-01-01T00:00:00Z ERROR the disk is \"gone\"\u{1b}[2J\u{2028}\u{202e}ж`";
+        assert_eq!(
+            one_line(forged),
+            "`x\\r\\n2026-01-01T00:00:00Z ERROR the disk is \"gone\"\\u{1b}[2J\\u{2028}\\u{202e}ж`"
+        );
+    }
+
+    #[test]
+    fn the_log_shows_details_and_causes_on_one_line() {
+        use std::io::Write;
+        use std::sync::{Arc, Mutex};
+
+        #[derive(Clone, Default)]
+        struct Paper(Arc<Mutex<Vec<u8>>>);
+        impl Write for Paper {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let paper = Paper::default();
+        let pen = paper.clone();
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || pen.clone())
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            Problem::new(Code::NotFound, "a\nb").log();
+            Problem::internal("c\nd").log();
+        });
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("a\\nb") && text.contains("c\\nd"), "{text}");
     }
 }

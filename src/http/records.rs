@@ -10,7 +10,7 @@ use super::catalogue::Code;
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
-use super::upload::{self, Refusal, Upload, blocking};
+use super::upload::{self, Refusal, Unproven, Upload, blocking};
 use super::{Problem, State, auth};
 use crate::task::{RecordingId, Status, Task, UserId};
 use crate::telemetry::Action;
@@ -51,7 +51,8 @@ pub(super) struct NewRecordingSchema {
 #[utoipa::path(
     post, path = "/records", operation_id = "createRecording", tag = "Recordings", params(UserParam, PreferHeader),
     request_body(content_type = "multipart/form-data", content = NewRecordingSchema,
-        description = "The fields in any order. The file is any part with a file name, or the field `file`."),
+        description = "The fields in any order; before a file of more than 16 MiB there must be a proof of its user. The \
+            file is any part with a file name, or the field `file`."),
     responses(
         (status = 201, description = "Taken and converted.", body = RecordingView<'_>,
             headers(("location" = String, description = "The link"))),
@@ -61,11 +62,12 @@ pub(super) struct NewRecordingSchema {
 )]
 pub(super) async fn create(
     state: Data<State>,
+    unproven: Data<Unproven>,
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let caller = auth::caller(&state, &request, named(&request)?).await?;
-    let Upload { owner, draft, filename } = upload::read(&state, &request, body, caller)
+    let caller = auth::caller_so_far(&state, &request, named(&request)?).await?;
+    let Upload { owner, draft, filename } = upload::read(&state, &unproven, &request, body, caller)
         .await
         .map_err(|refusal| written_down(&state, refusal))?;
     let blobs = state.blobs.clone();
@@ -73,6 +75,8 @@ pub(super) async fn create(
     let (id, task) = state.intake.record(owner, &kept, filename.clone()).await?;
     // Its task names the blob now; the pin is needed no more.
     drop(kept);
+    // Now, since nobody may be there any more when the conversion ends.
+    state.actions.record(&Action::RecordingAccepted { filename: filename.clone() });
 
     let wish = Wish::of(&request);
     let task = prefer::settle(&state, task, wish.patience(&state, state.http.default_wait)).await?;
@@ -106,7 +110,8 @@ pub(super) async fn create(
 #[utoipa::path(
     post, path = "/music-add", operation_id = "createRecordingAlias", tag = "Recordings", params(UserParam, PreferHeader),
     request_body(content_type = "multipart/form-data", content = NewRecordingSchema,
-        description = "The fields in any order. The file is any part with a file name, or the field `file`."),
+        description = "The fields in any order; before a file of more than 16 MiB there must be a proof of its user. The \
+            file is any part with a file name, or the field `file`."),
     responses(
         (status = 201, description = "Taken and converted.", body = RecordingView<'_>,
             headers(("location" = String, description = "The link"))),
@@ -116,10 +121,11 @@ pub(super) async fn create(
 )]
 pub(super) async fn create_alias(
     state: Data<State>,
+    unproven: Data<Unproven>,
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    create(state, request, body).await
+    create(state, unproven, request, body).await
 }
 
 /// A conversion that ended without an MP3: `failed` is the code for a failure, a cancelled one is the same everywhere.

@@ -70,7 +70,9 @@ const PLAY: &[Code] = &[
     Code::RecordingNotFound,
     Code::OriginalNotKept,
     Code::RecordingFailed,
+    Code::PreconditionFailed,
     Code::RangeNotSatisfiable,
+    Code::BlobDamaged,
     Code::DatabaseUnavailable,
 ];
 

@@ -28,7 +28,7 @@ pub(super) struct NewTaskSchema {
     /// What to do; `noop` unless said.
     #[schema(pattern = "^[a-z][a-z0-9_]{0,31}$", default = "noop")]
     kind: Option<String>,
-    /// The kind's input, any JSON; kept as it is.
+    /// The kind's input, any JSON of at most 256 KiB (262,144 bytes of text); kept as it is.
     payload: Option<serde_json::Value>,
     /// How urgent: higher runs sooner.
     #[schema(minimum = -100, maximum = 100, default = 0)]
@@ -75,7 +75,7 @@ fn submission(mut form: Form<'_>) -> (Submission, Vec<Fault>) {
     let timeouts = (MIN_TIMEOUT_S, Task::MAX_TIMEOUT.as_secs_f64());
     let submission = Submission {
         kind: form.parsed("kind", str::parse::<Kind>),
-        payload: form.raw("payload").map(|payload| Json::trusted(payload.get())),
+        payload: payload(&mut form),
         priority: form.whole("priority", Priority::BOUNDS).and_then(Priority::new).unwrap_or_default(),
         run_at: form.parsed("run_at", instant),
         max_attempts: form.whole("max_attempts", attempts).and_then(|tries| u32::try_from(tries).ok()),
@@ -85,11 +85,23 @@ fn submission(mut form: Form<'_>) -> (Submission, Vec<Fault>) {
     (submission, form.faults())
 }
 
-fn tags(form: &mut Form<'_>) -> Vec<String> {
-    let tags = form.texts("tags").unwrap_or_default();
-    if tags.len() > Task::MAX_TAGS {
-        form.fault("tags", format!("expected at most {} tags, got {}", Task::MAX_TAGS, tags.len()));
+fn payload(form: &mut Form<'_>) -> Option<Json> {
+    let text = form.raw("payload")?.get();
+    let most = Task::MAX_PAYLOAD_BYTES;
+    if text.len() > most {
+        let (most_kib, bytes) = (most / 1024, text.len());
+        form.fault(
+            "payload",
+            format!("expected at most {most_kib} KiB ({most} bytes) of JSON, got {bytes} bytes"),
+        );
+        return None;
     }
+    Some(Json::trusted(text))
+}
+
+fn tags(form: &mut Form<'_>) -> Vec<String> {
+    // More than there may be are not even read: comparing each with each would hold the worker thread for a minute.
+    let tags = form.texts::<{ Task::MAX_TAGS }>("tags").unwrap_or_default();
     if let Some(problem) = tags.iter().find_map(|tag| check_tag(tag).err()) {
         form.fault("tags", problem);
     }

@@ -19,7 +19,7 @@ use super::task_view::TaskView;
 use super::{Problem, State, auth, json};
 use crate::intake::IntakeError;
 use crate::store::{Order, Page, TaskFilter};
-use crate::task::{Kind, Status, Task, TaskId};
+use crate::task::{Kind, State as Stage, Status, Task, TaskId};
 
 /// The parameter that every route here takes.
 pub(super) const USER: &[&str] = &["user_id"];
@@ -30,6 +30,10 @@ const LIST: &[&str] =
 
 const LIMITS: (u32, u32) = (1, 1_000);
 const DEFAULT_LIMIT: u32 = 100;
+
+/// As many bytes of payloads and results as one page carries: a thousand tasks may hold far more than memory and a
+/// client's patience.
+const PAGE_BYTES: usize = 8 << 20;
 
 /// Creates a task.
 #[utoipa::path(
@@ -101,7 +105,24 @@ pub(super) async fn create_batch(
     Ok(list_answer(answer, &tasks))
 }
 
-/// The caller's tasks, page by page.
+/// How many of `tasks` make a page: at most `limit`, and no more than carry [`PAGE_BYTES`], but at least one.
+fn page_of(tasks: &[Task], limit: usize) -> usize {
+    let mut bytes = 0;
+    let fitting = tasks.iter().take(limit).take_while(|task| {
+        let result = match &task.life.state {
+            Stage::Completed { result, .. } => result.as_str().len(),
+            Stage::New { .. } | Stage::InProgress { .. } | Stage::Failed { .. } | Stage::Cancelled { .. } => {
+                0
+            }
+        };
+        bytes += task.payload.as_str().len() + result;
+        bytes <= PAGE_BYTES
+    });
+    fitting.count().max(1).min(tasks.len())
+}
+
+/// The caller's tasks, page by page. A page may hold fewer than `limit` where payloads and results are large (8 MiB):
+/// follow `Link` until there is none.
 #[utoipa::path(
     get, path = "/tasks", operation_id = "listTasks", tag = "Tasks", params(ListParams),
     responses((status = 200, description = "A page of tasks.", body = Vec<TaskView<'_>>,
@@ -134,8 +155,9 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     // One more than asked for tells whether there are more.
     let page = Page { after, order: order.unwrap_or_default(), limit: limit + 1 };
     let mut tasks = state.store.tasks(&filter, &page).await?;
-    let more = tasks.len() > limit as usize;
-    tasks.truncate(limit as usize);
+    let fit = page_of(&tasks, limit as usize);
+    let more = tasks.len() > fit;
+    tasks.truncate(fit);
     let mut answer = HttpResponse::Ok();
     if let Some(last) = tasks.last().filter(|_| more) {
         answer.insert_header((header::LINK, next_link(&request, last.life.id)?));
@@ -244,6 +266,7 @@ struct ListParams {
     #[param(example = "noop")]
     kind: Option<String>,
     /// Only those with this tag.
+    #[param(min_length = 1, max_length = 64)]
     tag: Option<String>,
     /// Only those accepted at this time or later.
     #[param(format = DateTime)]

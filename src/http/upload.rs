@@ -1,21 +1,26 @@
 //! A recording on its way in: the multipart form, read piece by piece into a draft on the disk.
 //!
 //! Called by `records`. True here: memory holds one buffer, however long the file; the disk is written by a blocking
-//! thread; a draft that is not kept is gone when this is left, by whatever way; the fields come in any order.
+//! thread; a draft that is not kept is gone when this is left, by whatever way; the fields come in any order, but who has
+//! not proven to be a user may put no more than a little on the disk.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
+use actix_web::http::header;
 use actix_web::web::{self, Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::catalogue::Code;
 use super::extract::Pace;
 use super::{Problem, State, auth, extract, filename};
 use crate::account::Caller;
 use crate::blob::{BlobError, Draft};
+use crate::config::ByteSize;
 use crate::media::wav::{WavErrorClass, WavReader};
 use crate::task::UserId;
 
@@ -24,6 +29,36 @@ const BUFFER: usize = 256 * 1024;
 
 /// The longest text field: a token has 36 bytes.
 const MAX_TEXT: usize = 256;
+
+/// As much as the form takes besides its file: two short fields and the headers of the parts.
+const FORM_BYTES: u64 = 64 * 1024;
+
+/// As much of a file as is taken before its user is proven: the fields may come in any order, but a disk is not for
+/// strangers to fill.
+const UNPROVEN_BYTES: u64 = 16 << 20;
+
+/// Files that may come at the same time whose user is not proven yet.
+const UNPROVEN_AT_ONCE: usize = 8;
+
+/// The places for files whose user is not proven yet; one for the whole server.
+#[derive(Debug, Clone)]
+pub(super) struct Unproven(Arc<Semaphore>);
+
+impl Unproven {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(UNPROVEN_AT_ONCE)))
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.0.clone().try_acquire_owned().map_err(|_| {
+            let detail = format!(
+                "{UNPROVEN_AT_ONCE} uploads come already whose user is not proven: send `user` and `token` before the \
+                 file, or `Authorization: Bearer`, or try again in a moment"
+            );
+            Problem::new(Code::Overloaded, detail)
+        })
+    }
+}
 
 /// The fields of the form.
 const FIELDS: [&str; 3] = ["user", "token", "file"];
@@ -47,7 +82,12 @@ pub(super) struct Refusal {
 /// What has come so far.
 struct Reading<'a> {
     state: &'a State,
+    unproven: &'a Unproven,
     caller: Caller,
+    /// Whom the query names without proving it.
+    named: Option<UserId>,
+    /// Held while there is a file and no proof.
+    place: Option<OwnedSemaphorePermit>,
     pace: Pace,
     user: Option<UserId>,
     token: Option<String>,
@@ -56,20 +96,64 @@ struct Reading<'a> {
     seen: Option<String>,
 }
 
-/// Reads the form. `caller` is who the header or the query proves to be calling.
+/// Reads the form. `caller` is who the header or the query proves to be calling, and whom the query only names.
 pub(super) async fn read(
     state: &State,
+    unproven: &Unproven,
     request: &HttpRequest,
     body: Payload,
-    caller: Caller,
+    (caller, named): (Caller, Option<UserId>),
 ) -> Result<Upload, Refusal> {
+    check_head(state, request, named).map_err(|problem| Refusal { problem, filename: None })?;
     let pace = Pace::new(state.http.request_timeout);
-    let mut reading =
-        Reading { state, caller, pace, user: None, token: None, owner: None, file: None, seen: None };
+    let mut reading = Reading {
+        state,
+        unproven,
+        caller,
+        named,
+        place: None,
+        pace,
+        user: None,
+        token: None,
+        owner: None,
+        file: None,
+        seen: None,
+    };
     match reading.form(Multipart::new(request.headers(), body)).await {
         Ok((owner, draft, filename)) => Ok(Upload { owner, draft, filename }),
         Err(problem) => Err(Refusal { problem, filename: reading.seen }),
     }
+}
+
+/// What can be told before a byte of the body comes.
+fn check_head(state: &State, request: &HttpRequest, named: Option<UserId>) -> Result<(), Problem> {
+    let headers = request.headers();
+    extract::check_coding(headers)?;
+    let found = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let essence = found.as_deref().and_then(|found| found.split(';').next()).unwrap_or_default();
+    if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return Err(match named {
+            // What is no form holds no proof either.
+            Some(named) => auth::unproven(named, ""),
+            None => no_form(),
+        });
+    }
+    let most = state.records.max_bytes;
+    if extract::declared_length(headers)
+        .is_some_and(|length| length > most.bytes().saturating_add(FORM_BYTES))
+    {
+        return Err(too_large(most));
+    }
+    Ok(())
+}
+
+fn no_form() -> Problem {
+    let detail = "expected `Content-Type: multipart/form-data` with the fields `user`, `token` and a file";
+    Problem::new(Code::UnsupportedMediaType, detail)
+}
+
+fn too_large(most: ByteSize) -> Problem {
+    Problem::new(Code::RecordingTooLarge, format!("the recording is larger than {most}"))
 }
 
 impl Reading<'_> {
@@ -90,9 +174,10 @@ impl Reading<'_> {
                 }
             }
         }
-        let owner = match self.prove(true).await? {
-            Some(owner) => owner,
-            None => {
+        let owner = match (self.prove(true).await?, self.named) {
+            (Some(owner), _) => owner,
+            (None, Some(named)) => return Err(auth::unproven(named, ", or the fields `user` and `token`")),
+            (None, None) => {
                 let detail = "a recording needs a user: send the fields `user` and `token`, or `Authorization: Bearer`";
                 return Err(Problem::new(Code::Unauthenticated, detail));
             }
@@ -148,10 +233,25 @@ impl Reading<'_> {
         if let Some(named) = self.user {
             auth::same(proven, named, "user")?;
         }
+        if let Some(named) = self.named {
+            auth::same(proven, named, "user_id")?;
+        }
+        self.place = None;
         if all_read {
             self.owner = Some(proven);
         }
         Ok(Some(proven))
+    }
+
+    /// Whether there is a proof before the file comes. A token will do, though the user may still be named behind it.
+    async fn proven_so_far(&mut self) -> Result<bool, Problem> {
+        if self.prove(false).await?.is_some() {
+            return Ok(true);
+        }
+        match &self.token {
+            Some(token) => auth::owner_of(self.state, token).await.map(|_| true),
+            None => Ok(false),
+        }
     }
 
     async fn next_chunk(&mut self, field: &mut Field) -> Result<Option<Bytes>, Problem> {
@@ -185,17 +285,24 @@ impl Reading<'_> {
         }
         let filename = filename::kept(given);
         self.seen = Some(filename.clone());
+        let proven = self.proven_so_far().await?;
+        if !proven {
+            self.place = Some(self.unproven.place()?);
+        }
         let blobs = self.state.blobs.clone();
         let mut draft = blocking(move || blobs.draft()).await??;
         let most = self.state.records.max_bytes;
         let mut buffer = BytesMut::with_capacity(BUFFER);
         loop {
             let Some(chunk) = self.next_chunk(field).await? else { break };
-            if draft.len() + (buffer.len() + chunk.len()) as u64 > most.bytes() {
-                return Err(Problem::new(
-                    Code::RecordingTooLarge,
-                    format!("the recording is larger than {most}"),
-                ));
+            let length = draft.len() + (buffer.len() + chunk.len()) as u64;
+            if length > most.bytes() {
+                return Err(too_large(most));
+            }
+            if !proven && length > UNPROVEN_BYTES {
+                let detail = "a file of more than 16 MiB needs a proof of its user before it: send `user` and `token` \
+                              before the file, or `Authorization: Bearer`";
+                return Err(Problem::new(Code::Unauthenticated, detail));
             }
             buffer.extend_from_slice(&chunk);
             if buffer.len() >= BUFFER {
@@ -269,9 +376,7 @@ fn unreadable(error: MultipartError) -> Problem {
         return extract::broken_body(error);
     }
     if matches!(error, MultipartError::ContentTypeIncompatible | MultipartError::ContentTypeMissing) {
-        let detail =
-            "expected `Content-Type: multipart/form-data` with the fields `user`, `token` and a file";
-        return Problem::new(Code::UnsupportedMediaType, detail);
+        return no_form();
     }
     Problem::new(Code::InvalidForm, format!("the form cannot be read: {error}"))
 }

@@ -38,7 +38,7 @@ pub use kind::{Kind, KindError};
 pub use lifecycle::{IllegalTransition, Life, POISON_CRASHES, SUSPECT_CRASHES, State, Status, Verb};
 pub use outcome::{Failure, FailureReason, Json, Outcome, Percent};
 pub use retry::Backoff;
-pub use time::Timestamp;
+pub use time::{Timestamp, TimestampError};
 
 use std::time::Duration;
 
@@ -87,6 +87,9 @@ impl Task {
     pub const MAX_TAGS: usize = 16;
     /// The longest tag, in bytes.
     pub const MAX_TAG_BYTES: usize = 64;
+    /// The longest payload, in bytes of its JSON text. A page of a list carries up to a thousand of them, so larger
+    /// input belongs into a blob.
+    pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
     /// The highest `max_attempts` that may be asked for.
     pub const MAX_ATTEMPTS: u32 = 100;
     /// The longest `timeout_s` that may be asked for: seven days.

@@ -47,11 +47,24 @@ impl fmt::Display for Timestamp {
     }
 }
 
-impl FromStr for Timestamp {
-    type Err = chrono::ParseError;
+/// A text that is no RFC 3339 time, or one outside of the years 0000 to 9999 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 time from 0000-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z")]
+pub struct TimestampError;
 
+/// 0000-01-01T00:00:00Z.
+const FIRST: i64 = -62_167_219_200_000_000;
+/// 9999-12-31T23:59:59.999999Z.
+const LAST: i64 = 253_402_300_799_999_999;
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    /// An offset (or a leap second) at either end can lead out of the years that RFC 3339 can write: refused, so that
+    /// whatever is read can be written.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(DateTime::parse_from_rfc3339(text)?.timestamp_micros()))
+        let instant = DateTime::parse_from_rfc3339(text).map_err(|_| TimestampError)?.timestamp_micros();
+        if (FIRST..=LAST).contains(&instant) { Ok(Self(instant)) } else { Err(TimestampError) }
     }
 }
 
@@ -78,6 +91,25 @@ mod tests {
         assert_eq!(instant.to_string(), "2024-12-17T07:00:00.250000Z");
         assert_eq!(instant.to_string().parse::<Timestamp>().unwrap(), instant);
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn what_is_read_can_be_written() {
+        for (text, micros) in [("0000-01-01T00:00:00Z", FIRST), ("9999-12-31T23:59:59.999999Z", LAST)] {
+            let instant: Timestamp = text.parse().unwrap();
+            assert_eq!(instant.as_micros(), micros, "{text}");
+            assert_eq!(instant.to_string().parse::<Timestamp>().unwrap(), instant);
+        }
+        for text in [
+            "0000-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
+            "9999-12-31T23:59:60Z",
+            "10000-01-01T00:00:00Z",
+            "+10000-01-01T00:00:00Z",
+            "-0001-01-01T00:00:00Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
+        }
     }
 
     #[test]

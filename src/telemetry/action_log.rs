@@ -39,6 +39,11 @@ pub enum Action {
         /// The user's name.
         name: String,
     },
+    /// A recording was taken; its conversion is still to come.
+    RecordingAccepted {
+        /// The name of the file as it was sent.
+        filename: String,
+    },
     /// A recording was converted and kept.
     RecordingSaved {
         /// The name of the file as it was sent.
@@ -80,6 +85,12 @@ impl Action {
             (Self::UserCreated { name }, Language::En) => format!("Success: user {} created.", safe(name)),
             (Self::UserCreated { name }, Language::Ru) => {
                 format!("Успех: пользователь {} создан.", safe(name))
+            }
+            (Self::RecordingAccepted { filename }, Language::En) => {
+                format!("Success: recording {} accepted.", safe(filename))
+            }
+            (Self::RecordingAccepted { filename }, Language::Ru) => {
+                format!("Успех: запись {} принята.", safe(filename))
             }
             (Self::RecordingSaved { filename }, Language::En) => {
                 format!("Success: recording {} saved.", safe(filename))
@@ -396,6 +407,7 @@ mod tests {
     fn one_of_each() -> Vec<Action> {
         vec![
             Action::UserCreated { name: "Анна".to_owned() },
+            Action::RecordingAccepted { filename: "talk.wav".to_owned() },
             saved("talk.wav"),
             refused("user_file.txt", RefusalReason::UnsupportedFormat),
             refused("a.wav", RefusalReason::TooLarge),
@@ -410,6 +422,7 @@ mod tests {
     fn english_lines_are_exactly_these() {
         let expected = "\
 [2024-05-06 07:08:09] Success: user Анна created.
+[2024-05-06 07:08:09] Success: recording talk.wav accepted.
 [2024-05-06 07:08:09] Success: recording talk.wav saved.
 [2024-05-06 07:08:09] Error: unsupported file format (user_file.txt).
 [2024-05-06 07:08:09] Error: file too large (a.wav).
@@ -425,6 +438,7 @@ mod tests {
     fn russian_lines_are_exactly_these() {
         let expected = "\
 [2024-05-06 07:08:09] Успех: пользователь Анна создан.
+[2024-05-06 07:08:09] Успех: запись talk.wav принята.
 [2024-05-06 07:08:09] Успех: запись talk.wav сохранена.
 [2024-05-06 07:08:09] Ошибка: неподдерживаемый формат файла (user_file.txt).
 [2024-05-06 07:08:09] Ошибка: слишком большой файл (a.wav).

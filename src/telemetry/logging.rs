@@ -147,6 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_cannot_be_read_is_no_error_of_ours_unless_the_level_asks_for_it() {
+        let standard =
+            Settings::load(LoadOptions { directory: "no such folder".into(), ..LoadOptions::default() });
+        let standard = standard.unwrap().settings.log;
+        let text = write_with(&standard, |_| {
+            tracing::error!(target: "actix_http::h1::dispatcher", "stream error: request parse error");
+            tracing::error!("ours");
+        });
+        assert!(!text.contains("parse error") && text.contains("ours"), "{text}");
+    }
+
+    #[test]
     fn the_level_decides_and_may_be_changed() {
         let text = write_with(&settings("warn", LogFormat::Human), |handle| {
             tracing::info!("first");

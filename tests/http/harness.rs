@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,6 +162,12 @@ impl Daemon {
     /// Lets tasks be worked on.
     pub(crate) fn work(&self) {
         self.tracker(Tracker::Working);
+    }
+
+    /// The file whose bytes have that ETag.
+    pub(crate) fn file_of(&self, etag: &str) -> PathBuf {
+        let name = etag.trim_matches('"');
+        self.folder.path().join("blobs").join(&name[..2]).join(&name[2..])
     }
 
     /// What the action log holds.

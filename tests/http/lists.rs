@@ -107,3 +107,23 @@ async fn a_bad_parameter_is_named_with_what_was_expected() {
         assert!(problem["errors"][0]["problem"].as_str().unwrap().contains(expected), "{problem}");
     }
 }
+
+#[tokio::test]
+async fn a_page_carries_no_more_than_8_mib_and_the_rest_is_on_the_next() {
+    let text = "x".repeat((256 << 10) - 2);
+    let daemon = with_tasks(json!(vec![json!({"payload": text}); 40])).await;
+    let (mut path, mut seen, mut pages) = ("/tasks?limit=1000".to_owned(), Vec::new(), Vec::new());
+    loop {
+        let page = daemon.get(&path).await;
+        assert!(page.body.len() < 9 << 20, "{}", page.body.len());
+        let list = page.json(200);
+        let list = list.as_array().unwrap();
+        seen.extend(list.iter().map(|task| task["id"].as_i64().unwrap()));
+        pages.push(list.len());
+        match page.header("link").strip_prefix('<').and_then(|link| link.split_once('>')) {
+            Some((next, _)) => path = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!((seen, pages), ((1..=40).collect(), vec![32, 8]));
+}

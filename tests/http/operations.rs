@@ -231,3 +231,36 @@ async fn requests_are_measured_by_route_method_and_class() {
     }
     assert!(!text.contains("/no/such/path"), "a path is no label");
 }
+
+#[tokio::test]
+async fn the_document_tells_what_the_forms_refuse() {
+    let daemon = start(Wishes::default()).await;
+    let document = daemon.get("/openapi.json").await.json(200);
+    let schemas = &document["components"]["schemas"];
+    for form in ["NewTask", "NewUser", "NewRecording"] {
+        assert_eq!(schemas[form]["additionalProperties"], false, "{form}");
+    }
+    for (at, field) in ["name", "email"].into_iter().enumerate() {
+        assert_eq!(schemas["NewUser"]["anyOf"][at]["required"][0], field);
+    }
+    let task = &schemas["NewTask"]["properties"];
+    assert_eq!(task["tags"]["items"]["minLength"], 1);
+    assert!(task["payload"]["description"].as_str().unwrap().contains("256 KiB"), "{}", task["payload"]);
+    let list = document["paths"]["/tasks"]["get"]["parameters"].as_array().unwrap();
+    let tag = list.iter().find(|parameter| parameter["name"] == "tag").unwrap();
+    assert_eq!(tag["schema"]["minLength"], 1, "{tag}");
+}
+
+#[tokio::test]
+async fn who_takes_json_and_html_alike_gets_json_and_a_browser_gets_the_page() {
+    let daemon = start(Wishes::default()).await;
+    for (accept, media_type) in [
+        ("application/json, text/html", "application/problem+json"),
+        ("text/html;q=0.5, */*;q=0.5", "application/problem+json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("text/html", "text/html; charset=utf-8"),
+    ] {
+        let answer = daemon.ask("GET", "/nothing", |request| request.header("accept", accept)).await;
+        assert_eq!((answer.status, answer.header("content-type")), (404, media_type), "{accept}");
+    }
+}

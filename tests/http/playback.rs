@@ -162,3 +162,52 @@ async fn a_recording_whose_task_is_deleted_or_cancelled_is_no_more() {
     assert_eq!(by_ann("DELETE", format!("/tasks/{task}")).await.status, 204);
     daemon.get(&link).await.problem(Code::RecordingNotFound);
 }
+
+#[tokio::test]
+async fn if_match_is_looked_at_before_any_other_condition() {
+    let (daemon, link) = with_recording(&[]).await;
+    let etag = daemon.get(&link).await.header("etag").to_owned();
+    let with = |tag: String, more: &'static [(&'static str, &'static str)]| {
+        daemon.ask("GET", &link, move |request| {
+            let begun = request.header("if-match", tag);
+            more.iter().fold(begun, |request, (name, value)| request.header(*name, *value))
+        })
+    };
+    for tag in [etag.clone(), format!("\"x\", {etag}"), "*".to_owned()] {
+        assert_eq!(with(tag.clone(), &[]).await.status, 200, "{tag}");
+        assert_eq!(with(tag.clone(), &[("if-none-match", "*")]).await.status, 304, "{tag}");
+        assert_eq!(with(tag.clone(), &[("range", "bytes=0-3")]).await.status, 206, "{tag}");
+    }
+    for tag in ["\"other\"".to_owned(), format!("W/{etag}"), etag.trim_matches('"').to_owned(), String::new()]
+    {
+        for more in [&[][..], &[("if-none-match", "*")], &[("range", "bytes=99999999-")]] {
+            with(tag.clone(), more).await.problem(Code::PreconditionFailed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_lost_or_damaged_is_the_daemons_fault_and_never_not_found() {
+    let (daemon, link) = with_recording(&[]).await;
+    for link in [link.clone(), format!("{link}&format=wav")] {
+        let file = daemon.file_of(daemon.get(&link).await.header("etag"));
+        let whole = std::fs::read(&file).unwrap();
+        for damage in [Some(&whole[..whole.len() - 1]), Some(&[]), None] {
+            std::fs::remove_file(&file).unwrap();
+            if let Some(bytes) = damage {
+                std::fs::write(&file, bytes).unwrap();
+            }
+            for method in ["GET", "HEAD"] {
+                assert_eq!(daemon.ask(method, &link, |request| request).await.status, 500);
+            }
+            let problem = daemon.get(&link).await.problem(Code::BlobDamaged).to_string();
+            assert!(!problem.contains(daemon.folder.path().to_str().unwrap()), "{problem}");
+            std::fs::write(&file, &whole).unwrap();
+        }
+        std::fs::write(&file, [&whole[..], b"x"].concat()).unwrap();
+        daemon
+            .ask("GET", &link, |request| request.header("range", "bytes=0-3"))
+            .await
+            .problem(Code::BlobDamaged);
+    }
+}

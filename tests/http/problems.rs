@@ -92,6 +92,15 @@ async fn provoke(code: Code) -> Option<Answer> {
             let link = path_of(recording("").await.json(201)["url"].as_str().unwrap());
             daemon.ask("GET", &link, |request| request.header("range", "bytes=99999999-")).await
         }
+        Code::PreconditionFailed => {
+            let link = path_of(recording("").await.json(201)["url"].as_str().unwrap());
+            daemon.ask("GET", &link, |request| request.header("if-match", "\"other\"")).await
+        }
+        Code::BlobDamaged => {
+            let link = path_of(recording("").await.json(201)["url"].as_str().unwrap());
+            std::fs::remove_file(daemon.file_of(daemon.get(&link).await.header("etag"))).unwrap();
+            daemon.get(&link).await
+        }
         Code::InvalidBody => daemon.post("/tasks", r#"{"x":1}"#).await,
         Code::UnknownKind => daemon.post("/tasks", r#"{"kind":"x"}"#).await,
         Code::KindNotDirect => daemon.post("/tasks", r#"{"kind":"transcode"}"#).await,

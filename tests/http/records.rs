@@ -92,6 +92,9 @@ async fn who_does_not_wait_gets_the_link_before_the_mp3_is_there() {
         assert_eq!(not_yet.json(202)["id"], record["task"]["id"]);
         assert_eq!(not_yet.header("retry-after"), "1");
     }
+    let lines = daemon.action_lines();
+    assert_eq!(lines.matches("Success: recording talk.wav accepted.").count(), 3, "{lines}");
+    assert!(!lines.contains("saved"), "{lines}");
     daemon.work();
     let owned =
         daemon.ask("GET", "/tasks?limit=1", |request| request.bearer_auth(&ann.token)).await.json(200);
@@ -221,6 +224,16 @@ async fn a_form_that_is_not_the_documented_one_is_refused_by_field() {
         assert_eq!(problem["field"], field, "{problem}");
     }
     for path in ["/records", "/music-add"] {
+        for media_type in ["multipart/mixed; boundary=b", "multipart/form-datax; boundary=b", "text/plain"] {
+            let asked = daemon.ask("POST", path, |request| {
+                request.header("content-type", media_type).body("--b\r\n\r\n--b--\r\n")
+            });
+            asked.await.problem(Code::UnsupportedMediaType);
+        }
+        let packed = daemon.ask("POST", path, |request| {
+            request.multipart(form(&ann, tone(1))).header("content-encoding", "gzip")
+        });
+        packed.await.problem(Code::UnsupportedMediaType);
         daemon.post(path, "{}").await.problem(Code::UnsupportedMediaType);
         daemon.ask("POST", path, |request| request.body("x")).await.problem(Code::UnsupportedMediaType);
         for (media_type, body) in [
@@ -300,4 +313,62 @@ async fn file_names_from_outside_are_shown_and_never_obeyed() {
         );
         assert_eq!(disposition.matches('"').count(), 2, "{disposition}");
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_declares_too_much_is_refused_before_it_comes() {
+    let daemon = start(Wishes { settings: vec![("records.max_bytes", "65536")], ..Wishes::default() }).await;
+    let head = |length: usize| {
+        format!(
+            "POST /records HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: \
+             {length}\r\n\r\n"
+        )
+    };
+    // Not a byte of the body is sent.
+    let problem = daemon.raw(head(131_073).as_bytes(), false).await.problem(Code::RecordingTooLarge);
+    assert!(problem["detail"].as_str().unwrap().contains("64 KiB"), "{problem}");
+    daemon.raw(head(131_072).as_bytes(), true).await.problem(Code::IncompleteBody);
+}
+
+#[tokio::test]
+async fn a_large_file_needs_its_proof_before_it() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let ann = daemon.someone("Ann").await;
+    let large = || part(with_format(1, vec![0; 17 << 20]));
+    let (user, token) = (ann.id.to_string(), ann.token.clone());
+    let behind = Form::new().part("file", large()).text("user", user.clone()).text("token", token.clone());
+    let problem = daemon.upload("/records", behind, "").await.problem(Code::Unauthenticated);
+    assert!(problem["detail"].as_str().unwrap().contains("before the file"), "{problem}");
+    daemon.nothing_is_kept().await;
+    assert!(daemon.action_lines().contains("Error: access denied (talk.wav)."));
+    for form in [
+        Form::new().text("user", user).text("token", token.clone()).part("file", large()),
+        Form::new().text("token", token).part("file", large()),
+    ] {
+        daemon.upload("/records", form, "respond-async").await.json(202);
+    }
+    let bearer = daemon.ask("POST", "/records", |request| {
+        let form = Form::new().part("file", large());
+        request.bearer_auth(&ann.token).header("prefer", "respond-async").multipart(form)
+    });
+    bearer.await.json(202);
+}
+
+#[tokio::test]
+async fn a_user_who_is_named_in_the_query_may_be_proven_by_the_form() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let (ann, bob) = (daemon.someone("Ann").await, daemon.someone("Bob").await);
+    let path = format!("/records?user_id={}", ann.id);
+    for form in [
+        form(&ann, tone(1)),
+        Form::new().text("token", ann.token.clone()).part("file", part(tone(1))),
+        Form::new().part("file", part(tone(1))).text("token", ann.token.clone()),
+    ] {
+        let record = daemon.upload(&path, form, "respond-async").await.json(202);
+        assert_eq!(record["task"]["owner"], ann.id);
+    }
+    let problem = daemon.upload(&path, form(&bob, tone(1)), "").await.problem(Code::OtherUser);
+    assert_eq!(problem["field"], "user_id");
+    let nobody = Form::new().text("user", ann.id.to_string()).part("file", part(tone(1)));
+    daemon.upload(&path, nobody, "").await.problem(Code::Unauthenticated);
 }

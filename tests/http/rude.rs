@@ -182,3 +182,38 @@ async fn requests_that_share_a_connection_do_not_mix() {
         read_answer(&mut socket).await.problem(Code::InvalidJson);
     }
 }
+
+#[tokio::test]
+async fn strangers_hold_only_so_many_drafts_at_once_and_users_are_not_in_their_way() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let ann = daemon.someone("Ann").await;
+    let begun = [
+        head("/records", FORM, 1 << 20).as_bytes(),
+        b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"t.wav\"\r\n\r\n",
+        &tone(1),
+    ]
+    .concat();
+    let mut strangers = Vec::new();
+    for _ in 0..8 {
+        let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+        socket.write_all(&begun).await.unwrap();
+        strangers.push(socket);
+    }
+    let drafts = async |count: usize| {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+        while daemon.blobs.drafts().unwrap() != count {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", daemon.blobs.drafts());
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    drafts(8).await;
+    let problem = daemon.raw(&begun, false).await.problem(Code::Overloaded);
+    assert!(problem["detail"].as_str().unwrap().contains("before the file"), "{problem}");
+    daemon.upload("/records", crate::wav::form(&ann, tone(1)), "respond-async").await.json(202);
+    // A stranger who leaves makes room for another.
+    drop(strangers.pop());
+    drafts(7).await;
+    let token = reqwest::multipart::Part::bytes(tone(1)).file_name("t.wav");
+    let late = reqwest::multipart::Form::new().part("file", token).text("token", ann.token.clone());
+    daemon.upload("/records", late, "respond-async").await.json(202);
+}

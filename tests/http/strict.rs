@@ -85,6 +85,8 @@ async fn each_bad_field_is_named_with_what_was_expected() {
         (json!({"run_at": "tomorrow"}), "run_at", "RFC 3339"),
         (json!({"run_at": "2026-01-01 00:00:00"}), "run_at", "RFC 3339"),
         (json!({"run_at": 1_700_000_000}), "run_at", "expected text"),
+        (json!({"run_at": "9999-12-31T23:59:59-00:01"}), "run_at", "RFC 3339"),
+        (json!({"run_at": "0000-01-01T00:00:00+00:01"}), "run_at", "RFC 3339"),
         (json!({"max_attempts": 0}), "max_attempts", "from 1 to 100"),
         (json!({"max_attempts": 101}), "max_attempts", "from 1 to 100"),
         (json!({"max_attempts": -1}), "max_attempts", "from 1 to 100"),
@@ -228,4 +230,51 @@ async fn a_huge_body_is_refused_and_the_client_gets_to_read_it() {
     }
     daemon.post("/tasks", &fits).await.json(201);
     daemon.post("/tasks", &format!("{fits} ")).await.problem(Code::BodyTooLarge);
+}
+
+#[tokio::test]
+async fn a_list_of_tags_without_end_is_refused_by_its_length_at_once() {
+    let daemon = daemon().await;
+    let tags: Vec<String> = (0..90_000).map(|n| n.to_string()).collect();
+    let task = json!({ "tags": tags });
+    let started = std::time::Instant::now();
+    for (path, body, pointer) in
+        [("/tasks", task.clone(), "/tags"), ("/tasks/batch", json!([{}, task]), "/1/tags")]
+    {
+        let problem = daemon.post(path, &body.to_string()).await.problem(Code::InvalidBody);
+        let errors = problem["errors"].as_array().unwrap();
+        assert_eq!((errors.len(), &errors[0]["pointer"]), (1, &pointer.into()), "{problem}");
+        assert_eq!(errors[0]["problem"], "expected at most 16 tags, got 90000");
+    }
+    // Comparing each with each takes a minute.
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+    // What is behind the bound is not looked at.
+    let body = json!({"tags": vec![json!(5); 17]}).to_string();
+    let problem = daemon.post("/tasks", &body).await.problem(Code::InvalidBody);
+    assert!(problem["detail"].as_str().unwrap().contains("at most 16 tags, got 17"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_payload_has_a_bound_of_its_own() {
+    let daemon = daemon().await;
+    let payload = |bytes: usize| json!({"payload": "x".repeat(bytes - 2)});
+    let most = 256 << 10;
+    daemon.post("/tasks", &payload(most).to_string()).await.json(201);
+    for (path, body, pointer) in [
+        ("/tasks", payload(most + 1), "/payload"),
+        ("/tasks/batch", json!([{}, payload(most + 1)]), "/1/payload"),
+    ] {
+        let problem = daemon.post(path, &body.to_string()).await.problem(Code::InvalidBody);
+        assert_eq!(problem["errors"][0]["pointer"], pointer);
+        let told = problem["errors"][0]["problem"].as_str().unwrap();
+        assert!(told.contains("256 KiB") && told.contains("262145"), "{told}");
+    }
+    assert_eq!(daemon.rows().await, 2, "nothing else was created");
+}
+
+#[tokio::test]
+async fn a_body_that_may_hold_nothing_says_so() {
+    let daemon = daemon().await;
+    let problem = daemon.post("/tasks/1/cancel", r#"{"a":1}"#).await.problem(Code::InvalidBody);
+    assert!(problem["detail"].as_str().unwrap().ends_with("the object must be empty"), "{problem}");
 }
