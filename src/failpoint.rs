@@ -80,6 +80,7 @@ mod armed {
     use std::process::Command;
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     use super::Failpoint;
     use crate::task::TaskId;
@@ -116,6 +117,8 @@ mod armed {
         if armed.freeze {
             if reached == armed.nth {
                 signal("-STOP");
+                // It takes effect when some thread gets round to it, and this one must not go on before.
+                std::thread::sleep(Duration::from_millis(500));
             }
         } else if reached >= armed.nth {
             signal("-KILL");

@@ -223,7 +223,9 @@ impl Clients {
             .text("user", user.id.to_string())
             .text("token", user.token.clone())
             .part("file", part);
-        let request = prefer_to(self.post("/records", false).multipart(form), prefer);
+        // A long recording takes its time.
+        let patience = TIMEOUT + Duration::from_millis(wav.millis.into());
+        let request = prefer_to(self.post("/records", false).multipart(form).timeout(patience), prefer);
         self.send(Ask::Recording { filename, wav }, true, request).await
     }
 
