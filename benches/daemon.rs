@@ -13,6 +13,8 @@ pub struct Daemon {
     child: Child,
     pub address: SocketAddr,
     pub ready_after: Duration,
+    /// Kept open: what else the daemon says goes nowhere.
+    _said: BufReader<std::process::ChildStdout>,
     _folder: tempfile::TempDir,
 }
 
@@ -34,7 +36,8 @@ impl Daemon {
         let begun = Instant::now();
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
         let address: SocketAddr = line.trim().rsplit("http://").next().unwrap().parse().unwrap();
         loop {
             let ready = request("GET", "/health/ready", "", "");
@@ -45,7 +48,7 @@ impl Daemon {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Self { child, address, ready_after: begun.elapsed(), _folder: folder }
+        Self { child, address, ready_after: begun.elapsed(), _said: said, _folder: folder }
     }
 
     pub fn rss_mb(&self) -> f64 {

@@ -360,7 +360,6 @@ impl App {
     }
 
     /// What makes a drain that is under way give back at once what still runs.
-    #[must_use]
     pub fn hurry(&self) -> impl Fn() + Send + 'static {
         let runs = self.runs.clone();
         move || runs.stop_all(Stop::Interrupted)

@@ -1,5 +1,7 @@
 //! `gristmill serve`: the daemon, from its first line to its last.
 
+use std::io::Write as _;
+
 use actix_rt::System;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -114,16 +116,22 @@ impl Story {
         Self { database, blobs: blob_folder(settings).display().to_string() }
     }
 
+    /// Says it. Whoever closed our standard output does not want to hear it, which is no reason to end.
     fn tell(&self, app: &App) {
         let at = format!("http://{}", app.address());
-        println!("gristmill {} listens on {at}", env!("CARGO_PKG_VERSION"));
-        println!("  keeps tasks in {}, recordings in {}", self.database, self.blobs);
-        println!("  a task:      curl -X POST {at}/tasks");
-        println!(
-            "  a recording: curl -F user=1 -F token=<token> -F file=@talk.wav {at}/records   (first: curl -X POST {at}/users -H 'content-type: application/json' -d '{{\"name\":\"ann\"}}')"
-        );
-        println!(
-            "  its health:  curl {at}/health/ready   its numbers: {at}/metrics   its API: {at}/openapi.json"
-        );
+        let user =
+            format!("curl -X POST {at}/users -H 'content-type: application/json' -d '{{\"name\":\"ann\"}}'");
+        let lines = [
+            format!("gristmill {} listens on {at}", env!("CARGO_PKG_VERSION")),
+            format!("  keeps tasks in {}, recordings in {}", self.database, self.blobs),
+            format!("  a task:      curl -X POST {at}/tasks"),
+            format!(
+                "  a recording: curl -F user=1 -F token=<token> -F file=@talk.wav {at}/records   (first: {user})"
+            ),
+            format!(
+                "  its health:  {at}/health/ready   its numbers: {at}/metrics   its API: {at}/openapi.json"
+            ),
+        ];
+        let _ = writeln!(std::io::stdout().lock(), "{}", lines.join("\n"));
     }
 }

@@ -219,8 +219,7 @@ impl Engine {
     }
 
     async fn commit(&self, group: Vec<Inbound>) {
-        let (commands, answers): (Vec<_>, Vec<_>) =
-            group.into_iter().map(Inbound::into_parts).unzip();
+        let (commands, answers): (Vec<_>, Vec<_>) = group.into_iter().map(Inbound::into_parts).unzip();
         match self.store.commit(&commands).await {
             Ok(committed) => {
                 self.arrivals.tell(&committed.events);
