@@ -23,6 +23,7 @@ mod own;
 mod plan;
 mod postgres;
 mod query;
+mod read;
 mod row;
 mod sqlite;
 mod writer;

@@ -10,5 +10,6 @@ mod chaos;
 mod drain;
 mod harness;
 mod lease;
+mod network;
 mod runs;
 mod suspects;
