@@ -1,5 +1,5 @@
-//! The keeper of the lease: a thread with its own runtime and its own connection, so that neither work nor a full
-//! connection pool can keep it from renewing.
+//! The keeper of the lease: a thread with its own runtime, and on PostgreSQL its own connection (on SQLite, where only
+//! one can write, its turn after the group that is being written), so that no work can keep it from renewing.
 //!
 //! The lease is measured by this process's own monotonic clock from before each renewal is sent, so this node's
 //! idea of its lease ends no later than the database's. After two thirds of it without a renewal the node stops

@@ -12,7 +12,7 @@
 //! refuses a group (a unique name taken by another node a moment ago), the commands are tried again one by one,
 //! each in a transaction of its own, so that one cannot fail its neighbours.
 //!
-//! **Leases** are written past the tracker, by the lease keeper's own thread and connection.
+//! **Leases** are written past the tracker, by the lease keeper's own thread.
 //!
 //! **Reading** goes through a pool of its own and sees committed rows only.
 //!

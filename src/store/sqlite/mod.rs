@@ -4,8 +4,9 @@
 //! however it dies. So whoever opens it knows that every node it finds registered is dead.
 //!
 //! - WAL with `synchronous=FULL`: a commit is synced before it returns.
-//! - One connection for the tracker's groups (`BEGIN IMMEDIATE`, so that no lock is ever upgraded), one for the
-//!   lease keeper, a read-only pool for everybody else.
+//! - One connection writes (`BEGIN IMMEDIATE`, so that no lock is ever upgraded). The tracker's groups and the keeper's
+//!   renewals take turns on it, first come, first served: with a connection of its own the keeper would wait for
+//!   SQLite's lock by chance, and under load for seconds. A read-only pool is for everybody else.
 //! - Rows travel as one JSON array a statement (`json_each`): a group of any size is a fixed number of
 //!   statements, each prepared once.
 
@@ -41,7 +42,6 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 /// The adapter.
 pub struct SqliteStore {
     writer: Own<SqliteConnection>,
-    keeper: Own<SqliteConnection>,
     readers: SqlitePool,
     clock: Clock,
     /// The next unused number of a task and of a user: nobody else gives them out.
@@ -85,8 +85,7 @@ impl SqliteStore {
         let next_task = next_number(&mut connection, "tasks").await?;
         let next_user = next_number(&mut connection, "users").await?;
         let writer = Own::made(connection, options.clone(), PATIENCE);
-        let keeper = Own::new(options, PATIENCE);
-        Ok(Self { writer, keeper, readers, clock, next_task, next_user, lock: Mutex::new(Some(lock)) })
+        Ok(Self { writer, readers, clock, next_task, next_user, lock: Mutex::new(Some(lock)) })
     }
 }
 
@@ -156,7 +155,7 @@ impl Store for SqliteStore {
     async fn register(&self, registration: &Registration) -> Result<(), StoreError> {
         let now = self.clock.now();
         let doing = StoreError::of;
-        let mut connection = self.keeper.borrow().await?;
+        let mut connection = self.writer.borrow().await?;
         let begin = connection.begin_with("BEGIN IMMEDIATE");
         let mut tx = begin.await.map_err(doing("register the node"))?;
         // Whoever is registered here held this file's lock before us: they are dead, or were us.
@@ -183,7 +182,7 @@ impl Store for SqliteStore {
 
     async fn renew(&self, node: NodeId, lease: Duration) -> Result<bool, StoreError> {
         let now = self.clock.now().as_micros();
-        let mut connection = self.keeper.borrow().await?;
+        let mut connection = self.writer.borrow().await?;
         let renewed =
             sqlx::query("UPDATE nodes SET lease_until = ?1 + ?2 WHERE id = ?3 AND lease_until > ?1")
                 .bind(now)
@@ -197,7 +196,7 @@ impl Store for SqliteStore {
     }
 
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {
-        let mut connection = self.keeper.borrow().await?;
+        let mut connection = self.writer.borrow().await?;
         sqlx::query("UPDATE nodes SET lease_until = 0, spared = 1 WHERE id = ?1")
             .bind(node.to_string())
             .execute(&mut *connection)
@@ -261,7 +260,6 @@ impl Store for SqliteStore {
 
     async fn close(&self) {
         self.readers.close().await;
-        self.keeper.close().await;
         self.writer.close().await;
         // Last, and not only when the last reference goes: whoever waits for the file may have it now.
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
