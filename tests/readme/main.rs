@@ -104,3 +104,41 @@ fn every_command_of_the_readme_works_and_ends_in_a_playable_mp3() {
         );
     }
 }
+
+fn gristmill(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_gristmill")).current_dir(folder).args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), said)
+}
+
+#[test]
+fn migrate_brings_the_schema_up_to_date_and_the_doctor_only_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = gristmill(folder.path(), &["doctor"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("is empty; the first start makes schema"), "{said}");
+    assert!(!folder.path().join("data/gristmill.db").exists(), "the doctor made a database");
+
+    let (code, said) = gristmill(folder.path(), &["migrate"]);
+    assert!(code == Some(0) && said.contains("up to date"), "{said}");
+    let (code, again) = gristmill(folder.path(), &["migrate"]);
+    assert_eq!((code, &again), (Some(0), &said));
+    assert!(gristmill(folder.path(), &["doctor"]).1.contains("answers, schema"));
+}
+
+#[test]
+fn settings_are_printed_with_their_origin_and_a_wrong_one_stops_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    let file = folder.path().join("config/mine.toml");
+    std::fs::write(&file, "[http]\nbind = \"127.0.0.1:6000\"\n").unwrap();
+    let (code, said) = gristmill(folder.path(), &["config", "print", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("127.0.0.1:6000") && said.contains("mine.toml"), "{said}");
+
+    std::fs::write(&file, "[http]\nbnid = \"127.0.0.1:6000\"\n").unwrap();
+    let (code, said) = gristmill(folder.path(), &["config", "check"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("mine.toml:2") && said.contains("did you mean `http.bind`"), "{said}");
+}
