@@ -8,9 +8,10 @@
 //! pools are closed. A crash leaves the same states behind, only later.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use actix::Actor;
 use actix_rt::Arbiter;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -120,12 +121,14 @@ impl Seat {
     pub fn take(data_dir: &Path) -> Result<Self, StartError> {
         let path = data_dir.join("seat");
         let folder = |source| StartError::Folder { path: path.display().to_string(), source };
-        std::fs::create_dir_all(data_dir).map_err(folder)?;
+        // For its owner alone: it holds recordings, e-mails and the hashes of tokens.
+        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(folder)?;
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
+            .mode(0o600)
             .open(&path)
             .map_err(folder)?;
         match file.try_lock() {
@@ -195,6 +198,9 @@ const RUNS_SHARE: f64 = 0.7;
 const RETURN_SHARE: f64 = 0.1;
 const HTTP_SHARE: f64 = 0.2;
 
+/// How long the pools may take to close at the end of a drain: everything is written down by then.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the parts share.
 struct Wiring {
     settings: Settings,
@@ -217,7 +223,7 @@ impl App {
     /// whose runtime has threads of its own for the runs.
     ///
     /// # Errors
-    /// [`StartError`]: nothing is left running then.
+    /// [`StartError`], as [`App::start_on`].
     pub async fn start(settings: Settings, kinds: Registry) -> Result<Self, StartError> {
         // Taken before the database is opened: whoever comes second has changed nothing.
         let seat = Seat::take(settings.data_dir())?;
@@ -229,7 +235,8 @@ impl App {
     /// Starts the daemon on a store that is open already.
     ///
     /// # Errors
-    /// [`StartError`]: nothing is left running then.
+    /// [`StartError`]. When it is [`StartError::Thread`] the actors are running already, and only the end of the
+    /// process ends them; otherwise nothing is left running.
     pub async fn start_on(
         settings: Settings,
         kinds: Registry,
@@ -386,7 +393,9 @@ impl App {
         // What could not be given back by itself is, with the lease.
         self.keeper.retire().await;
         self.engine.stop();
-        self.store.close().await;
+        if timeout(CLOSE_PATIENCE, self.store.close()).await.is_err() {
+            tracing::warn!("the database did not let go in time; its connections end with the process");
+        }
         self.actions.flush(Duration::from_secs(1));
         tracing::info!("drained");
     }

@@ -161,17 +161,7 @@ impl Demand {
             }
             Suspect::None => {}
         }
-        let created = commands.iter().flat_map(|command| match command {
-            Command::Create(tasks) => tasks.as_slice(),
-            Command::Claim(_)
-            | Command::Settle { .. }
-            | Command::Progress { .. }
-            | Command::Cancel { .. }
-            | Command::Retry { .. }
-            | Command::Delete { .. }
-            | Command::Rescue { .. }
-            | Command::CreateUser(_) => &[],
-        });
+        let created = commands.iter().flat_map(Command::new_tasks);
         let mut kinds: BTreeSet<&Kind> = created.map(|task| &task.kind).collect();
         kinds.extend(&search.look);
         let want: Vec<(Kind, u32)> = kinds

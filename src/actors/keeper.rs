@@ -144,8 +144,14 @@ impl Keep {
             match self.hold(node, sent, &metrics, &mut stopped).await {
                 Some(tell) => {
                     self.lease.lose();
-                    if let Err(error) = self.store.retire(node).await {
-                        tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
+                    match timeout(self.duration / 3, self.store.retire(node)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => {
+                            tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
+                        }
+                        Err(_) => {
+                            tracing::warn!("the lease could not be given back in time; it runs out by itself")
+                        }
                     }
                     let _ = tell.send(());
                     return;
@@ -171,7 +177,15 @@ impl Keep {
                 predecessor,
             };
             let sent = Instant::now();
-            let registered = timeout(self.duration, self.store.register(&registration)).await;
+            let register = timeout(self.duration, self.store.register(&registration));
+            let registered = tokio::select! {
+                // Nothing is held: there is nothing to give back.
+                Some(tell) = stopped.recv() => {
+                    let _ = tell.send(());
+                    return None;
+                }
+                registered = register => registered,
+            };
             match registered {
                 Ok(Ok(())) => {
                     self.lease.hold(registration.node, sent, self.duration);
@@ -183,7 +197,8 @@ impl Keep {
                 Ok(Err(error)) => self.in_trouble(&error.to_string()),
                 Err(_) => self.in_trouble("the database did not answer in time"),
             }
-            if pause_for(self.duration / 10, stopped).await.is_some() {
+            if let Some(tell) = pause_for(self.duration / 10, stopped).await {
+                let _ = tell.send(());
                 return None;
             }
         }

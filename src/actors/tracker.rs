@@ -108,6 +108,9 @@ impl Actor for Tracker {
 }
 
 impl Parts {
+    /// How long to wait after a claim that the database refused.
+    const PAUSE: Duration = Duration::from_millis(500);
+
     /// Writes groups until all callers are gone.
     async fn run(self) {
         let mut lanes = self.lanes.lock().await;
@@ -143,7 +146,10 @@ impl Parts {
                     trouble = 0;
                     self.metrics.commits.committed(commands.len(), begun.elapsed());
                     self.health.up(DATABASE);
-                    self.tell(committed, claim.as_ref(), answers);
+                    if !self.tell(committed, claim.as_ref(), answers) {
+                        // It would be refused again at once.
+                        tokio::time::sleep(Self::PAUSE).await;
+                    }
                 }
                 Err(error) => {
                     trouble = trouble.saturating_add(1);
@@ -164,9 +170,10 @@ impl Parts {
         }
     }
 
-    fn tell(&self, committed: Committed, claim: Option<&Claim>, answers: Vec<Answer>) {
+    /// Tells everyone what a group did; `false` when its claim, and only that, was refused.
+    fn tell(&self, committed: Committed, claim: Option<&Claim>, answers: Vec<Answer>) -> bool {
         let Committed { mut replies, events } = committed;
-        let mut given = HashSet::new();
+        let (mut given, mut claimable) = (HashSet::new(), true);
         if let (Some(claim), Some(reply)) = (claim, (replies.len() > answers.len()).then(|| replies.pop())) {
             match reply {
                 Some(Ok(Reply::Claimed(claimed))) => {
@@ -177,6 +184,7 @@ impl Parts {
                 Some(Err(error)) => {
                     tracing::error!(%error, "a claim was refused by the database");
                     self.demand.look_everywhere();
+                    claimable = false;
                 }
             }
         }
@@ -189,6 +197,7 @@ impl Parts {
             }
             answer.give(reply.map_err(|error| WriteError::Store(Arc::new(error))));
         }
+        claimable
     }
 
     /// Gives claimed tasks to the dispatcher, each with its permit.

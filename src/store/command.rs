@@ -68,6 +68,24 @@ pub enum Command {
     CreateUser(NewUser),
 }
 
+impl Command {
+    /// The tasks that it creates.
+    #[must_use]
+    pub fn new_tasks(&self) -> &[NewTask] {
+        match self {
+            Self::Create(tasks) => tasks,
+            Self::Claim(_)
+            | Self::Settle { .. }
+            | Self::Progress { .. }
+            | Self::Cancel { .. }
+            | Self::Retry { .. }
+            | Self::Delete { .. }
+            | Self::Rescue { .. }
+            | Self::CreateUser(_) => &[],
+        }
+    }
+}
+
 /// A task to be accepted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTask {

@@ -62,17 +62,7 @@ impl Inbound {
 
     /// How many tasks it creates, or one.
     fn tasks(&self) -> usize {
-        match &self.command {
-            Command::Create(tasks) => tasks.len().max(1),
-            Command::Claim(_)
-            | Command::Settle { .. }
-            | Command::Progress { .. }
-            | Command::Cancel { .. }
-            | Command::Retry { .. }
-            | Command::Delete { .. }
-            | Command::Rescue { .. }
-            | Command::CreateUser(_) => 1,
-        }
+        self.command.new_tasks().len().max(1)
     }
 
     fn kibibytes(&self) -> usize {
@@ -89,17 +79,8 @@ const GROUP_ROOM: usize = 8 * 1024;
 
 /// The room that a command takes, in KiB: what its payloads weigh, and something for every task.
 fn room_of(command: &Command) -> u32 {
-    let bytes = match command {
-        Command::Create(tasks) => tasks.iter().map(|task| task.payload.as_str().len() + 512).sum::<usize>(),
-        Command::Claim(_)
-        | Command::Settle { .. }
-        | Command::Progress { .. }
-        | Command::Cancel { .. }
-        | Command::Retry { .. }
-        | Command::Delete { .. }
-        | Command::Rescue { .. }
-        | Command::CreateUser(_) => 512,
-    };
+    let bytes: usize = command.new_tasks().iter().map(|task| task.payload.as_str().len() + 512).sum();
+    let bytes = bytes.max(512);
     u32::try_from(bytes.div_ceil(1024).min(ROOM)).unwrap_or(u32::MAX)
 }
 

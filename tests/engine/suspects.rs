@@ -69,8 +69,12 @@ fn a_suspect_runs_with_nothing_beside_it_and_then_all_goes_on() {
             others.push(daemon.submit("ok", json!({})).await);
         }
         let noop = daemon.post("/tasks", &json!({})).await["id"].as_i64().unwrap();
-        // Longer than several polls: whatever was going to start beside it would have.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Many groups more, each of which would have started one of them if any might start.
+        for _ in 0..20 {
+            let passing = daemon.submit("ok", json!({})).await;
+            let cancelled = daemon.post(&format!("/tasks/{passing}/cancel"), &json!({})).await;
+            assert_eq!(cancelled["status"], "Cancelled", "it started beside a suspect");
+        }
         for id in others.iter().chain([&noop]) {
             assert_eq!(daemon.task(*id).await["status"], "New", "task {id} started beside a suspect");
         }

@@ -94,6 +94,7 @@ fn every_command_of_the_readme_works_and_ends_in_a_playable_mp3() {
     assert!(output.status.success(), "{said}\n{complained}");
     assert!(said.contains("\"Completed\"") && said.contains("\"ready\":true"), "{said}");
 
+    nobody_else_may_look(&folder.path().join("data"));
     for name in ["hello.mp3", "hello-again.mp3"] {
         let mp3 = std::fs::read(folder.path().join(name)).unwrap();
         assert!(mp3.len() > 1000, "{name} has {} bytes", mp3.len());
@@ -102,6 +103,21 @@ fn every_command_of_the_readme_works_and_ends_in_a_playable_mp3() {
             mp3.windows(4).take(200).any(|four| four == b"Xing" || four == b"Info"),
             "{name} has its tag"
         );
+    }
+}
+
+/// What the daemon keeps is for the eyes of whoever runs it.
+fn nobody_else_may_look(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).unwrap().permissions().mode();
+    let is_folder = path.is_dir();
+    // Inside a folder that nobody else may enter, the group's bit of the log is of no use to anybody.
+    assert_eq!(mode & 0o007, 0, "{} has mode {mode:o}", path.display());
+    if is_folder {
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+        for entry in std::fs::read_dir(path).unwrap() {
+            nobody_else_may_look(&entry.unwrap().path());
+        }
     }
 }
 

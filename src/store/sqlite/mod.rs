@@ -13,7 +13,8 @@
 mod group;
 mod read;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::AtomicI64;
@@ -136,9 +137,17 @@ fn lock(file: &Path) -> Result<File, StoreError> {
     let path = file.with_extension("lock");
     let io = |source| StoreError::Io { path: path.display().to_string(), source };
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(io)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
     }
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    // Made before SQLite makes it, for its owner alone: it holds e-mails. What SQLite puts beside it follows suit.
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(file)
+        .map_err(|source| StoreError::Io { path: file.display().to_string(), source })?;
+    let lock =
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: file.display().to_string() }),
