@@ -392,9 +392,15 @@ impl App {
         }
         // What could not be given back by itself is, with the lease.
         self.keeper.retire().await;
-        self.engine.stop();
-        if timeout(CLOSE_PATIENCE, self.store.close()).await.is_err() {
-            tracing::warn!("the database did not let go in time; its connections end with the process");
+        match timeout(CLOSE_PATIENCE, self.store.close()).await {
+            Ok(()) => {
+                self.engine.stop();
+            }
+            // A read is still under way on the engine's thread, and sqlx panics when it is dropped with its runtime:
+            // both end with the process.
+            Err(_) => {
+                tracing::warn!("the database did not let go in time; its connections end with the process")
+            }
         }
         self.actions.flush(Duration::from_secs(1));
         tracing::info!("drained");
