@@ -36,6 +36,26 @@ impl Caller {
     pub fn may_touch(self, owner: Option<UserId>) -> bool {
         self.user() == owner
     }
+
+    /// Whether the caller may see a task of `owner` that `assignee` has or had in hand: who works on it must know
+    /// it.
+    #[must_use]
+    pub fn may_see(self, owner: Option<UserId>, assignee: Option<UserId>) -> bool {
+        self.may_touch(owner) || (assignee.is_some() && self.user() == assignee)
+    }
+
+    /// Whether the caller may take a task of `owner` in hand: their own, or one that nobody owns.
+    #[must_use]
+    pub fn may_take(self, owner: Option<UserId>) -> bool {
+        owner.is_none() || self.user() == owner
+    }
+
+    /// Whether the caller may speak for a task that was given to `assignee`. Among callers without an identity only
+    /// the attempt tells one from another.
+    #[must_use]
+    pub fn may_speak(self, assignee: Option<UserId>) -> bool {
+        self.user() == assignee
+    }
 }
 
 #[cfg(test)]

@@ -226,7 +226,13 @@ impl Parts {
                     tracing::debug!(status = settled.status.as_str(), "the run is over");
                     return;
                 }
-                Ok(Err(Refused::NotFound(_) | Refused::Illegal(_))) => {
+                Ok(Err(
+                    Refused::NotFound(_)
+                    | Refused::Illegal(_)
+                    | Refused::NotOutside { .. }
+                    | Refused::NotHeld(_)
+                    | Refused::UniqueTaken { .. },
+                )) => {
                     tracing::info!("the outcome came too late and does not count");
                     return;
                 }

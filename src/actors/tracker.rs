@@ -254,13 +254,16 @@ fn next_run(reply: &Reply) -> Option<Timestamp> {
     match reply {
         Reply::Created(tasks) => tasks
             .iter()
-            .filter_map(|task| task.life.run_at().filter(|run_at| *run_at > task.created_at))
+            .filter_map(|made| made.task.life.run_at().filter(|run_at| *run_at > made.task.created_at))
             .min(),
         Reply::Settled(Ok(settled)) => settled.run_at,
         Reply::Settled(Err(_))
         | Reply::Changed(_)
         | Reply::Claimed(_)
         | Reply::Rescued(_)
+        | Reply::Taken(_)
+        | Reply::Before(_)
+        | Reply::KeyReused
         | Reply::UserCreated(_) => None,
     }
 }

@@ -94,6 +94,19 @@ catalogue! {
         "The task's status forbids this",
         "The task stands where the action is not allowed: only what has not ended can be cancelled, and only what \
          failed or was cancelled can be retried.";
+    StaleAttempt = "stale_attempt", CONFLICT,
+        "The attempt is not the current one",
+        "A worker spoke for an attempt that is over: its lease ran out, or the task was cancelled, given back or ended. \
+         Drop the work; what it made does not count.";
+    NotHeld = "not_held", CONFLICT,
+        "The task is in other hands",
+        "Only whoever claimed a task can speak for it, and nobody outside for what the daemon runs itself.";
+    NotForWorkers = "not_for_workers", CONFLICT,
+        "The daemon does this kind itself",
+        "Workers outside take tasks of kind `manual` and of the kinds that `kinds.outside` lists.";
+    UniqueTaken = "unique_taken", CONFLICT,
+        "Another task has the unique key",
+        "The task cannot be retried while another task of its owner and kind with the same `unique_key` has not ended.";
     EmailTaken = "email_taken", CONFLICT,
         "The e-mail is taken",
         "A user with this e-mail exists already.";

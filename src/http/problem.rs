@@ -17,7 +17,7 @@ use crate::blob::BlobError;
 use crate::intake::IntakeError;
 use crate::media::wav::{WavError, WavErrorClass};
 use crate::store::{Refused, StoreError, WriteError};
-use crate::task::TaskId;
+use crate::task::{IllegalTransition, TaskId};
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -288,9 +288,19 @@ impl From<WriteError> for Problem {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
+        let detail = refused.to_string();
         match refused {
             Refused::NotFound(task) => Self::no_task(task),
-            Refused::Illegal(illegal) => Self::new(Code::StatusForbids, illegal.to_string()),
+            Refused::Illegal(illegal) => {
+                let code = match illegal {
+                    IllegalTransition::Stale { .. } => Code::StaleAttempt,
+                    IllegalTransition::Forbidden { .. } | IllegalTransition::TooEarly { .. } => Code::StatusForbids,
+                };
+                Self::new(code, illegal.to_string())
+            }
+            Refused::NotOutside { task, .. } => Self::new(Code::NotForWorkers, detail).about(task),
+            Refused::NotHeld(task) => Self::new(Code::NotHeld, detail).about(task),
+            Refused::UniqueTaken { task, .. } => Self::new(Code::UniqueTaken, detail).about(task),
         }
     }
 }
@@ -311,6 +321,8 @@ impl From<IntakeError> for Problem {
             IntakeError::NotDirect { .. } => Self::new(Code::KindNotDirect, detail),
             IntakeError::Payload { .. } => Self::new(Code::InvalidPayload, detail),
             IntakeError::EmailTaken => Self::new(Code::EmailTaken, detail),
+            IntakeError::Callback { .. } => Self::new(Code::InvalidBody, detail),
+            IntakeError::KeyReused => Self::new(Code::KeyReused, detail),
             IntakeError::User(user) => user.into(),
             IntakeError::Refused(refused) => refused.into(),
             IntakeError::Write(write) => write.into(),

@@ -11,11 +11,12 @@
 //!   swept away later;
 //! - tell an input that can never succeed ([`RunError::InvalidInput`]) from bad luck ([`RunError::Error`]).
 
+pub mod manual;
 pub mod noop;
 pub mod transcode;
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -162,6 +163,8 @@ impl<W: Work> AnyWork for W {
 /// The kinds that this daemon has, each with how many of it may run at once on this node.
 pub struct Registry {
     kinds: BTreeMap<Kind, Registered>,
+    /// The kinds that workers outside do.
+    outside: BTreeSet<Kind>,
     settings: KindSettings,
 }
 
@@ -174,13 +177,14 @@ impl Registry {
     /// The kinds that come with Gristmill: a line each.
     #[must_use]
     pub fn standard(settings: &KindSettings) -> Self {
-        Self::empty(settings).with(noop::Noop).with(transcode::Transcode)
+        let standard = Self::empty(settings).with(noop::Noop).with(transcode::Transcode);
+        standard.with_outside([manual::kind()]).with_outside(settings.outside.iter().cloned())
     }
 
     /// A registry without kinds.
     #[must_use]
     pub fn empty(settings: &KindSettings) -> Self {
-        Self { kinds: BTreeMap::new(), settings: settings.clone() }
+        Self { kinds: BTreeMap::new(), outside: BTreeSet::new(), settings: settings.clone() }
     }
 
     /// This registry and one kind more. As many of it run at once as the settings say, else as there are cores.
@@ -192,19 +196,41 @@ impl Registry {
         self
     }
 
-    /// The kind of that name.
+    /// This registry, with more kinds that workers outside do. One that the daemon does itself stays the daemon's.
+    #[must_use]
+    pub fn with_outside(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
+        self.outside.extend(kinds);
+        self.outside.retain(|kind| !self.kinds.contains_key(kind));
+        self
+    }
+
+    /// This registry as a node has it that runs nothing: it knows the kinds, and has no permit for any.
+    #[must_use]
+    pub fn without_permits(mut self) -> Self {
+        self.kinds.values_mut().for_each(|registered| registered.concurrency = 0);
+        self
+    }
+
+    /// The kinds that workers outside do.
+    #[must_use]
+    pub fn outside(&self) -> &BTreeSet<Kind> {
+        &self.outside
+    }
+
+    /// The kind of that name, where the daemon does it itself.
     #[must_use]
     pub fn get(&self, kind: &Kind) -> Option<&Arc<dyn AnyWork>> {
         self.kinds.get(kind).map(|registered| &registered.work)
     }
 
-    /// The names, in order.
+    /// The names of all kinds, in order.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        self.kinds.keys().map(Kind::as_str).collect()
+        let names: BTreeSet<&Kind> = self.kinds.keys().chain(&self.outside).collect();
+        names.into_iter().map(Kind::as_str).collect()
     }
 
-    /// Each kind with how many of it may run at once.
+    /// Each kind that the daemon does itself, with how many of it may run at once.
     pub fn iter(&self) -> impl Iterator<Item = (&Kind, u32)> {
         self.kinds.iter().map(|(kind, registered)| (kind, registered.concurrency))
     }
@@ -227,7 +253,8 @@ mod tests {
         let nowhere =
             LoadOptions { files: Vec::new(), directory: "/nonexistent".into(), env: BTreeMap::new() };
         let registry = Registry::standard(&Settings::load(nowhere).unwrap().settings.kinds);
-        assert_eq!(registry.names(), ["noop", "transcode"]);
+        assert_eq!(registry.names(), ["manual", "noop", "transcode"]);
+        assert_eq!(registry.outside().iter().map(Kind::as_str).collect::<Vec<_>>(), ["manual"]);
         for (kind, concurrency) in registry.iter() {
             assert!(concurrency > 0, "{kind} would hold its tasks for ever");
         }

@@ -1,12 +1,14 @@
 //! What can be asked of the database to change, and what it answers.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreError;
 use crate::account::{Caller, NewUser, User};
 use crate::task::{
-    Attachment, Attempt, Backoff, Event, IllegalTransition, Json, Kind, NodeId, Outcome, Percent, Priority,
-    RecordingId, Status, Task, TaskId, Timestamp, UserId,
+    Attachment, Attempt, Backoff, Event, Failure, Holder, IllegalTransition, Json, Kind, NodeId, Outcome,
+    Percent, Priority, RecordingId, Status, Task, TaskId, Timestamp, TraceParent, UserId,
 };
 
 /// One change, asked for.
@@ -57,7 +59,32 @@ pub enum Command {
         /// On whose wish.
         caller: Caller,
     },
-    /// Free the tasks of nodes whose lease ran out. Answered by [`Reply::Rescued`].
+    /// Give a task to somebody outside. Answered by [`Reply::Taken`].
+    Take(Take),
+    /// Write down what somebody outside says of a task in their hands. Answered by [`Reply::Changed`].
+    Word {
+        /// Which task.
+        task: TaskId,
+        /// The attempt that they speak for; `None` is the current one, which only a user may say of a task that
+        /// was given to that user.
+        attempt: Option<Attempt>,
+        /// Who speaks.
+        caller: Caller,
+        /// What they say.
+        word: Word,
+        /// When to try again, should it have failed.
+        backoff: Backoff,
+    },
+    /// Do what the command says, unless a request of this key was answered before. Answered by what the command is
+    /// answered by, by [`Reply::Before`], or by [`Reply::KeyReused`].
+    Once {
+        /// The key, and what to remember.
+        remember: Remember,
+        /// What to do; not itself a `Once`, nor a `Claim` or `Rescue`.
+        command: Box<Command>,
+    },
+    /// Free the tasks whose holder's lease ran out, and end those that it is too late to start. Answered by
+    /// [`Reply::Rescued`].
     Rescue {
         /// At most so many tasks at a time, so that a mass rescue does not become one huge transaction.
         limit: u32,
@@ -74,7 +101,10 @@ impl Command {
     pub fn new_tasks(&self) -> &[NewTask] {
         match self {
             Self::Create(tasks) => tasks,
+            Self::Once { command, .. } => command.new_tasks(),
             Self::Claim(_)
+            | Self::Take(_)
+            | Self::Word { .. }
             | Self::Settle { .. }
             | Self::Progress { .. }
             | Self::Cancel { .. }
@@ -105,10 +135,125 @@ pub struct NewTask {
     pub timeout: Option<Duration>,
     /// The earliest start; `None` is at once.
     pub run_at: Option<Timestamp>,
+    /// After this time without a start, it is too late to start it.
+    pub expires_in: Option<Duration>,
+    /// The key of which only one task of this owner and kind lives at a time.
+    pub unique_key: Option<String>,
+    /// Where to tell of its events.
+    pub callback: Option<String>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
+    /// Where on the broker to tell how it ended.
+    pub reply_to: Option<ReplyTo>,
     /// The blobs that it works on.
     pub attachments: Vec<Attachment>,
     /// The recording that it is made for.
     pub recording: Option<NewRecording>,
+}
+
+impl NewTask {
+    /// A task of `kind` that is like most: one try, nothing asked for.
+    #[must_use]
+    pub fn plain(kind: Kind, owner: Option<UserId>) -> Self {
+        Self {
+            kind,
+            owner,
+            priority: Priority::default(),
+            payload: Json::null(),
+            tags: Vec::new(),
+            max_attempts: 1,
+            timeout: None,
+            run_at: None,
+            expires_in: None,
+            unique_key: None,
+            callback: None,
+            traceparent: None,
+            reply_to: None,
+            attachments: Vec::new(),
+            recording: None,
+        }
+    }
+}
+
+/// Where a producer on the broker listens for the end of its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// The queue.
+    pub queue: String,
+    /// What the producer knows its request by.
+    pub correlation_id: Option<String>,
+}
+
+/// A request that counts once: its key, and how to remember the answer.
+#[derive(Clone)]
+pub struct Remember {
+    /// Whose keys, so that nobody meets another's.
+    pub scope: String,
+    /// The key that the caller chose.
+    pub key: String,
+    /// The hash of what is asked: the same key for anything else is refused.
+    pub request: String,
+    /// For how long.
+    pub keep: Duration,
+    /// The answer to remember; `None` when the reply is none to hold anybody to (a refusal).
+    pub answer: MakeAnswer,
+}
+
+/// What makes the answer out of the reply.
+pub type MakeAnswer = Arc<dyn Fn(&Reply) -> Option<RememberedAnswer> + Send + Sync>;
+
+impl fmt::Debug for Remember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remember").field("scope", &self.scope).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// An answer as it is remembered and given again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RememberedAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header of that name.
+    pub location: Option<String>,
+    /// The body, as text.
+    pub body: String,
+}
+
+/// Which task to give to somebody outside, and on what terms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Take {
+    /// Which.
+    pub wanted: Wanted,
+    /// Who asks.
+    pub caller: Caller,
+    /// Into whose hands.
+    pub holder: Holder,
+    /// How long it may be held without a word; `None` is for as long as it takes.
+    pub lease: Option<Duration>,
+}
+
+/// Which task somebody outside wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wanted {
+    /// The most urgent of these kinds, then the oldest.
+    Kinds(Vec<Kind>),
+    /// That one.
+    Id(TaskId),
+}
+
+/// What somebody outside says of the task in their hands. Each word is a sign of life.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Word {
+    /// They live; with a lease of another length from now on, if they say so.
+    Heartbeat(Option<Duration>),
+    /// So far they are.
+    Progress(Percent),
+    /// They are done.
+    Complete(Json),
+    /// The try failed.
+    Fail(Failure),
+    /// They give it back undone.
+    Release,
 }
 
 /// A recording to be kept; it lives as long as its task.
@@ -150,8 +295,14 @@ pub struct Committed {
 /// The answer to one command.
 #[derive(Debug)]
 pub enum Reply {
-    /// The tasks as they were accepted, in the order given.
-    Created(Vec<Task>),
+    /// The tasks, in the order given.
+    Created(Vec<Accepted>),
+    /// What somebody outside got.
+    Taken(Result<Taken, Refused>),
+    /// What a request of this key was answered.
+    Before(RememberedAnswer),
+    /// The key was used for another request.
+    KeyReused,
     /// The tasks taken.
     Claimed(Claimed),
     /// Where the word of a run left its task, or why it has no say.
@@ -162,6 +313,26 @@ pub enum Reply {
     Rescued(Rescued),
     /// The new user; `None` when the e-mail is taken.
     UserCreated(Option<User>),
+}
+
+/// A task that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// The task: as it was accepted just now, or the living one of the same unique key as it stands.
+    pub task: Task,
+    /// Whether it was made just now.
+    pub fresh: bool,
+}
+
+/// What somebody outside got.
+#[derive(Debug)]
+pub enum Taken {
+    /// This task, now in progress.
+    Task(Box<Task>),
+    /// Nothing is free.
+    Nothing,
+    /// What was next had expired: there may be more behind it.
+    Expired,
 }
 
 /// What a claim took.
@@ -204,4 +375,23 @@ pub enum Refused {
     /// Where the task stands forbids it.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
+    /// Its kind is the daemon's own work.
+    #[error("task {task} is of kind `{kind}`, which the daemon runs itself: workers outside take kinds that are theirs")]
+    NotOutside {
+        /// Which task.
+        task: TaskId,
+        /// Of which kind.
+        kind: Kind,
+    },
+    /// A node has it in hand, not somebody outside.
+    #[error("task {0} is in the daemon's own hands: only what was claimed can be spoken for")]
+    NotHeld(TaskId),
+    /// It cannot live again while another of its unique key does.
+    #[error("task {task} cannot be tried again: task {other} with the same unique key has not ended")]
+    UniqueTaken {
+        /// Which task.
+        task: TaskId,
+        /// The one that lives.
+        other: TaskId,
+    },
 }

@@ -12,12 +12,14 @@
 //! refuses a group (a unique name taken by another node a moment ago), the commands are tried again one by one,
 //! each in a transaction of its own, so that one cannot fail its neighbours.
 //!
-//! **Leases** are written past the tracker, by the lease keeper's own thread.
+//! **Leases** are written past the tracker, by the lease keeper's own thread; so are the books that are no tasks (who
+//! does what for all nodes, how far each listener was told), by the `clerk`.
 //!
 //! **Reading** goes through a pool of its own and sees committed rows only.
 //!
 //! What must be true of both adapters is written once, in `tests/store`, and run against both.
 
+mod clerk;
 mod command;
 mod own;
 mod plan;
@@ -33,16 +35,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Told};
 pub use command::{
-    Claim, Claimed, Command, Committed, NewRecording, NewTask, Refused, Reply, Rescued, Settled,
+    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewRecording, NewTask, Refused, Remember, RememberedAnswer,
+    Reply, ReplyTo, Rescued, Settled, Take, Taken, Wanted, Word,
 };
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{KindDepth, Order, Page, Recording, TaskFilter};
 pub use sqlite::SqliteStore;
-pub use writer::{Answer, Inbound, Lanes, WriteError, Writer, channel};
+pub use writer::{Answer, Inbound, Lanes, Once, WriteError, Writer, channel};
 
-use crate::account::{TokenHash, User};
-use crate::task::{Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, Timestamp, UserId};
+use crate::account::{Caller, TokenHash, User};
+use crate::task::{
+    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
+};
 
 /// Why the database did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -214,6 +220,110 @@ pub trait Store: Send + Sync + 'static {
     /// When the database does not answer, or a row is corrupt.
     async fn events_after(&self, after: EventSeq, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError>;
 
+    /// Up to `limit` events of one task after `after`, in their order.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn events_of(
+        &self,
+        task: TaskId,
+        after: EventSeq,
+        limit: u32,
+    ) -> Result<Vec<(EventSeq, Event)>, StoreError>;
+
+    /// The number of the newest event; 0 before the first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn newest_event(&self) -> Result<EventSeq, StoreError>;
+
+    /// Whether a task of one of `kinds` is free now that `caller` may take. Parked ones count once their time came
+    /// and somebody looked.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn any_free(&self, kinds: &[Kind], caller: Caller) -> Result<bool, StoreError>;
+
+    /// The oldest tasks for workers outside that have been free for longer than `age`, at most `limit` of `kind`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn free_for(&self, kind: &Kind, age: Duration, limit: u32) -> Result<Vec<TaskId>, StoreError>;
+
+    /// How many tasks were ever made, by anybody and by `owner`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn created_total(&self, owner: Option<UserId>) -> Result<CreatedTotal, StoreError>;
+
+    /// How far telling the task's callback is; `None` when it has none.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn callback_of(&self, task: TaskId) -> Result<Option<CallbackState>, StoreError>;
+
+    /// Where on the broker the producers of these tasks wait for their end.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn replies_of(&self, tasks: &[TaskId]) -> Result<Vec<(TaskId, ReplyTo)>, StoreError>;
+
+    /// Takes a duty that one node does for all, or keeps it; `false` while another node has it whose lease holds,
+    /// or when the lease of `node` does not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn hold_duty(&self, name: &str, node: NodeId) -> Result<bool, StoreError>;
+
+    /// How far the relay of that name has told the events, after noting `told` where it is given. A relay that is
+    /// new begins with the newest event. `None` when `node` does not have the duty of that name (any more).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn relay(
+        &self,
+        name: &str,
+        node: NodeId,
+        told: Option<EventSeq>,
+    ) -> Result<Option<EventSeq>, StoreError>;
+
+    /// Takes callbacks that have something to tell, at most `limit`; for `hold` nobody else gets them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn due_callbacks(&self, limit: u32, hold: Duration) -> Result<Vec<Callback>, StoreError>;
+
+    /// Writes down how telling a callback went.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn told(&self, task: TaskId, told: &Told) -> Result<(), StoreError>;
+
+    /// Forgets where the producer of a task waited for its end.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn replied(&self, task: TaskId) -> Result<(), StoreError>;
+
+    /// Forgets answers that need not be remembered any more, at most `limit`; says how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn forget_answers(&self, limit: u32) -> Result<u64, StoreError>;
+
+    /// Tells the other nodes, where the database can. Only a hint: it may be lost.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn announce(&self, word: &str) -> Result<(), StoreError>;
+
+    /// Listens to what nodes announce, this one included; `None` where the database cannot tell, which is where
+    /// there is but one node.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn listen(&self) -> Result<Option<Box<dyn Listener>>, StoreError>;
+
     /// The user of that number.
     ///
     /// # Errors
@@ -293,6 +403,12 @@ async fn group_or_apart<G: Grouping>(adapter: &G, commands: &[Command]) -> Resul
         }
     }
     Ok(committed)
+}
+
+/// Whose tasks of which kinds `caller` may take: the kind, and the owner as `ready` has it.
+fn pairs(kinds: &[Kind], caller: Caller) -> Vec<(&str, i64)> {
+    let own = caller.user().map(|user| user.0);
+    kinds.iter().flat_map(|kind| own.into_iter().chain([0]).map(|owner| (kind.as_str(), owner))).collect()
 }
 
 /// Refuses a database whose newest migration we do not know. One without the table of migrations is new.

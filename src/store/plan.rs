@@ -4,13 +4,16 @@
 //! runs, acceptances and wishes are applied in the order they came; claims last, so that they can take what
 //! the same group made ready.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Claim, Claimed, Command, NewRecording, NewTask, Refused, Reply, Rescued, Settled};
+use super::command::{
+    Accepted, Claim, Claimed, Command, NewRecording, NewTask, Refused, Remember, RememberedAnswer, Reply,
+    ReplyTo, Rescued, Settled, Take, Taken, Wanted, Word,
+};
 use crate::account::{Caller, NewUser, TokenHash, User};
 use crate::task::{
-    Attachment, Attempt, Event, IllegalTransition, Kind, Life, NodeId, Outcome, Status, Task, TaskId,
-    Timestamp, UserId, invariants,
+    Attachment, Attempt, Backoff, Event, EventName, Failure, FailureReason, Holder, IllegalTransition, Kind,
+    Lease, Life, NodeId, Outcome, Status, Task, TaskId, Timestamp, UserId, Verb, invariants,
 };
 
 /// What must be loaded, and locked, before a group can be planned.
@@ -26,33 +29,66 @@ pub(super) struct Needs {
     pub(super) emails: Vec<String>,
     /// The claims, in order.
     pub(super) claims: Vec<Claim>,
+    /// What is taken from outside by kind, in order.
+    pub(super) takes: Vec<Take>,
+    /// Unique keys of which to say which task lives with them.
+    pub(super) unique: Vec<UniqueKey>,
+    /// Requests of which to say whether they were answered before: scope and key.
+    pub(super) requests: Vec<(String, String)>,
     /// How many tasks of dead nodes, and which node is not to be taken for one.
     pub(super) rescue: Option<(u32, Option<NodeId>)>,
 }
 
+/// Of which task only one lives: its owner, kind and key.
+pub(super) type UniqueKey = (Option<UserId>, Kind, String);
+
 impl Needs {
     pub(super) fn of(commands: &[Command]) -> Self {
         let mut needs = Self::default();
-        for command in commands {
-            match command {
-                Command::Create(tasks) => needs.new_tasks += tasks.len(),
-                Command::Claim(claim) => needs.claims.push(claim.clone()),
-                Command::Settle { task, .. }
-                | Command::Progress { task, .. }
-                | Command::Cancel { task, .. }
-                | Command::Retry { task, .. }
-                | Command::Delete { task, .. } => needs.tasks.push(*task),
-                Command::Rescue { limit, except } => needs.rescue = Some((*limit, *except)),
-                Command::CreateUser(user) => {
-                    needs.new_users += 1;
-                    needs.emails.extend(user.email().map(|email| email.as_str().to_owned()));
-                }
-            }
-        }
+        commands.iter().for_each(|command| needs.add(command));
         // In one order everywhere, so that two nodes cannot wait for each other's locks.
         needs.tasks.sort_unstable();
         needs.tasks.dedup();
         needs
+    }
+
+    /// The unique keys to look for: those of new tasks, and those that ended tasks would have again when retried.
+    pub(super) fn unique_keys(&self, tasks: &[Task]) -> Vec<UniqueKey> {
+        let ended = tasks.iter().filter(|task| task.life.status().is_terminal());
+        let mut keys: Vec<UniqueKey> = self.unique.iter().cloned().chain(ended.filter_map(unique_key)).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    fn add(&mut self, command: &Command) {
+        match command {
+            Command::Create(tasks) => {
+                self.new_tasks += tasks.len();
+                let keys = tasks.iter().filter_map(|task| Some((task.owner, task.kind.clone(), task.unique_key.clone()?)));
+                self.unique.extend(keys);
+            }
+            Command::Claim(claim) => self.claims.push(claim.clone()),
+            Command::Take(take) => match &take.wanted {
+                Wanted::Kinds(_) => self.takes.push(take.clone()),
+                Wanted::Id(task) => self.tasks.push(*task),
+            },
+            Command::Settle { task, .. }
+            | Command::Progress { task, .. }
+            | Command::Word { task, .. }
+            | Command::Cancel { task, .. }
+            | Command::Retry { task, .. }
+            | Command::Delete { task, .. } => self.tasks.push(*task),
+            Command::Rescue { limit, except } => self.rescue = Some((*limit, *except)),
+            Command::CreateUser(user) => {
+                self.new_users += 1;
+                self.emails.extend(user.email().map(|email| email.as_str().to_owned()));
+            }
+            Command::Once { remember, command } => {
+                self.requests.push((remember.scope.clone(), remember.key.clone()));
+                self.add(command);
+            }
+        }
     }
 }
 
@@ -71,9 +107,28 @@ pub(super) struct Loaded {
     pub(super) taken_emails: HashSet<String>,
     /// For each claim, in order: what was found for it.
     pub(super) found: Vec<Found>,
-    /// Tasks whose holder's lease ran out, and whether that holder is known to be alive (it drained or lost its
-    /// lease without dying), in which case nothing is held against the task.
-    pub(super) lost: Vec<(TaskId, bool)>,
+    /// For each take by kind, in order: the task that was found, its ready row already gone.
+    pub(super) taken: Vec<Option<TaskId>>,
+    /// The living tasks of the needed unique keys.
+    pub(super) unique: HashMap<UniqueKey, TaskId>,
+    /// Those of the needed requests that were answered before: what was asked, and the answer.
+    pub(super) answered: HashMap<(String, String), (String, RememberedAnswer)>,
+    /// Tasks that go on without their holder, or not at all.
+    pub(super) lost: Vec<(TaskId, Lost)>,
+}
+
+/// What became of a task that is to be rescued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Its node's lease ran out, and the node is taken for dead.
+    Node,
+    /// Its node's lease ran out, but the node is known to live (it drained, or lost its lease without dying):
+    /// nothing is held against the task.
+    Spared,
+    /// The lease of whoever has it outside ran out.
+    Outside,
+    /// It waits, and it is too late to start it.
+    Waiting,
 }
 
 /// What a claim found in the ready table; the rows are already gone from it.
@@ -101,6 +156,15 @@ pub(super) struct Changes {
     pub(super) inputs_dropped: Vec<TaskId>,
     pub(super) recordings: Vec<(NewRecording, TaskId, Option<UserId>, Timestamp)>,
     pub(super) users: Vec<(User, TokenHash)>,
+    /// Answers to remember, and until when.
+    pub(super) answers: Vec<(Remember, RememberedAnswer, Timestamp)>,
+    /// How many tasks were made, by owner.
+    pub(super) counts: BTreeMap<Option<UserId>, i64>,
+    /// New tasks of which to tell, and where.
+    pub(super) callbacks: Vec<(TaskId, String)>,
+    /// Tasks of which there is something new to tell.
+    pub(super) to_tell: BTreeSet<TaskId>,
+    pub(super) replies: Vec<(TaskId, ReplyTo)>,
     pub(super) events: Vec<Event>,
     /// Forget nodes whose lease ran out before this instant, and that hold nothing any more.
     pub(super) forget_nodes: Option<Timestamp>,
@@ -111,8 +175,11 @@ pub(super) struct Changes {
 pub(super) struct ReadyRow {
     pub(super) task: TaskId,
     pub(super) kind: Kind,
+    /// Whose, for claims from outside.
+    pub(super) owner: Option<UserId>,
     pub(super) lane: Lane,
-    pub(super) suspect: bool,
+    /// The lane to be in once its time has come.
+    pub(super) home: Lane,
     /// The priority turned round, so that an ascending index finds the most urgent first.
     pub(super) rank: i64,
     pub(super) run_at: Timestamp,
@@ -125,11 +192,16 @@ pub(super) enum Lane {
     Open = 0,
     Parked = 1,
     Suspect = 2,
+    /// For claims from outside.
+    Outside = 3,
 }
 
-/// Applies `commands` to what was loaded.
-pub(super) fn plan(commands: &[Command], loaded: Loaded) -> (Vec<Reply>, Changes) {
-    let mut planner = Planner::new(loaded);
+/// The kinds that are the work of others.
+pub(super) type OutsideKinds = BTreeSet<Kind>;
+
+/// Applies `commands` to what was loaded. `outside` are the kinds that workers outside do.
+pub(super) fn plan(commands: &[Command], loaded: Loaded, outside: &OutsideKinds) -> (Vec<Reply>, Changes) {
+    let mut planner = Planner::new(loaded, outside);
     let mut replies: Vec<Option<Reply>> = commands.iter().map(|command| planner.apply(command)).collect();
     for (command, reply) in commands.iter().zip(&mut replies) {
         if let Command::Claim(claim) = command {
@@ -147,6 +219,7 @@ struct InHand {
     row: Option<(Status, Attempt)>,
     /// What its ready row says, while the database has one.
     ready: Option<Ready>,
+    changed: bool,
     deleted: bool,
 }
 
@@ -163,23 +236,27 @@ impl Ready {
     }
 }
 
-struct Planner {
+struct Planner<'a> {
     now: Timestamp,
+    outside: &'a OutsideKinds,
     in_hand: BTreeMap<TaskId, InHand>,
     task_ids: std::vec::IntoIter<TaskId>,
     user_ids: std::vec::IntoIter<UserId>,
     taken_emails: HashSet<String>,
     found: std::vec::IntoIter<Found>,
-    lost: Vec<(TaskId, bool)>,
+    taken: std::vec::IntoIter<Option<TaskId>>,
+    unique: HashMap<UniqueKey, TaskId>,
+    answered: HashMap<(String, String), (String, RememberedAnswer)>,
+    lost: Vec<(TaskId, Lost)>,
     /// Created in this group and still waiting, by kind.
     fresh: HashMap<Kind, Vec<TaskId>>,
     changes: Changes,
 }
 
-impl Planner {
-    fn new(loaded: Loaded) -> Self {
-        let taken: HashSet<TaskId> =
-            loaded.found.iter().flat_map(|found| found.taken.iter().copied()).collect();
+impl<'a> Planner<'a> {
+    fn new(loaded: Loaded, outside: &'a OutsideKinds) -> Self {
+        let claimed = loaded.found.iter().flat_map(|found| found.taken.iter().copied());
+        let taken: HashSet<TaskId> = claimed.chain(loaded.taken.iter().flatten().copied()).collect();
         let in_hand = loaded
             .tasks
             .into_iter()
@@ -188,16 +265,20 @@ impl Planner {
                 let row = Some((life.status(), life.attempt));
                 // A claim of this very group has taken the rows of those away already.
                 let ready = Ready::of(life).filter(|_| !taken.contains(&life.id));
-                (life.id, InHand { task, row, ready, deleted: false })
+                (life.id, InHand { task, row, ready, changed: false, deleted: false })
             })
             .collect();
         Self {
             now: loaded.now,
+            outside,
             in_hand,
             task_ids: loaded.task_ids.into_iter(),
             user_ids: loaded.user_ids.into_iter(),
             taken_emails: loaded.taken_emails,
             found: loaded.found.into_iter(),
+            taken: loaded.taken.into_iter(),
+            unique: loaded.unique,
+            answered: loaded.answered,
             lost: loaded.lost,
             fresh: HashMap::new(),
             changes: Changes::default(),
@@ -209,6 +290,11 @@ impl Planner {
         Some(match command {
             Command::Create(tasks) => Reply::Created(tasks.iter().map(|task| self.create(task)).collect()),
             Command::Claim(_) => return None,
+            Command::Take(take) => Reply::Taken(self.take(take)),
+            Command::Word { task, attempt, caller, word, backoff } => {
+                Reply::Changed(self.word(*task, *attempt, *caller, word, backoff))
+            }
+            Command::Once { remember, command } => return self.once(remember, command),
             Command::Settle { task, attempt, outcome, backoff } => {
                 let now = self.now;
                 let settled = self.speak(*task, |life| match outcome {
@@ -232,7 +318,10 @@ impl Planner {
             }
             Command::Retry { task, caller } => {
                 let now = self.now;
-                Reply::Changed(self.wish(*task, *caller, |life| life.retry(now)))
+                Reply::Changed(
+                    self.may_live_again(*task, *caller)
+                        .and_then(|()| self.wish(*task, *caller, |life| life.retry(now))),
+                )
             }
             Command::Delete { task, caller } => Reply::Changed(self.delete(*task, *caller)),
             Command::Rescue { limit, .. } => Reply::Rescued(self.rescue(*limit)),
@@ -240,10 +329,36 @@ impl Planner {
         })
     }
 
-    fn create(&mut self, new: &NewTask) -> Task {
+    /// Unless a request of this key was answered before: does what is asked, and remembers the answer.
+    fn once(&mut self, remember: &Remember, command: &Command) -> Option<Reply> {
+        let name = (remember.scope.clone(), remember.key.clone());
+        if let Some((request, answer)) = self.answered.get(&name).cloned() {
+            self.pass_over(command);
+            return Some(if request == remember.request { Reply::Before(answer) } else { Reply::KeyReused });
+        }
+        let reply = self.apply(command)?;
+        if let Some(answer) = (remember.answer)(&reply) {
+            self.answered.insert(name, (remember.request.clone(), answer.clone()));
+            self.changes.answers.push((remember.clone(), answer, self.now.after(remember.keep)));
+        }
+        Some(reply)
+    }
+
+    /// Leaves a command undone, with what was loaded for it in its order.
+    fn pass_over(&mut self, command: &Command) {
+        if let Command::Take(Take { wanted: Wanted::Kinds(_), .. }) = command {
+            // Its ready row is gone: the end of the group gives it a new one.
+            self.taken.next();
+        }
+    }
+
+    fn create(&mut self, new: &NewTask) -> Accepted {
         let Some(id) = self.task_ids.next() else {
             unreachable!("as many numbers were drawn as tasks are created");
         };
+        if let Some(living) = self.living(new) {
+            return Accepted { task: living, fresh: false };
+        }
         let run_at = new.run_at.unwrap_or(self.now).max(self.now);
         let (life, event) =
             Life::create(id, new.kind.clone(), new.owner, new.priority, new.max_attempts, run_at, self.now);
@@ -253,15 +368,129 @@ impl Planner {
             tags: new.tags.clone(),
             timeout: new.timeout,
             created_at: self.now,
+            unique_key: new.unique_key.clone(),
+            callback: new.callback.clone(),
+            traceparent: new.traceparent.clone(),
+            expires_at: new.expires_in.map(|span| self.now.after(span)),
         };
         self.changes.events.push(event);
+        *self.changes.counts.entry(new.owner).or_default() += 1;
         self.changes.attachments.extend(new.attachments.iter().map(|attachment| (id, attachment.clone())));
+        self.changes.callbacks.extend(new.callback.iter().map(|url| (id, url.clone())));
+        self.changes.replies.extend(new.reply_to.iter().map(|reply_to| (id, reply_to.clone())));
         if let Some(recording) = &new.recording {
             self.changes.recordings.push((recording.clone(), id, new.owner, self.now));
         }
+        if let Some(key) = unique_key(&task) {
+            self.unique.insert(key, id);
+        }
         self.fresh.entry(new.kind.clone()).or_default().push(id);
-        self.in_hand.insert(id, InHand { task: task.clone(), row: None, ready: None, deleted: false });
-        task
+        let in_hand = InHand { task: task.clone(), row: None, ready: None, changed: true, deleted: false };
+        self.in_hand.insert(id, in_hand);
+        Accepted { task, fresh: true }
+    }
+
+    /// The task with the unique key of `new` that has not ended.
+    fn living(&self, new: &NewTask) -> Option<Task> {
+        let key = (new.owner, new.kind.clone(), new.unique_key.clone()?);
+        let in_hand = self.in_hand.get(self.unique.get(&key)?)?;
+        (!in_hand.deleted && !in_hand.task.life.status().is_terminal()).then(|| in_hand.task.clone())
+    }
+
+    /// Whether a task that ended may be made ready again: not while another of its unique key lives.
+    fn may_live_again(&self, id: TaskId, caller: Caller) -> Result<(), Refused> {
+        self.may_touch(id, caller)?;
+        let key = self.in_hand.get(&id).and_then(|in_hand| unique_key(&in_hand.task));
+        let other = key.and_then(|key| self.unique.get(&key).copied()).filter(|other| *other != id);
+        match other.filter(|other| self.lives(*other)) {
+            Some(other) => Err(Refused::UniqueTaken { task: id, other }),
+            None => Ok(()),
+        }
+    }
+
+    fn lives(&self, id: TaskId) -> bool {
+        self.in_hand.get(&id).is_some_and(|in_hand| !in_hand.deleted && !in_hand.task.life.status().is_terminal())
+    }
+
+    /// Gives a task to somebody outside.
+    fn take(&mut self, take: &Take) -> Result<Taken, Refused> {
+        let id = match &take.wanted {
+            Wanted::Id(id) => *id,
+            Wanted::Kinds(_) => match self.taken.next().flatten() {
+                Some(id) => id,
+                None => return Ok(Taken::Nothing),
+            },
+        };
+        let by_id = matches!(take.wanted, Wanted::Id(_));
+        let in_hand = self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted);
+        let task = &in_hand.ok_or(Refused::NotFound(id))?.task;
+        if !take.caller.may_take(task.life.owner) {
+            return Err(Refused::NotFound(id));
+        }
+        if !self.outside.contains(&task.life.kind) {
+            return Err(Refused::NotOutside { task: id, kind: task.life.kind.clone() });
+        }
+        let (now, timeout) = (self.now, task.timeout);
+        if let Some(expires_at) = expired(task, now) {
+            self.change(id, |life| life.expire(expires_at, now))?;
+            return match self.in_hand.get(&id).filter(|_| by_id) {
+                Some(in_hand) => Err(in_hand.task.life.forbidden(Verb::Start).into()),
+                None => Ok(Taken::Expired),
+            };
+        }
+        let lease = lease(take.lease, timeout.map(|timeout| now.after(timeout)), now);
+        let (holder, assignee) = (take.holder.clone(), take.caller.user());
+        match self.change(id, |life| life.hand_over(holder, assignee, lease, now)) {
+            Ok(task) => Ok(Taken::Task(Box::new(task.clone()))),
+            Err(refused) if by_id => Err(refused),
+            // An earlier command of this very group took or ended it.
+            Err(_) => Ok(Taken::Expired),
+        }
+    }
+
+    /// What somebody outside says of a task in their hands.
+    fn word(
+        &mut self,
+        id: TaskId,
+        attempt: Option<Attempt>,
+        caller: Caller,
+        word: &Word,
+        backoff: &Backoff,
+    ) -> Result<Box<Task>, Refused> {
+        let in_hand = self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted).ok_or(Refused::NotFound(id))?;
+        let (life, timeout) = (&in_hand.task.life, in_hand.task.timeout);
+        if !caller.may_see(life.owner, life.assignee) && !caller.may_take(life.owner) {
+            return Err(Refused::NotFound(id));
+        }
+        let held = life.status() == Status::InProgress;
+        if held && (life.holder().is_none_or(|holder| holder.node().is_some()) || !caller.may_speak(life.assignee)) {
+            return Err(Refused::NotHeld(id));
+        }
+        let now = self.now;
+        let attempt = attempt.unwrap_or(life.attempt);
+        let deadline = life.started_at.zip(timeout).map(|(started, timeout)| started.after(timeout));
+        let span = life.lease().and_then(|lease| lease.span);
+        match word {
+            Word::Complete(result) => self.change(id, |life| life.complete(attempt, result.clone(), now))?,
+            Word::Fail(failure) => self.change(id, |life| life.fail(attempt, failure.clone(), backoff, now))?,
+            Word::Release => self.change(id, |life| life.release(attempt, now))?,
+            Word::Progress(percent) => {
+                self.prolong(id, attempt, lease(span, deadline, now))?;
+                self.change(id, |life| life.progress(attempt, *percent, now))?
+            }
+            Word::Heartbeat(asked) => {
+                self.prolong(id, attempt, lease(asked.or(span), deadline, now))?;
+                return self.in_hand.get(&id).map(|it| Box::new(it.task.clone())).ok_or(Refused::NotFound(id));
+            }
+        };
+        self.in_hand.get(&id).map(|it| Box::new(it.task.clone())).ok_or(Refused::NotFound(id))
+    }
+
+    fn prolong(&mut self, id: TaskId, attempt: Attempt, lease: Option<Lease>) -> Result<(), Refused> {
+        let in_hand = self.in_hand.get_mut(&id).ok_or(Refused::NotFound(id))?;
+        in_hand.task.life = in_hand.task.life.heartbeat(attempt, lease)?;
+        in_hand.changed = true;
+        Ok(())
     }
 
     fn create_user(&mut self, new: &NewUser) -> Option<User> {
@@ -315,7 +544,8 @@ impl Planner {
         let (life, event) = verb(&in_hand.task.life)?;
         debug_assert_eq!(invariants::step(&in_hand.task.life, &life, &event), Ok(()));
         in_hand.task.life = life;
-        self.changes.events.push(event);
+        in_hand.changed = true;
+        note(&mut self.changes, &in_hand.task, event);
         Ok(&in_hand.task)
     }
 
@@ -327,9 +557,10 @@ impl Planner {
         if in_hand.task.life.status() == Status::InProgress {
             let (life, event) = in_hand.task.life.cancel(now)?;
             in_hand.task.life = life;
-            self.changes.events.push(event);
+            note(&mut self.changes, &in_hand.task, event);
         }
-        self.changes.events.push(in_hand.task.life.delete(now));
+        let event = in_hand.task.life.delete(now);
+        note(&mut self.changes, &in_hand.task, event);
         in_hand.deleted = true;
         Ok(Box::new(in_hand.task.clone()))
     }
@@ -338,16 +569,37 @@ impl Planner {
         let lost = std::mem::take(&mut self.lost);
         let more = lost.len() >= limit as usize;
         let mut tasks = 0;
-        for (id, holder_lives) in lost {
-            let now = self.now;
-            let freed = self.change(id, |life| {
-                if holder_lives { life.release(life.attempt, now) } else { life.lose(life.attempt, now) }
-            });
+        for (id, lost) in lost {
             // A command earlier in this very group may have ended it.
-            tasks += u32::from(freed.is_ok());
+            tasks += u32::from(self.free(id, lost).is_ok());
         }
         self.changes.forget_nodes = Some(self.now);
         Rescued { tasks, more }
+    }
+
+    /// Frees a task whose holder is gone, or ends one that waited too long.
+    fn free(&mut self, id: TaskId, lost: Lost) -> Result<(), Refused> {
+        let now = self.now;
+        let task = &self.in_hand.get(&id).ok_or(Refused::NotFound(id))?.task;
+        let deadline = task.life.started_at.zip(task.timeout).map(|(started, timeout)| started.after(timeout));
+        let expires_at = task.expires_at.unwrap_or(now);
+        let a_person = task.life.holder() == Some(&Holder::Person);
+        self.change(id, |life| match lost {
+            Lost::Waiting => life.expire(expires_at, now),
+            Lost::Spared => life.release(life.attempt, now),
+            Lost::Node => life.lose(life.attempt, now),
+            // An earlier word in this very group was a sign of life.
+            Lost::Outside if life.lease().is_none_or(|lease| lease.until > now) => {
+                Err(life.forbidden(Verb::Lose))
+            }
+            Lost::Outside if deadline.is_some_and(|deadline| deadline <= now) => {
+                let story = "its worker outside took longer than the time that the task allows";
+                life.fail(life.attempt, Failure::new(FailureReason::Timeout, story), &Backoff::default(), now)
+            }
+            Lost::Outside if a_person => life.release(life.attempt, now),
+            Lost::Outside => life.lose(life.attempt, now),
+        })
+        .map(drop)
     }
 
     fn claim(&mut self, claim: &Claim) -> Claimed {
@@ -394,6 +646,12 @@ impl Planner {
 
     fn start(&mut self, id: TaskId, node: NodeId, claimed: &mut Claimed) -> bool {
         let now = self.now;
+        let late = self.in_hand.get(&id).and_then(|in_hand| expired(&in_hand.task, now));
+        if let Some(expires_at) = late {
+            // One that another command has ended meanwhile needs no end.
+            let _ = self.change(id, |life| life.expire(expires_at, now));
+            return false;
+        }
         match self.change(id, |life| life.start(node, now)) {
             Ok(task) => {
                 let task = task.clone();
@@ -408,7 +666,7 @@ impl Planner {
     fn finish(self) -> Changes {
         let mut changes = self.changes;
         for (id, in_hand) in self.in_hand {
-            let InHand { task, row, ready, deleted } = in_hand;
+            let InHand { task, row, ready, changed, deleted } = in_hand;
             let life = &task.life;
             let wants = Ready::of(life).filter(|_| !deleted);
             if ready != wants {
@@ -416,7 +674,7 @@ impl Planner {
                     changes.ready_removed.push(id);
                 }
                 if let Some(Ready { run_at, .. }) = wants {
-                    changes.ready_added.push(ready_row(life, run_at, self.now));
+                    changes.ready_added.push(ready_row(life, run_at, self.now, self.outside));
                 }
             }
             match (row, deleted) {
@@ -425,27 +683,60 @@ impl Planner {
                     // It never had a row for these to belong to.
                     changes.attachments.retain(|(task, _)| *task != id);
                     changes.recordings.retain(|(_, task, ..)| *task != id);
+                    changes.replies.retain(|(task, _)| *task != id);
                 }
                 (None, false) => changes.created.push(task),
                 (Some((status, attempt)), false) => {
-                    if life.updated_at == self.now {
+                    if changed {
                         changes.updated.push((task.life, status, attempt));
                     }
                 }
             }
         }
+        // In one order everywhere, so that two nodes that make the same keys wait for each other one way only.
+        changes.created.sort_by(|a, b| a.unique_key.cmp(&b.unique_key));
+        changes.answers.sort_by(|(a, ..), (b, ..)| (&a.scope, &a.key).cmp(&(&b.scope, &b.key)));
         changes
     }
 }
 
-fn ready_row(life: &Life, run_at: Timestamp, now: Timestamp) -> ReadyRow {
-    let suspect = life.is_suspect();
-    let lane = match (run_at > now, suspect) {
-        (true, _) => Lane::Parked,
+fn ready_row(life: &Life, run_at: Timestamp, now: Timestamp, outside: &OutsideKinds) -> ReadyRow {
+    let home = match (outside.contains(&life.kind), life.is_suspect()) {
+        (true, _) => Lane::Outside,
         (false, true) => Lane::Suspect,
         (false, false) => Lane::Open,
     };
-    ReadyRow { task: life.id, kind: life.kind.clone(), lane, suspect, rank: -life.priority.get(), run_at }
+    let lane = if run_at > now { Lane::Parked } else { home };
+    let rank = -life.priority.get();
+    ReadyRow { task: life.id, kind: life.kind.clone(), owner: life.owner, lane, home, rank, run_at }
+}
+
+/// Writes an event down, and that there is something to tell where somebody wants to be told.
+fn note(changes: &mut Changes, task: &Task, event: Event) {
+    if task.callback.is_some() && event.fact.name() != EventName::Progress {
+        changes.to_tell.insert(event.task);
+    }
+    changes.events.push(event);
+}
+
+fn unique_key(task: &Task) -> Option<UniqueKey> {
+    Some((task.life.owner, task.life.kind.clone(), task.unique_key.clone()?))
+}
+
+/// Since when it is too late to start the task, if it is.
+fn expired(task: &Task, now: Timestamp) -> Option<Timestamp> {
+    task.expires_at.filter(|expires_at| *expires_at <= now && task.life.status() == Status::New)
+}
+
+/// The lease of somebody outside: for `span` from now, but never past the time that the task allows.
+fn lease(span: Option<std::time::Duration>, deadline: Option<Timestamp>, now: Timestamp) -> Option<Lease> {
+    let until = match (span.map(|span| now.after(span)), deadline) {
+        (Some(end), Some(deadline)) => end.min(deadline),
+        (Some(end), None) => end,
+        (None, Some(deadline)) => deadline,
+        (None, None) => return None,
+    };
+    Some(Lease { span, until })
 }
 
 #[cfg(test)]

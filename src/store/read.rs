@@ -37,7 +37,7 @@ macro_rules! readers {
 
             pub(super) async fn read_held_by(&self, node: NodeId) -> Result<Vec<(TaskId, Attempt)>, StoreError> {
                 let rows: Vec<(i64, i64)> =
-                    sqlx::query_as("SELECT id, attempt FROM tasks WHERE status = 'In Progress' AND node = $1")
+                    sqlx::query_as("SELECT id, attempt FROM tasks WHERE status = 'In Progress' AND holder = $1")
                         .bind(node.to_string())
                         .fetch_all(&self.readers)
                         .await
@@ -59,7 +59,8 @@ macro_rules! readers {
                 limit: u32,
             ) -> Result<Vec<(EventSeq, Event)>, StoreError> {
                 let rows: Vec<EventRow> = sqlx::query_as(
-                    "SELECT id, task, kind, event, attempt, at, data FROM events WHERE id > $1 ORDER BY id LIMIT $2",
+                    "SELECT id, task, kind, owner, event, attempt, at, data FROM events WHERE id > $1 \
+                     ORDER BY id LIMIT $2",
                 )
                 .bind(after.0)
                 .bind(i64::from(limit))
@@ -67,6 +68,119 @@ macro_rules! readers {
                 .await
                 .map_err(StoreError::of("read events"))?;
                 rows.into_iter().map(EventRow::into_event).collect()
+            }
+
+            pub(super) async fn read_events_of(
+                &self,
+                task: TaskId,
+                after: EventSeq,
+                limit: u32,
+            ) -> Result<Vec<(EventSeq, Event)>, StoreError> {
+                let rows: Vec<EventRow> = sqlx::query_as(
+                    "SELECT id, task, kind, owner, event, attempt, at, data FROM events \
+                     WHERE task = $1 AND id > $2 ORDER BY id LIMIT $3",
+                )
+                .bind(task.0)
+                .bind(after.0)
+                .bind(i64::from(limit))
+                .fetch_all(&self.readers)
+                .await
+                .map_err(StoreError::of("read a task's events"))?;
+                rows.into_iter().map(EventRow::into_event).collect()
+            }
+
+            pub(super) async fn read_newest_event(&self) -> Result<EventSeq, StoreError> {
+                let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM events")
+                    .fetch_one(&self.readers)
+                    .await
+                    .map_err(StoreError::of("look for the newest event"))?;
+                Ok(EventSeq(newest))
+            }
+
+            pub(super) async fn read_any_free(&self, kinds: &[Kind], caller: Caller) -> Result<bool, StoreError> {
+                for (kind, owner) in crate::store::pairs(kinds, caller) {
+                    let free: bool = sqlx::query_scalar(
+                        "SELECT EXISTS (SELECT 1 FROM ready WHERE lane = 3 AND kind = $1 AND owner = $2)",
+                    )
+                    .bind(kind)
+                    .bind(owner)
+                    .fetch_one(&self.readers)
+                    .await
+                    .map_err(StoreError::of("look for free tasks"))?;
+                    if free {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+
+            pub(super) async fn read_free_for(
+                &self,
+                kind: &Kind,
+                age: Duration,
+                limit: u32,
+            ) -> Result<Vec<TaskId>, StoreError> {
+                let before = self.now().await?.as_micros() - micros(age);
+                let rows: Vec<i64> = sqlx::query_scalar(
+                    "SELECT task FROM ready WHERE lane = 3 AND kind = $1 AND run_at <= $2 ORDER BY task LIMIT $3",
+                )
+                .bind(kind.as_str())
+                .bind(before)
+                .bind(i64::from(limit))
+                .fetch_all(&self.readers)
+                .await
+                .map_err(StoreError::of("look what waits for workers outside"))?;
+                Ok(rows.into_iter().map(TaskId).collect())
+            }
+
+            pub(super) async fn read_created_total(
+                &self,
+                owner: Option<UserId>,
+            ) -> Result<CreatedTotal, StoreError> {
+                // The sum of integers is wider than one on PostgreSQL.
+                let (total, by_user): (i64, i64) = sqlx::query_as(
+                    "SELECT CAST(coalesce(sum(created), 0) AS BIGINT), \
+                     CAST(coalesce(sum(CASE WHEN owner = $1 THEN created END), 0) AS BIGINT) FROM created_counts",
+                )
+                .bind(owner.map(|owner| owner.0))
+                .fetch_one(&self.readers)
+                .await
+                .map_err(StoreError::of("count what was created"))?;
+                Ok(CreatedTotal { total: total.unsigned_abs(), by_user: by_user.unsigned_abs() })
+            }
+
+            pub(super) async fn read_callback_of(&self, task: TaskId) -> Result<Option<CallbackState>, StoreError> {
+                let row: Option<clerk::CallbackStateRow> =
+                    sqlx::query_as("SELECT next_at, tries, given_up, last_error FROM callbacks WHERE task = $1")
+                        .bind(task.0)
+                        .fetch_optional(&self.readers)
+                        .await
+                        .map_err(StoreError::of("look at a callback"))?;
+                Ok(row.map(clerk::callback_state))
+            }
+
+            pub(super) async fn read_replies_of(
+                &self,
+                tasks: &[TaskId],
+            ) -> Result<Vec<(TaskId, ReplyTo)>, StoreError> {
+                if tasks.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let mut text = sqlx::QueryBuilder::<$db>::new(
+                    "SELECT task, reply_to, correlation_id FROM replies WHERE task IN (",
+                );
+                let mut list = text.separated(", ");
+                for task in tasks {
+                    list.push_bind(task.0);
+                }
+                text.push(")");
+                let rows: Vec<(i64, String, Option<String>)> = text
+                    .build_query_as()
+                    .fetch_all(&self.readers)
+                    .await
+                    .map_err(StoreError::of("look for reply addresses"))?;
+                let reply = |(task, queue, correlation_id)| (TaskId(task), ReplyTo { queue, correlation_id });
+                Ok(rows.into_iter().map(reply).collect())
             }
 
             pub(super) async fn read_user(&self, id: UserId) -> Result<Option<User>, StoreError> {

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
-use super::StoreError;
+use super::{RememberedAnswer, StoreError};
 use crate::account::User;
 use crate::task::{
-    Attachment, Attempt, Event, EventData, EventName, EventSeq, Fact, Failure, Json, Life, NodeId, Priority,
-    RetryCause, Role, State, Status, Task, TaskId, Timestamp, UserId,
+    Attachment, Attempt, Event, EventData, EventName, EventSeq, Fact, Failure, Holder, Json, Lease, Life,
+    Priority, RetryCause, Role, State, Status, Task, TaskId, Timestamp, UserId,
 };
 
 /// The columns of [`TaskRow`], in the order of the table.
 pub(super) const TASK_COLUMNS: &str = "id, kind, owner, status, priority, max_attempts, attempt, failures, \
-     crashes, run_at, node, progress, result, error, started_at, finished_at, created_at, updated_at, timeout, \
-     payload, tags";
+     crashes, run_at, holder, assignee, lease, lease_until, progress, result, error, started_at, finished_at, \
+     created_at, updated_at, timeout, payload, tags, unique_key, callback, traceparent, expires_at";
 
 /// A row of `tasks`, on both databases.
 #[derive(Debug, FromRow)]
@@ -30,7 +30,10 @@ pub(super) struct TaskRow {
     failures: i64,
     crashes: i64,
     run_at: Option<i64>,
-    node: Option<String>,
+    holder: Option<String>,
+    assignee: Option<i64>,
+    lease: Option<i64>,
+    lease_until: Option<i64>,
     progress: Option<i64>,
     result: Option<String>,
     error: Option<String>,
@@ -41,6 +44,10 @@ pub(super) struct TaskRow {
     timeout: Option<i64>,
     payload: String,
     tags: String,
+    unique_key: Option<String>,
+    callback: Option<String>,
+    traceparent: Option<String>,
+    expires_at: Option<i64>,
 }
 
 impl TaskRow {
@@ -57,9 +64,13 @@ impl TaskRow {
     fn read(self) -> Result<Task, String> {
         let state = match Status::parse(&self.status) {
             Some(Status::New) => State::New { run_at: instant(self.run_at, "run_at")? },
-            Some(Status::InProgress) => {
-                State::InProgress { node: read(self.node.as_deref().unwrap_or_default(), "node")? }
-            }
+            Some(Status::InProgress) => State::InProgress {
+                holder: read(self.holder.as_deref().unwrap_or_default(), "holder")?,
+                lease: self.lease_until.map(|until| Lease {
+                    span: self.lease.map(span),
+                    until: Timestamp::from_micros(until),
+                }),
+            },
             Some(Status::Completed) => State::Completed {
                 finished_at: instant(self.finished_at, "finished_at")?,
                 result: Json::trusted(self.result.as_deref().unwrap_or("null")),
@@ -79,6 +90,7 @@ impl TaskRow {
             attempt: Attempt(count(self.attempt, "attempt")?),
             failures: count(self.failures, "failures")?,
             crashes: count(self.crashes, "crashes")?,
+            assignee: self.assignee.map(UserId),
             progress: self.progress.map(|percent| count(percent, "progress").map(percent_of)).transpose()?,
             error: self.error.as_deref().map(|text| json::<Failure>(text, "error")).transpose()?,
             state,
@@ -89,8 +101,12 @@ impl TaskRow {
             life,
             payload: Json::trusted(&self.payload),
             tags: if self.tags == "[]" { Vec::new() } else { json(&self.tags, "tags")? },
-            timeout: self.timeout.map(|micros| Duration::from_micros(micros.unsigned_abs())),
+            timeout: self.timeout.map(span),
             created_at: Timestamp::from_micros(self.created_at),
+            unique_key: self.unique_key,
+            callback: self.callback,
+            traceparent: self.traceparent.as_deref().map(|text| read(text, "traceparent")).transpose()?,
+            expires_at: self.expires_at.map(Timestamp::from_micros),
         })
     }
 }
@@ -101,6 +117,7 @@ pub(super) struct EventRow {
     id: i64,
     task: i64,
     kind: String,
+    owner: Option<i64>,
     event: String,
     attempt: i64,
     at: i64,
@@ -122,6 +139,7 @@ impl EventRow {
         let event = Event {
             task: TaskId(self.task),
             kind: read(&self.kind, "kind")?,
+            owner: self.owner.map(UserId),
             attempt: Attempt(count(self.attempt, "attempt")?),
             at: Timestamp::from_micros(self.at),
             fact: fact(name, data)?,
@@ -134,7 +152,7 @@ fn fact(name: EventName, data: EventData) -> Result<Fact, String> {
     let missing = |what: &str| format!("`{}` without its {what}", name.as_str());
     Ok(match name {
         EventName::Created => Fact::Created,
-        EventName::Started => Fact::Started { node: data.node.ok_or_else(|| missing("node"))? },
+        EventName::Started => Fact::Started { holder: data.holder(), assignee: data.assignee },
         EventName::Progress => Fact::Progress(data.percent.ok_or_else(|| missing("percent"))?),
         EventName::Completed => Fact::Completed,
         EventName::Failed => Fact::Failed(data.error.ok_or_else(|| missing("error"))?),
@@ -151,6 +169,26 @@ fn fact(name: EventName, data: EventData) -> Result<Fact, String> {
         EventName::Cancelled => Fact::Cancelled,
         EventName::Deleted => Fact::Deleted,
     })
+}
+
+/// A row of `remembered`, on both databases.
+#[derive(Debug, FromRow)]
+pub(super) struct RememberedRow {
+    scope: String,
+    key: String,
+    request: String,
+    status: i64,
+    location: Option<String>,
+    body: String,
+}
+
+impl RememberedRow {
+    /// The request by scope and key, what was asked, and the answer.
+    pub(super) fn into_answer(self) -> ((String, String), (String, RememberedAnswer)) {
+        let status = u16::try_from(self.status).unwrap_or(500);
+        let answer = RememberedAnswer { status, location: self.location, body: self.body };
+        ((self.scope, self.key), (self.request, answer))
+    }
 }
 
 /// A row of `users`, on both databases.
@@ -209,7 +247,10 @@ impl BlobRow {
 pub(super) struct LifeColumns {
     pub(super) status: &'static str,
     pub(super) run_at: Option<i64>,
-    pub(super) node: Option<String>,
+    pub(super) holder: Option<String>,
+    pub(super) assignee: Option<i64>,
+    pub(super) lease: Option<i64>,
+    pub(super) lease_until: Option<i64>,
     pub(super) progress: Option<i64>,
     pub(super) result: Option<Json>,
     pub(super) error: Option<String>,
@@ -228,7 +269,10 @@ impl LifeColumns {
         Self {
             status: life.status().as_str(),
             run_at: life.run_at().map(Timestamp::as_micros),
-            node: life.holder().map(|node: NodeId| node.to_string()),
+            holder: life.holder().map(Holder::to_string),
+            assignee: life.assignee.map(|user| user.0),
+            lease: life.lease().and_then(|lease| lease.span).map(micros),
+            lease_until: life.lease().map(|lease| lease.until.as_micros()),
             progress: life.progress.map(|percent| i64::from(percent.get())),
             result,
             error: life.error.as_ref().map(to_json),
@@ -253,6 +297,10 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> String {
 
 pub(super) fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn span(micros: i64) -> Duration {
+    Duration::from_micros(micros.unsigned_abs())
 }
 
 fn instant(micros: Option<i64>, column: &str) -> Result<Timestamp, String> {

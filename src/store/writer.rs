@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{Command, NewTask, Refused, Reply, Rescued, Settled, StoreError};
+use super::{
+    Accepted, Command, NewTask, Refused, Remember, RememberedAnswer, Reply, Rescued, Settled, StoreError, Take,
+    Taken, Word,
+};
 use crate::account::{Caller, NewUser, User};
 use crate::task::{Attempt, Backoff, NodeId, Outcome, Percent, Task, TaskId};
 use crate::telemetry::metrics::QueueMetrics;
@@ -153,52 +156,145 @@ impl Lanes {
     }
 }
 
+/// What came of a request that may carry a key.
+#[derive(Debug)]
+pub enum Once<T> {
+    /// It was done now.
+    Now(T),
+    /// It was done before, and answered like this.
+    Before(RememberedAnswer),
+    /// Its key was used for another request.
+    KeyReused,
+}
+
+impl<T> Once<T> {
+    /// The same, with what was done now made into something else.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Once<U> {
+        match self {
+            Self::Now(done) => Once::Now(make(done)),
+            Self::Before(answer) => Once::Before(answer),
+            Self::KeyReused => Once::KeyReused,
+        }
+    }
+
+    /// What was done now, when the request had no key.
+    ///
+    /// # Panics
+    /// When it had one.
+    #[track_caller]
+    pub fn unkeyed(self) -> T {
+        match self {
+            Self::Now(done) => done,
+            Self::Before(_) | Self::KeyReused => unreachable!("a request without a key has no earlier answer"),
+        }
+    }
+}
+
 impl Writer {
     /// Accepts tasks, all or none; they are on disk when this returns.
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn create(&self, tasks: Vec<NewTask>) -> Result<Vec<Task>, WriteError> {
-        let Reply::Created(tasks) = self.request(Command::Create(tasks)).await? else { mismatch() };
-        Ok(tasks)
+    pub async fn create(
+        &self,
+        tasks: Vec<NewTask>,
+        remember: Option<Remember>,
+    ) -> Result<Once<Vec<Accepted>>, WriteError> {
+        self.once(Command::Create(tasks), remember, |reply| {
+            let Reply::Created(tasks) = reply else { mismatch() };
+            tasks
+        })
+        .await
     }
 
     /// Stops a task.
     ///
     /// # Errors
     /// [`WriteError`]; a refusal is the inner error.
-    pub async fn cancel(&self, task: TaskId, caller: Caller) -> Result<Result<Task, Refused>, WriteError> {
-        self.change(Command::Cancel { task, caller }).await
+    pub async fn cancel(
+        &self,
+        task: TaskId,
+        caller: Caller,
+        remember: Option<Remember>,
+    ) -> Result<Once<Result<Task, Refused>>, WriteError> {
+        self.once(Command::Cancel { task, caller }, remember, changed).await
     }
 
     /// Makes an ended task ready again.
     ///
     /// # Errors
     /// [`WriteError`]; a refusal is the inner error.
-    pub async fn retry(&self, task: TaskId, caller: Caller) -> Result<Result<Task, Refused>, WriteError> {
-        self.change(Command::Retry { task, caller }).await
+    pub async fn retry(
+        &self,
+        task: TaskId,
+        caller: Caller,
+        remember: Option<Remember>,
+    ) -> Result<Once<Result<Task, Refused>>, WriteError> {
+        self.once(Command::Retry { task, caller }, remember, changed).await
     }
 
     /// Removes a task.
     ///
     /// # Errors
     /// [`WriteError`]; a refusal is the inner error.
-    pub async fn delete(&self, task: TaskId, caller: Caller) -> Result<Result<Task, Refused>, WriteError> {
-        self.change(Command::Delete { task, caller }).await
+    pub async fn delete(
+        &self,
+        task: TaskId,
+        caller: Caller,
+        remember: Option<Remember>,
+    ) -> Result<Once<Result<Task, Refused>>, WriteError> {
+        self.once(Command::Delete { task, caller }, remember, changed).await
+    }
+
+    /// Gives a task to somebody outside.
+    ///
+    /// # Errors
+    /// [`WriteError`]; a refusal is the inner error.
+    pub async fn take(
+        &self,
+        take: Take,
+        remember: Option<Remember>,
+    ) -> Result<Once<Result<Taken, Refused>>, WriteError> {
+        self.once(Command::Take(take), remember, |reply| {
+            let Reply::Taken(taken) = reply else { mismatch() };
+            taken
+        })
+        .await
+    }
+
+    /// Writes down what somebody outside says of their task.
+    ///
+    /// # Errors
+    /// [`WriteError`]; a refusal is the inner error.
+    pub async fn word(
+        &self,
+        (task, attempt): (TaskId, Option<Attempt>),
+        caller: Caller,
+        word: Word,
+        backoff: Backoff,
+        remember: Option<Remember>,
+    ) -> Result<Once<Result<Task, Refused>>, WriteError> {
+        self.once(Command::Word { task, attempt, caller, word, backoff }, remember, changed).await
     }
 
     /// Makes a user; `None` when the e-mail is taken.
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn create_user(&self, user: NewUser) -> Result<Option<User>, WriteError> {
-        let reply = match self.request(Command::CreateUser(user)).await {
+    pub async fn create_user(
+        &self,
+        user: NewUser,
+        remember: Option<Remember>,
+    ) -> Result<Once<Option<User>>, WriteError> {
+        let created = self.once(Command::CreateUser(user), remember, |reply| {
+            let Reply::UserCreated(user) = reply else { mismatch() };
+            user
+        });
+        match created.await {
             // Another node took the e-mail between our look and our insert.
-            Err(WriteError::Store(error)) if error.is_unique_violation() => return Ok(None),
-            reply => reply?,
-        };
-        let Reply::UserCreated(user) = reply else { mismatch() };
-        Ok(user)
+            Err(WriteError::Store(error)) if error.is_unique_violation() => Ok(Once::Now(None)),
+            created => created,
+        }
     }
 
     /// Frees the tasks of dead nodes, at most `limit` at a time; `except` is the asker, who lives.
@@ -247,9 +343,22 @@ impl Writer {
         Ok(async move { settled(answered.await.map_err(|_| WriteError::Interrupted)??) })
     }
 
-    async fn change(&self, command: Command) -> Result<Result<Task, Refused>, WriteError> {
-        let Reply::Changed(changed) = self.request(command).await? else { mismatch() };
-        Ok(changed.map(|task| *task))
+    /// Sends a command, once for all times if there is something to remember it by.
+    async fn once<T>(
+        &self,
+        command: Command,
+        remember: Option<Remember>,
+        read: impl FnOnce(Reply) -> T,
+    ) -> Result<Once<T>, WriteError> {
+        let command = match remember {
+            Some(remember) => Command::Once { remember, command: Box::new(command) },
+            None => command,
+        };
+        Ok(match self.request(command).await? {
+            Reply::Before(answer) => Once::Before(answer),
+            Reply::KeyReused => Once::KeyReused,
+            reply => Once::Now(read(reply)),
+        })
     }
 
     async fn request(&self, command: Command) -> Result<Reply, WriteError> {
@@ -271,6 +380,11 @@ impl Writer {
     }
 }
 
+fn changed(reply: Reply) -> Result<Task, Refused> {
+    let Reply::Changed(changed) = reply else { mismatch() };
+    changed.map(|task| *task)
+}
+
 fn settled(reply: Reply) -> Result<Result<Settled, Refused>, WriteError> {
     let Reply::Settled(settled) = reply else { mismatch() };
     Ok(settled)
@@ -289,16 +403,8 @@ mod tests {
 
     fn batch(tasks: usize, bytes: usize) -> Command {
         let task = NewTask {
-            kind: "noop".parse().unwrap(),
-            owner: None,
-            priority: crate::task::Priority::default(),
             payload: crate::task::Json::trusted(&"x".repeat(bytes)),
-            tags: Vec::new(),
-            max_attempts: 1,
-            timeout: None,
-            run_at: None,
-            attachments: Vec::new(),
-            recording: None,
+            ..NewTask::plain("noop".parse().unwrap(), None)
         };
         Command::Create(vec![task; tasks])
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Failure, Kind, NodeId, Percent, TaskId, Timestamp};
+use super::{Attempt, Failure, Holder, Kind, NodeId, Percent, TaskId, Timestamp, UserId, WorkerName};
 
 /// One fact of a task's life, written in the same transaction as the change it tells of. Its number in the
 /// public order ([`super::EventSeq`]) is given by the store.
@@ -12,6 +12,8 @@ pub struct Event {
     pub task: TaskId,
     /// Of which kind, so that listeners can filter without a look-up.
     pub kind: Kind,
+    /// Whose task it is, which is who may hear of it.
+    pub owner: Option<UserId>,
     /// In which attempt; 0 before the first start.
     pub attempt: Attempt,
     /// When, on the store's clock.
@@ -27,8 +29,10 @@ pub enum Fact {
     Created,
     /// Given to a worker; the attempt is the new one.
     Started {
-        /// The incarnation that runs it.
-        node: NodeId,
+        /// Who has it in hand.
+        holder: Holder,
+        /// The user whom it was given to, where a user took it.
+        assignee: Option<UserId>,
     },
     /// Further along.
     Progress(Percent),
@@ -54,7 +58,7 @@ pub enum Fact {
 pub enum RetryCause {
     /// The attempt failed and tries are left.
     Failed(Failure),
-    /// The daemon drained; costs no try.
+    /// It was given back undone, by a daemon that drained or by whoever had it; costs no try.
     Interrupted,
     /// The worker died or lost its lease; costs no try, but is counted.
     WorkerLost,
@@ -132,7 +136,15 @@ impl Fact {
     pub fn data(&self) -> Option<EventData> {
         let data = match self {
             Self::Created | Self::Completed | Self::Cancelled | Self::Deleted => return None,
-            Self::Started { node } => EventData { node: Some(*node), ..EventData::default() },
+            Self::Started { holder, assignee } => {
+                let mut data = EventData { assignee: *assignee, ..EventData::default() };
+                match holder {
+                    Holder::Node(node) => data.node = Some(*node),
+                    Holder::Worker(name) => data.worker = Some(name.clone()),
+                    Holder::Person => {}
+                }
+                data
+            }
             Self::Progress(percent) => EventData { percent: Some(*percent), ..EventData::default() },
             Self::Failed(failure) => EventData { error: Some(failure.clone()), ..EventData::default() },
             Self::Retrying { cause, run_at } => {
@@ -156,6 +168,12 @@ pub struct EventData {
     /// `started`: the incarnation that runs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeId>,
+    /// `started`: the program outside that took it. Neither this nor `node`: a person did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerName>,
+    /// `started`: the user whom it was given to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<UserId>,
     /// `progress`: how far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percent: Option<Percent>,
@@ -168,6 +186,18 @@ pub struct EventData {
     /// `retrying`: the earliest next start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_at: Option<Timestamp>,
+}
+
+impl EventData {
+    /// Who began, for a `started`.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        match (self.node, &self.worker) {
+            (Some(node), _) => Holder::Node(node),
+            (None, Some(name)) => Holder::Worker(name.clone()),
+            (None, None) => Holder::Person,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! life by its events alone: the property tests, the model check and the history checker of the crash tests
 //! feed it, so that the three cannot disagree on what "right" means.
 
-use super::{Attempt, Event, EventName, Fact, Life, POISON_CRASHES, RetryCause, State, Status};
+use super::{Attempt, Event, EventName, Fact, FailureReason, Life, POISON_CRASHES, RetryCause, State, Status};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +115,12 @@ impl History {
                 );
             }
         }
+        if let Fact::Failed(failure) = &event.fact {
+            let waited = self.status == Some(Status::New);
+            if waited != (failure.reason == FailureReason::Expired) {
+                return broken("only what waits expires, and it does nothing else", format!("{failure:?} after {self:?}"));
+            }
+        }
         self.tell(event.fact.name(), event.attempt)
     }
 
@@ -147,7 +153,8 @@ impl History {
             EventName::Progress if running => Status::InProgress,
             EventName::Progress => return broken("only what runs has progress", story()),
             EventName::Completed if running => Status::Completed,
-            EventName::Failed if running => Status::Failed,
+            // From `New` it has expired, which is all that this name alone can tell.
+            EventName::Failed if running || self.status == Some(Status::New) => Status::Failed,
             EventName::Completed | EventName::Failed => {
                 return broken("an attempt has one outcome", story());
             }

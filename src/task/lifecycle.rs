@@ -4,14 +4,14 @@
 //! is now with the [`Event`] that tells of it. A verb that is illegal in a state is an [`IllegalTransition`],
 //! never a panic and never a silent no-op: in a daemon a late or doubled message is ordinary.
 //!
-//! The verbs of a worker (`progress`, `complete`, `fail`, `release`, `lose`) carry the attempt they speak for.
+//! The verbs of a worker (`progress`, `heartbeat`, `complete`, `fail`, `release`, `lose`) carry the attempt they speak for.
 //! One that is not the current attempt of a task in progress is refused as stale; that is the whole of fencing.
 
 use std::fmt;
 
 use super::{
-    Attempt, Backoff, Event, Fact, Failure, FailureReason, Json, Kind, NodeId, Percent, Priority, RetryCause,
-    TaskId, Timestamp, UserId,
+    Attempt, Backoff, Event, Fact, Failure, FailureReason, Holder, Json, Kind, Lease, Percent, Priority,
+    RetryCause, TaskId, Timestamp, UserId,
 };
 
 /// A task that was running when its worker died this often ends `Failed` with [`FailureReason::Poison`].
@@ -40,6 +40,8 @@ pub struct Life {
     pub failures: u32,
     /// Workers that died while they ran it, since it was created or last retried by hand.
     pub crashes: u32,
+    /// The user who took the newest attempt in hand, when it was one; kept when the task ends.
+    pub assignee: Option<UserId>,
     /// How far the newest attempt has come, when it tells.
     pub progress: Option<Percent>,
     /// Why the newest failed try failed; kept while it is tried again, gone when it completes.
@@ -62,8 +64,11 @@ pub enum State {
     },
     /// A worker has it.
     InProgress {
-        /// The incarnation that holds it; its lease is the task's lease.
-        node: NodeId,
+        /// Who.
+        holder: Holder,
+        /// For how long, when somebody outside has it: `None` is for as long as it takes. A node's own lease is
+        /// that of what it runs.
+        lease: Option<Lease>,
     },
     /// Done, with the kind's answer.
     Completed {
@@ -144,10 +149,14 @@ pub enum Verb {
     Complete,
     /// Its worker's try failed.
     Fail,
+    /// Its worker gives a sign of life.
+    Heartbeat,
     /// Its worker gives it back undone.
     Release,
     /// Its worker died.
     Lose,
+    /// It is too late to start it.
+    Expire,
     /// Somebody stops it.
     Cancel,
     /// Somebody makes it ready again.
@@ -158,13 +167,15 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Start,
         Self::Progress,
         Self::Complete,
         Self::Fail,
+        Self::Heartbeat,
         Self::Release,
         Self::Lose,
+        Self::Expire,
         Self::Cancel,
         Self::Retry,
         Self::Delete,
@@ -178,8 +189,10 @@ impl Verb {
             Self::Progress => "progress",
             Self::Complete => "complete",
             Self::Fail => "fail",
+            Self::Heartbeat => "heartbeat",
             Self::Release => "release",
             Self::Lose => "lose",
+            Self::Expire => "expire",
             Self::Cancel => "cancel",
             Self::Retry => "retry",
             Self::Delete => "delete",
@@ -246,6 +259,7 @@ impl Life {
             attempt: Attempt::NONE,
             failures: 0,
             crashes: 0,
+            assignee: None,
             progress: None,
             error: None,
             state: State::New { run_at },
@@ -286,11 +300,22 @@ impl Life {
         }
     }
 
-    /// The incarnation that holds it, while one does.
+    /// Who holds it, while somebody does.
     #[must_use]
-    pub fn holder(&self) -> Option<NodeId> {
+    pub fn holder(&self) -> Option<&Holder> {
+        match &self.state {
+            State::InProgress { holder, .. } => Some(holder),
+            State::New { .. } | State::Completed { .. } | State::Failed { .. } | State::Cancelled { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The lease under which somebody outside holds it, while there is one.
+    #[must_use]
+    pub fn lease(&self) -> Option<Lease> {
         match self.state {
-            State::InProgress { node } => Some(node),
+            State::InProgress { lease, .. } => lease,
             State::New { .. } | State::Completed { .. } | State::Failed { .. } | State::Cancelled { .. } => {
                 None
             }
@@ -312,13 +337,29 @@ impl Life {
     ///
     /// # Errors
     /// [`IllegalTransition`] unless the task is `New` and its time has come.
-    pub fn start(&self, node: NodeId, now: Timestamp) -> Result<Changed, IllegalTransition> {
+    pub fn start(&self, holder: impl Into<Holder>, now: Timestamp) -> Result<Changed, IllegalTransition> {
+        self.hand_over(holder.into(), None, None, now)
+    }
+
+    /// Somebody outside takes the task: the attempt rises. `lease` is how long it may be held without a word.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] unless the task is `New` and its time has come.
+    pub fn hand_over(
+        &self,
+        holder: Holder,
+        assignee: Option<UserId>,
+        lease: Option<Lease>,
+        now: Timestamp,
+    ) -> Result<Changed, IllegalTransition> {
         let run_at = self.run_at().ok_or_else(|| self.forbidden(Verb::Start))?;
         if run_at > now {
             return Err(IllegalTransition::TooEarly { task: self.id, run_at });
         }
-        Ok(self.become_with(State::InProgress { node }, now, Fact::Started { node }, |life| {
+        let fact = Fact::Started { holder: holder.clone(), assignee };
+        Ok(self.become_with(State::InProgress { holder, lease }, now, fact, |life| {
             life.attempt = life.attempt.next();
+            life.assignee = assignee;
             life.progress = None;
             life.started_at = Some(now);
         }))
@@ -338,6 +379,21 @@ impl Life {
         Ok(self.become_with(self.state.clone(), now, Fact::Progress(percent), |life| {
             life.progress = Some(percent);
         }))
+    }
+
+    /// The worker gives a sign of life: its lease is `lease` from now on. Nothing that anybody is told of.
+    ///
+    /// # Errors
+    /// [`IllegalTransition::Stale`] unless `attempt` is the current one in progress.
+    pub fn heartbeat(&self, attempt: Attempt, lease: Option<Lease>) -> Result<Self, IllegalTransition> {
+        self.current(attempt)?;
+        let state = match &self.state {
+            State::InProgress { holder, .. } => State::InProgress { holder: holder.clone(), lease },
+            State::New { .. } | State::Completed { .. } | State::Failed { .. } | State::Cancelled { .. } => {
+                return Err(self.forbidden(Verb::Heartbeat));
+            }
+        };
+        Ok(Self { state, ..self.clone() })
     }
 
     /// The worker is done.
@@ -417,6 +473,22 @@ impl Life {
         }))
     }
 
+    /// It is too late to start it: nobody wants its result any more.
+    ///
+    /// # Errors
+    /// [`IllegalTransition::Forbidden`] unless it is `New`.
+    pub fn expire(&self, expired: Timestamp, now: Timestamp) -> Result<Changed, IllegalTransition> {
+        if self.status() != Status::New {
+            return Err(self.forbidden(Verb::Expire));
+        }
+        let story = format!("it was to start before {expired}, and no worker was free for it until then");
+        let failure = Failure::new(FailureReason::Expired, story);
+        let fact = Fact::Failed(failure.clone());
+        Ok(self.become_with(State::Failed { finished_at: now }, now, fact, |life| {
+            life.error = Some(failure);
+        }))
+    }
+
     /// Somebody stops it. From `In Progress` the state changes at once and the worker is told afterwards: what
     /// it still says is stale.
     ///
@@ -463,7 +535,7 @@ impl Life {
         Err(IllegalTransition::Stale { task: self.id, given, current: self.attempt, status })
     }
 
-    fn forbidden(&self, verb: Verb) -> IllegalTransition {
+    pub(crate) fn forbidden(&self, verb: Verb) -> IllegalTransition {
         IllegalTransition::Forbidden { task: self.id, status: self.status(), verb }
     }
 
@@ -475,13 +547,23 @@ impl Life {
         change: impl FnOnce(&mut Self),
     ) -> Changed {
         let mut life = Self { state, updated_at: now, ..self.clone() };
+        if life.status() == Status::New {
+            life.assignee = None;
+        }
         change(&mut life);
         let event = life.tell(now, fact);
         (life, event)
     }
 
     fn tell(&self, at: Timestamp, fact: Fact) -> Event {
-        Event { task: self.id, kind: self.kind.clone(), attempt: self.attempt, at, fact }
+        Event {
+            task: self.id,
+            kind: self.kind.clone(),
+            owner: self.owner,
+            attempt: self.attempt,
+            at,
+            fact,
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //!                      │     release (interrupted)   │  └─── lose, third time ─────► Failed (poison)
 //!                      │     lose (worker died)      │
 //!                      │                             └────── cancel ───────────────► Cancelled
+//!                      ├──────────────────── expire ───────────────────────────────► Failed (expired)
 //!                      ├──────────────────── cancel ───────────────────────────────► Cancelled
 //!                      └──────────────────── retry ◄── Failed, Cancelled
 //! ```
@@ -23,6 +24,7 @@
 
 mod attachment;
 mod event;
+mod holder;
 mod id;
 pub mod invariants;
 mod kind;
@@ -30,15 +32,18 @@ pub mod lifecycle;
 mod outcome;
 mod retry;
 mod time;
+mod trace;
 
 pub use attachment::{Attachment, BlobName, BlobNameError, Role};
 pub use event::{Event, EventData, EventName, Fact, RetryCause};
+pub use holder::{Holder, HolderError, Lease, WorkerName, WorkerNameError};
 pub use id::{Attempt, EventSeq, NodeId, RecordingId, TaskId, UserId};
 pub use kind::{Kind, KindError};
 pub use lifecycle::{IllegalTransition, Life, POISON_CRASHES, SUSPECT_CRASHES, State, Status, Verb};
 pub use outcome::{Failure, FailureReason, Json, Outcome, Percent};
 pub use retry::Backoff;
 pub use time::{Timestamp, TimestampError};
+pub use trace::{TraceParent, TraceParentError};
 
 use std::time::Duration;
 
@@ -80,6 +85,15 @@ pub struct Task {
     pub timeout: Option<Duration>,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// While this task has not ended, no other of the same owner and kind is made with this key; at most
+    /// [`Task::MAX_UNIQUE_KEY_BYTES`].
+    pub unique_key: Option<String>,
+    /// Where to tell of its events.
+    pub callback: Option<String>,
+    /// The trace that it belongs to, in the form of the W3C header of that name.
+    pub traceparent: Option<TraceParent>,
+    /// Too late to start from then on: a worker that would take it then fails it instead.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Task {
@@ -90,6 +104,8 @@ impl Task {
     /// The longest payload, in bytes of its JSON text. A page of a list carries up to a thousand of them, so larger
     /// input belongs into a blob.
     pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+    /// The longest unique key, in bytes.
+    pub const MAX_UNIQUE_KEY_BYTES: usize = 200;
     /// The highest `max_attempts` that may be asked for.
     pub const MAX_ATTEMPTS: u32 = 100;
     /// The longest `timeout_s` that may be asked for: seven days.

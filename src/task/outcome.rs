@@ -82,13 +82,16 @@ pub enum FailureReason {
     Timeout,
     /// The run panicked.
     Panic,
+    /// It was not started before it was too late to.
+    Expired,
     /// The task took its worker down with it [`super::POISON_CRASHES`] times.
     Poison,
 }
 
 impl FailureReason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [Self::Error, Self::InvalidInput, Self::Timeout, Self::Panic, Self::Poison];
+    pub const ALL: [Self; 6] =
+        [Self::Error, Self::InvalidInput, Self::Timeout, Self::Panic, Self::Expired, Self::Poison];
 
     /// The word on the wire and in the database.
     #[must_use]
@@ -98,6 +101,7 @@ impl FailureReason {
             Self::InvalidInput => "invalid_input",
             Self::Timeout => "timeout",
             Self::Panic => "panic",
+            Self::Expired => "expired",
             Self::Poison => "poison",
         }
     }
@@ -107,7 +111,7 @@ impl FailureReason {
     pub fn may_retry(self) -> bool {
         match self {
             Self::Error | Self::Timeout | Self::Panic => true,
-            Self::InvalidInput | Self::Poison => false,
+            Self::InvalidInput | Self::Expired | Self::Poison => false,
         }
     }
 }
@@ -147,6 +151,6 @@ pub enum Outcome {
     },
     /// The try failed.
     Failed(Failure),
-    /// The daemon stopped the run for reasons of its own (a drain). Costs no try.
+    /// It was given back undone, for reasons that are not the task's (a drain). Costs no try.
     Interrupted,
 }

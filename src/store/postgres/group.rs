@@ -2,17 +2,17 @@
 //!
 //! Locks are taken in one order everywhere: named tasks by ascending id (waiting if need be), then ready rows
 //! with their tasks and lost tasks (never waiting), then the order of events (the holder of which waits for
-//! nothing more). So nodes cannot wait for each other in a circle.
+//! nothing more). What has a unique key is made in the order of the keys. So nodes cannot wait for each other in a circle.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, Connection, Postgres, Transaction};
 
 use super::{NOW, PostgresStore};
 use crate::failpoint::{self, Failpoint};
-use crate::store::plan::{Changes, Found, Loaded, Needs, plan};
-use crate::store::row::{LifeColumns, TASK_COLUMNS, TaskRow, event_data, micros, to_json};
-use crate::store::{Claim, Command, Grouping, Reply, StoreError};
+use crate::store::plan::{Changes, Found, Loaded, Lost, Needs, UniqueKey, plan};
+use crate::store::row::{LifeColumns, RememberedRow, TASK_COLUMNS, TaskRow, event_data, micros, to_json};
+use crate::store::{Claim, Command, Grouping, RememberedAnswer, Reply, StoreError, Take, Wanted};
 use crate::task::{Event, Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 type Tx<'a> = Transaction<'a, Postgres>;
@@ -25,8 +25,8 @@ impl Grouping for PostgresStore {
         let mut connection = self.writer.borrow().await?;
         let mut tx = connection.begin().await.map_err(StoreError::of("begin a group"))?;
         let loaded = self.load(&mut tx, Needs::of(commands)).await?;
-        let (replies, changes) = plan(commands, loaded);
-        write(&mut tx, &changes).await?;
+        let (replies, changes) = plan(commands, loaded, &self.outside);
+        write(&mut tx, &changes, self.part).await?;
         failpoint::hit(Failpoint::CommitBefore);
         tx.commit().await.map_err(StoreError::of("commit a group"))?;
         connection.keep();
@@ -61,12 +61,24 @@ impl PostgresStore {
             Some((limit, except)) => lost(tx, limit, except, now).await?,
             None => Vec::new(),
         };
-        let taken = found.iter().flat_map(|found| found.taken.iter().copied());
-        let mut more: Vec<TaskId> =
-            taken.chain(lost.iter().map(|(task, _)| *task)).filter(|task| held.insert(*task)).collect();
+        let mut taken = Vec::new();
+        for take in &needs.takes {
+            taken.push(take_outside(tx, take).await?);
+        }
+        let claimed = found.iter().flat_map(|found| found.taken.iter().copied());
+        let lost_tasks = lost.iter().map(|(task, _)| *task);
+        let mut more: Vec<TaskId> = claimed
+            .chain(taken.iter().flatten().copied())
+            .chain(lost_tasks)
+            .filter(|task| held.insert(*task))
+            .collect();
         more.sort_unstable();
         // Locked already, with their ready rows or by the search for lost ones.
         tasks.extend(lock_tasks(tx, &more).await?);
+        let unique = living(tx, &needs.unique_keys(&tasks)).await?;
+        let others: Vec<TaskId> = unique.values().filter(|task| !held.contains(task)).copied().collect();
+        // Not locked: they are only shown, and stand in the way of others.
+        tasks.extend(look_at(tx, &others).await?);
         Ok(Loaded {
             now,
             tasks,
@@ -74,6 +86,9 @@ impl PostgresStore {
             user_ids: user_ids.into_iter().map(UserId).collect(),
             taken_emails: taken_emails(tx, &needs.emails).await?,
             found,
+            taken,
+            unique,
+            answered: answered(tx, &needs.requests).await?,
             lost,
         })
     }
@@ -89,6 +104,19 @@ async fn lock_tasks(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>, StoreE
         .fetch_all(&mut **tx)
         .await
         .map_err(StoreError::of("lock tasks"))?;
+    Ok(rows.into_iter().filter_map(TaskRow::into_task_or_report).collect())
+}
+
+async fn look_at(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<TaskRow> =
+        sqlx::query_as(AssertSqlSafe(format!("SELECT {TASK_COLUMNS} FROM tasks WHERE id = ANY($1)")))
+            .bind(numbers(ids))
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(StoreError::of("look at tasks"))?;
     Ok(rows.into_iter().filter_map(TaskRow::into_task_or_report).collect())
 }
 
@@ -150,7 +178,7 @@ async fn promote(
 ) -> Result<(), StoreError> {
     let doing = StoreError::of;
     sqlx::query(
-        "UPDATE ready SET lane = CASE WHEN suspect THEN 2 ELSE 0 END WHERE task IN (SELECT task FROM ready \
+        "UPDATE ready SET lane = home WHERE task IN (SELECT task FROM ready \
          WHERE lane = 1 AND run_at <= $1 FOR UPDATE SKIP LOCKED)",
     )
     .bind(now.as_micros())
@@ -175,20 +203,116 @@ async fn lost(
     limit: u32,
     except: Option<NodeId>,
     now: Timestamp,
-) -> Result<Vec<(TaskId, bool)>, StoreError> {
-    let rows: Vec<(i64, bool)> = sqlx::query_as(
-        "SELECT tasks.id, coalesce((SELECT spared FROM nodes WHERE nodes.id = tasks.node), FALSE) FROM tasks \
-         WHERE tasks.status = 'In Progress' AND NOT EXISTS \
-         (SELECT 1 FROM nodes WHERE nodes.id = tasks.node AND nodes.lease_until > $1) \
-         AND tasks.node IS DISTINCT FROM $3 LIMIT $2 FOR UPDATE OF tasks SKIP LOCKED",
+) -> Result<Vec<(TaskId, Lost)>, StoreError> {
+    let doing = StoreError::of;
+    let of_nodes: Vec<(i64, bool)> = sqlx::query_as(
+        "SELECT tasks.id, coalesce((SELECT spared FROM nodes WHERE nodes.id = tasks.holder), FALSE) FROM tasks \
+         WHERE tasks.status = 'In Progress' AND tasks.holder NOT LIKE '%:%' AND NOT EXISTS \
+         (SELECT 1 FROM nodes WHERE nodes.id = tasks.holder AND nodes.lease_until > $1) \
+         AND tasks.holder IS DISTINCT FROM $3 LIMIT $2 FOR UPDATE OF tasks SKIP LOCKED",
     )
     .bind(now.as_micros())
     .bind(i64::from(limit))
     .bind(except.map(|node| node.to_string()))
     .fetch_all(&mut **tx)
     .await
-    .map_err(StoreError::of("look for lost tasks"))?;
-    Ok(rows.into_iter().map(|(task, spared)| (TaskId(task), spared)).collect())
+    .map_err(doing("look for lost tasks"))?;
+    let mut lost: Vec<(TaskId, Lost)> = of_nodes
+        .into_iter()
+        .map(|(task, spared)| (TaskId(task), if spared { Lost::Spared } else { Lost::Node }))
+        .collect();
+    let others: [(&'static str, Lost); 2] = [
+        (
+            "SELECT id FROM tasks WHERE lease_until IS NOT NULL AND lease_until <= $1 LIMIT $2 \
+             FOR UPDATE SKIP LOCKED",
+            Lost::Outside,
+        ),
+        (
+            "SELECT id FROM tasks WHERE status = 'New' AND expires_at IS NOT NULL AND expires_at <= $1 \
+             LIMIT $2 FOR UPDATE SKIP LOCKED",
+            Lost::Waiting,
+        ),
+    ];
+    for (text, how) in others {
+        let left = i64::from(limit) - i64::try_from(lost.len()).unwrap_or(i64::MAX);
+        let found: Vec<i64> = sqlx::query_scalar(text)
+            .bind(now.as_micros())
+            .bind(left.max(0))
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(doing("look for tasks whose time is over"))?;
+        lost.extend(found.into_iter().map(|task| (TaskId(task), how)));
+    }
+    Ok(lost)
+}
+
+/// Takes the ready row of the most urgent, oldest task that the caller may have.
+async fn take_outside(tx: &mut Tx<'_>, take: &Take) -> Result<Option<TaskId>, StoreError> {
+    let Wanted::Kinds(kinds) = &take.wanted else { return Ok(None) };
+    let (kinds, owners): (Vec<&str>, Vec<i64>) = crate::store::pairs(kinds, take.caller).into_iter().unzip();
+    // For each kind and owner the first by the index; of these the first of all.
+    let found: Option<i64> = sqlx::query_scalar(
+        "WITH firsts AS (SELECT first.task, first.rank, first.run_at \
+         FROM unnest($1::text[], $2::bigint[]) AS pair (kind, owner) CROSS JOIN LATERAL \
+         (SELECT ready.task, ready.rank, ready.run_at FROM ready JOIN tasks ON tasks.id = ready.task \
+         WHERE ready.lane = 3 AND ready.kind = pair.kind AND ready.owner = pair.owner \
+         ORDER BY ready.kind, ready.owner, ready.rank, ready.run_at, ready.task \
+         LIMIT 1 FOR UPDATE OF ready, tasks SKIP LOCKED) AS first) \
+         DELETE FROM ready USING (SELECT task FROM firsts ORDER BY rank, run_at, task LIMIT 1) AS best \
+         WHERE ready.task = best.task RETURNING ready.task",
+    )
+    .bind(kinds)
+    .bind(owners)
+    .fetch_optional(&mut **tx)
+    .await
+    .map_err(StoreError::of("take a task"))?;
+    Ok(found.map(TaskId))
+}
+
+/// Which tasks live with these unique keys.
+async fn living(tx: &mut Tx<'_>, keys: &[UniqueKey]) -> Result<HashMap<UniqueKey, TaskId>, StoreError> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT asked.place, tasks.id FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY \
+         AS asked (owner, kind, key, place) JOIN tasks ON coalesce(tasks.owner, 0) = asked.owner \
+         AND tasks.kind = asked.kind AND tasks.unique_key = asked.key \
+         WHERE tasks.unique_key IS NOT NULL AND tasks.status IN ('New', 'In Progress')",
+    )
+    .bind(keys.iter().map(|(owner, ..)| owner.map_or(0, |user| user.0)).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(.., key)| &**key).collect::<Vec<_>>())
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(StoreError::of("look for unique keys"))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(place, task)| Some((keys.get(usize::try_from(place - 1).ok()?)?.clone(), TaskId(task))))
+        .collect())
+}
+
+/// What was answered to these requests before.
+async fn answered(
+    tx: &mut Tx<'_>,
+    requests: &[(String, String)],
+) -> Result<HashMap<(String, String), (String, RememberedAnswer)>, StoreError> {
+    if requests.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (scopes, keys): (Vec<&str>, Vec<&str>) =
+        requests.iter().map(|(scope, key)| (scope.as_str(), key.as_str())).unzip();
+    let rows: Vec<RememberedRow> = sqlx::query_as(
+        "SELECT scope, key, request, status, location, body FROM remembered \
+         JOIN unnest($1::text[], $2::text[]) AS asked (asked_scope, asked_key) \
+         ON scope = asked_scope AND key = asked_key",
+    )
+    .bind(scopes)
+    .bind(keys)
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(StoreError::of("look for answered requests"))?;
+    Ok(rows.into_iter().map(RememberedRow::into_answer).collect())
 }
 
 async fn taken_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<HashSet<String>, StoreError> {
@@ -203,12 +327,15 @@ async fn taken_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<HashSet<Stri
     Ok(taken.into_iter().collect())
 }
 
-async fn write(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Result<(), StoreError> {
     insert_tasks(tx, changes).await?;
     update_tasks(tx, changes).await?;
     write_ready(tx, changes).await?;
     insert_users(tx, changes).await?;
     write_attachments(tx, changes).await?;
+    count_created(tx, changes, part).await?;
+    write_callbacks(tx, changes).await?;
+    remember_answers(tx, changes).await?;
     delete_tasks(tx, changes).await?;
     if let Some(now) = changes.forget_nodes {
         forget_nodes(tx, now).await?;
@@ -225,14 +352,16 @@ async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     let columns: Vec<LifeColumns> = tasks.iter().map(|task| LifeColumns::of(&task.life)).collect();
     sqlx::query(
         "INSERT INTO tasks (id, kind, owner, status, priority, max_attempts, attempt, failures, crashes, \
-         run_at, node, started_at, finished_at, created_at, updated_at, timeout, payload, tags) \
-         SELECT id, kind, owner, status, priority, max_attempts, attempt, 0, 0, run_at, node, started_at, \
-         finished_at, created_at, updated_at, timeout, payload, tags \
+         run_at, holder, started_at, finished_at, created_at, updated_at, timeout, payload, tags, unique_key, \
+         callback, traceparent, expires_at) \
+         SELECT id, kind, owner, status, priority, max_attempts, attempt, 0, 0, run_at, holder, started_at, \
+         finished_at, created_at, updated_at, timeout, payload, tags, unique_key, callback, traceparent, expires_at \
          FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], \
          $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], \
-         $14::bigint[], $15::text[], $16::text[]) \
-         AS new (id, kind, owner, status, priority, max_attempts, attempt, run_at, node, started_at, \
-         finished_at, created_at, updated_at, timeout, payload, tags)",
+         $14::bigint[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::bigint[]) \
+         AS new (id, kind, owner, status, priority, max_attempts, attempt, run_at, holder, started_at, \
+         finished_at, created_at, updated_at, timeout, payload, tags, unique_key, callback, traceparent, \
+         expires_at)",
     )
     .bind(tasks.iter().map(|task| task.life.id.0).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| task.life.kind.as_str()).collect::<Vec<_>>())
@@ -242,7 +371,7 @@ async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     .bind(tasks.iter().map(|task| i64::from(task.life.max_attempts)).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| i64::from(task.life.attempt.0)).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.run_at).collect::<Vec<_>>())
-    .bind(columns.iter().map(|columns| columns.node.as_deref()).collect::<Vec<_>>())
+    .bind(columns.iter().map(|columns| columns.holder.as_deref()).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.started_at).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.finished_at).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| task.created_at.as_micros()).collect::<Vec<_>>())
@@ -250,6 +379,10 @@ async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     .bind(tasks.iter().map(|task| task.timeout.map(micros)).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| task.payload.as_str()).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| to_json(&task.tags)).collect::<Vec<_>>())
+    .bind(tasks.iter().map(|task| task.unique_key.as_deref()).collect::<Vec<_>>())
+    .bind(tasks.iter().map(|task| task.callback.as_deref()).collect::<Vec<_>>())
+    .bind(tasks.iter().map(|task| task.traceparent.as_ref().map(|trace| trace.as_str())).collect::<Vec<_>>())
+    .bind(tasks.iter().map(|task| task.expires_at.map(Timestamp::as_micros)).collect::<Vec<_>>())
     .execute(&mut **tx)
     .await
     .map_err(StoreError::of("accept tasks"))?;
@@ -279,14 +412,15 @@ async fn update_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     let columns: Vec<LifeColumns> = rows.iter().map(|(life, ..)| LifeColumns::of(life)).collect();
     let changed = sqlx::query(
         "UPDATE tasks SET status = new.status, attempt = new.attempt, failures = new.failures, \
-         crashes = new.crashes, run_at = new.run_at, node = new.node, progress = new.progress, \
+         crashes = new.crashes, run_at = new.run_at, holder = new.holder, progress = new.progress, \
          result = new.result, error = new.error, started_at = new.started_at, \
-         finished_at = new.finished_at, updated_at = new.updated_at \
+         finished_at = new.finished_at, updated_at = new.updated_at, assignee = new.assignee, \
+         lease = new.lease, lease_until = new.lease_until \
          FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], \
          $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], \
-         $14::bigint[], $15::bigint[]) \
-         AS new (id, old_status, old_attempt, status, attempt, failures, crashes, run_at, node, progress, \
-         result, error, started_at, finished_at, updated_at) \
+         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[]) \
+         AS new (id, old_status, old_attempt, status, attempt, failures, crashes, run_at, holder, progress, \
+         result, error, started_at, finished_at, updated_at, assignee, lease, lease_until) \
          WHERE tasks.id = new.id AND tasks.status = new.old_status AND tasks.attempt = new.old_attempt",
     )
     .bind(rows.iter().map(|(life, ..)| life.id.0).collect::<Vec<_>>())
@@ -297,13 +431,16 @@ async fn update_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     .bind(rows.iter().map(|(life, ..)| i64::from(life.failures)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(life, ..)| i64::from(life.crashes)).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.run_at).collect::<Vec<_>>())
-    .bind(columns.iter().map(|columns| columns.node.as_deref()).collect::<Vec<_>>())
+    .bind(columns.iter().map(|columns| columns.holder.as_deref()).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.progress).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.result.as_ref().map(|json| json.as_str())).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.error.as_deref()).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.started_at).collect::<Vec<_>>())
     .bind(columns.iter().map(|columns| columns.finished_at).collect::<Vec<_>>())
     .bind(rows.iter().map(|(life, ..)| life.updated_at.as_micros()).collect::<Vec<_>>())
+    .bind(columns.iter().map(|columns| columns.assignee).collect::<Vec<_>>())
+    .bind(columns.iter().map(|columns| columns.lease).collect::<Vec<_>>())
+    .bind(columns.iter().map(|columns| columns.lease_until).collect::<Vec<_>>())
     .execute(&mut **tx)
     .await
     .map_err(StoreError::of("change tasks"))?;
@@ -324,13 +461,14 @@ async fn write_ready(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErro
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO ready (task, kind, lane, suspect, rank, run_at) \
-         SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::boolean[], $5::bigint[], $6::bigint[])",
+        "INSERT INTO ready (task, kind, owner, lane, home, rank, run_at) SELECT * FROM unnest($1::bigint[], \
+         $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])",
     )
     .bind(rows.iter().map(|row| row.task.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.owner.map_or(0, |owner| owner.0)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.lane as i64).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.suspect).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.home as i64).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.rank).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.run_at.as_micros()).collect::<Vec<_>>())
     .execute(&mut **tx)
@@ -350,13 +488,14 @@ async fn insert_events(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreEr
         .await
         .map_err(StoreError::of("wait for the turn to number events"))?;
     sqlx::query(
-        "INSERT INTO events (task, kind, event, attempt, at, data) \
-         SELECT task, kind, event, attempt, at, data FROM unnest($1::bigint[], $2::text[], $3::text[], \
-         $4::bigint[], $5::bigint[], $6::text[]) WITH ORDINALITY \
-         AS new (task, kind, event, attempt, at, data, place) ORDER BY place",
+        "INSERT INTO events (task, kind, owner, event, attempt, at, data) \
+         SELECT task, kind, owner, event, attempt, at, data FROM unnest($1::bigint[], $2::text[], \
+         $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::text[]) WITH ORDINALITY \
+         AS new (task, kind, owner, event, attempt, at, data, place) ORDER BY place",
     )
     .bind(events.iter().map(|event| event.task.0).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| event.owner.map(|owner| owner.0)).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.fact.name().as_str()).collect::<Vec<_>>())
     .bind(events.iter().map(|event| i64::from(event.attempt.0)).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.at.as_micros()).collect::<Vec<_>>())
@@ -418,6 +557,86 @@ async fn write_attachments(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), Sto
     Ok(())
 }
 
+/// Counts what was made, in this store's own part.
+async fn count_created(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Result<(), StoreError> {
+    let counts = &changes.counts;
+    if counts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO created_counts (owner, part, created) SELECT owner, $2, created \
+         FROM unnest($1::bigint[], $3::bigint[]) AS new (owner, created) \
+         ON CONFLICT (owner, part) DO UPDATE SET created = created_counts.created + excluded.created",
+    )
+    .bind(counts.keys().map(|owner| owner.map_or(0, |owner| owner.0)).collect::<Vec<_>>())
+    .bind(part)
+    .bind(counts.values().copied().collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+    .map_err(StoreError::of("count tasks"))
+}
+
+async fn write_callbacks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+    let now = changes.events.first().map_or(0, |event| event.at.as_micros());
+    for (task, url) in &changes.callbacks {
+        sqlx::query(
+            "INSERT INTO callbacks (task, url, told, next_at, tries, given_up) VALUES ($1, $2, 0, $3, 0, 0)",
+        )
+        .bind(task.0)
+        .bind(url)
+        .bind(now)
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::of("keep a callback"))?;
+    }
+    if !changes.to_tell.is_empty() {
+        sqlx::query("UPDATE callbacks SET next_at = $2 WHERE task = ANY($1) AND next_at IS NULL")
+            .bind(changes.to_tell.iter().map(|task| task.0).collect::<Vec<_>>())
+            .bind(now)
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::of("wake callbacks"))?;
+    }
+    let replies = &changes.replies;
+    if replies.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO replies (task, reply_to, correlation_id) \
+         SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[])",
+    )
+    .bind(replies.iter().map(|(task, _)| task.0).collect::<Vec<_>>())
+    .bind(replies.iter().map(|(_, reply)| reply.queue.as_str()).collect::<Vec<_>>())
+    .bind(replies.iter().map(|(_, reply)| reply.correlation_id.as_deref()).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+    .map_err(StoreError::of("keep reply addresses"))
+}
+
+async fn remember_answers(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+    let answers = &changes.answers;
+    if answers.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO remembered (scope, key, request, status, location, body, forget_at) SELECT * FROM \
+         unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])",
+    )
+    .bind(answers.iter().map(|(asked, ..)| asked.scope.as_str()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(asked, ..)| asked.key.as_str()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(asked, ..)| asked.request.as_str()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(_, answer, _)| i64::from(answer.status)).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(_, answer, _)| answer.location.as_deref()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(_, answer, _)| answer.body.as_str()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(.., until)| until.as_micros()).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+    .map_err(StoreError::of("remember answers"))
+}
+
 async fn delete_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
     if changes.deleted.is_empty() {
         return Ok(());
@@ -443,7 +662,7 @@ async fn delete_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
 async fn forget_nodes(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query(
         "DELETE FROM nodes WHERE lease_until <= $1 AND NOT EXISTS (SELECT 1 FROM tasks \
-         WHERE tasks.node = nodes.id AND tasks.status = 'In Progress')",
+         WHERE tasks.holder = nodes.id AND tasks.status = 'In Progress')",
     )
     .bind(now.as_micros())
     .execute(&mut **tx)

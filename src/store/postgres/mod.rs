@@ -16,19 +16,23 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::timeout;
 
 use super::own::Own;
 use super::row::micros;
+use super::clerk::{self, clerk};
+use super::plan::OutsideKinds;
 use super::{
-    Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter,
-    check_schema, group_or_apart,
+    Callback, CallbackState, Command, Committed, CreatedTotal, KindDepth, Listener, Page, Recording,
+    Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema, group_or_apart,
 };
-use crate::account::{TokenHash, User};
+use crate::account::{Caller, TokenHash, User};
 use crate::clock::Clock;
-use crate::task::{Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, Timestamp, UserId};
+use crate::task::{
+    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
+};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -52,10 +56,16 @@ pub struct PostgresOptions {
 pub struct PostgresStore {
     writer: Own<PgConnection>,
     keeper: Own<PgConnection>,
+    clerk: Own<PgConnection>,
+    options: PgConnectOptions,
     readers: PgPool,
     /// How long a read may take, the network included.
     patience: Duration,
     clock: Clock,
+    /// The kinds that workers outside do.
+    outside: OutsideKinds,
+    /// In which part of the counts of created tasks this store counts: drawn at random, so that nodes seldom meet.
+    part: i64,
 }
 
 impl PostgresStore {
@@ -106,10 +116,14 @@ impl PostgresStore {
             .connect_lazy_with(connect.clone());
         Ok(Self {
             writer: Own::new(connect.clone().options(by_key), options.connect_timeout),
-            keeper: Own::new(connect, options.connect_timeout),
+            keeper: Own::new(connect.clone(), options.connect_timeout),
+            clerk: Own::new(connect.clone(), options.connect_timeout),
+            options: connect,
             readers,
             patience: options.statement_timeout * 2,
             clock,
+            outside: OutsideKinds::new(),
+            part: rand::random_range(0..PARTS),
         })
     }
 
@@ -124,7 +138,41 @@ impl PostgresStore {
     }
 }
 
+clerk!(PostgresStore, clerk, "FOR UPDATE SKIP LOCKED", "FOR UPDATE");
+
+/// In how many parts created tasks are counted, at most.
+const PARTS: i64 = 1_000;
+
+/// Where nodes announce things to each other.
+const CHANNEL: &str = "gristmill";
+
+/// A connection that listens.
+struct Ears(PgListener);
+
+#[async_trait]
+impl Listener for Ears {
+    async fn hear(&mut self) -> Result<String, StoreError> {
+        let word = self.0.recv().await.map_err(StoreError::of("listen to the other nodes"))?;
+        Ok(word.payload().to_owned())
+    }
+}
+
 impl PostgresStore {
+    const REHOME: &'static str = "WITH outside AS (SELECT jsonb_array_elements_text($1::jsonb) AS kind) \
+        UPDATE ready SET home = CASE WHEN kind IN (SELECT kind FROM outside) THEN 3 ELSE 0 END, \
+        lane = CASE WHEN lane = 1 THEN 1 WHEN kind IN (SELECT kind FROM outside) THEN 3 ELSE 0 END \
+        WHERE (home = 3) <> (kind IN (SELECT kind FROM outside))";
+
+    /// This store, with `kinds` being done by workers outside.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn with_outside(mut self, kinds: impl IntoIterator<Item = Kind>) -> Result<Self, StoreError> {
+        self.outside = kinds.into_iter().collect();
+        self.rehome().await?;
+        Ok(self)
+    }
+
     /// The schema of the database at `url`, `None` when it has none yet, and the one that this program knows.
     ///
     /// # Errors
@@ -241,6 +289,98 @@ impl Store for PostgresStore {
         self.limited(self.read_events_after(after, limit)).await
     }
 
+    async fn events_of(
+        &self,
+        task: TaskId,
+        after: EventSeq,
+        limit: u32,
+    ) -> Result<Vec<(EventSeq, Event)>, StoreError> {
+        self.limited(self.read_events_of(task, after, limit)).await
+    }
+
+    async fn newest_event(&self) -> Result<EventSeq, StoreError> {
+        self.limited(self.read_newest_event()).await
+    }
+
+    async fn any_free(&self, kinds: &[Kind], caller: Caller) -> Result<bool, StoreError> {
+        self.limited(self.read_any_free(kinds, caller)).await
+    }
+
+    async fn free_for(&self, kind: &Kind, age: Duration, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+        self.limited(self.read_free_for(kind, age, limit)).await
+    }
+
+    async fn created_total(&self, owner: Option<UserId>) -> Result<CreatedTotal, StoreError> {
+        self.limited(self.read_created_total(owner)).await
+    }
+
+    async fn callback_of(&self, task: TaskId) -> Result<Option<CallbackState>, StoreError> {
+        self.limited(self.read_callback_of(task)).await
+    }
+
+    async fn replies_of(&self, tasks: &[TaskId]) -> Result<Vec<(TaskId, ReplyTo)>, StoreError> {
+        self.limited(self.read_replies_of(tasks)).await
+    }
+
+    async fn hold_duty(&self, name: &str, node: NodeId) -> Result<bool, StoreError> {
+        self.limited(self.write_duty(name, node)).await
+    }
+
+    async fn relay(
+        &self,
+        name: &str,
+        node: NodeId,
+        told: Option<EventSeq>,
+    ) -> Result<Option<EventSeq>, StoreError> {
+        self.limited(self.write_relay(name, node, told)).await
+    }
+
+    async fn due_callbacks(&self, limit: u32, hold: Duration) -> Result<Vec<Callback>, StoreError> {
+        self.limited(self.write_due_callbacks(limit, hold)).await
+    }
+
+    async fn told(&self, task: TaskId, told: &Told) -> Result<(), StoreError> {
+        self.limited(self.write_told(task, told)).await
+    }
+
+    async fn replied(&self, task: TaskId) -> Result<(), StoreError> {
+        self.limited(self.write_replied(task)).await
+    }
+
+    async fn forget_answers(&self, limit: u32) -> Result<u64, StoreError> {
+        self.limited(self.write_forget_answers(limit)).await
+    }
+
+    async fn announce(&self, word: &str) -> Result<(), StoreError> {
+        let mut connection = self.clerk.borrow().await?;
+        self.limited(async {
+            sqlx::query("SELECT pg_notify($1, $2)")
+                .bind(CHANNEL)
+                .bind(word)
+                .execute(&mut *connection)
+                .await
+                .map(drop)
+                .map_err(StoreError::of("tell the other nodes"))
+        })
+        .await?;
+        connection.keep();
+        Ok(())
+    }
+
+    async fn listen(&self) -> Result<Option<Box<dyn Listener>>, StoreError> {
+        let doing = || StoreError::of("listen to the other nodes");
+        let connect = async {
+            // Of a pool of its own, since it is busy for as long as somebody listens.
+            let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(self.options.clone());
+            let mut listener = PgListener::connect_with(&pool).await.map_err(doing())?;
+            listener.ignore_pool_close_event(true);
+            listener.listen(CHANNEL).await.map_err(doing())?;
+            Ok(listener)
+        };
+        let listener = self.limited(connect).await?;
+        Ok(Some(Box::new(Ears(listener))))
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.limited(self.read_user(id)).await
     }
@@ -281,6 +421,7 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.readers.close().await;
         self.keeper.close().await;
+        self.clerk.close().await;
         self.writer.close().await;
     }
 }

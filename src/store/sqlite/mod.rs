@@ -30,13 +30,17 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::own::Own;
 use super::row::micros;
+use super::clerk::{self, clerk};
+use super::plan::OutsideKinds;
 use super::{
-    Command, Committed, KindDepth, Page, Recording, Registration, Store, StoreError, TaskFilter,
-    check_schema, group_or_apart,
+    Callback, CallbackState, Command, Committed, CreatedTotal, KindDepth, Listener, Page, Recording,
+    Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema, group_or_apart,
 };
-use crate::account::{TokenHash, User};
+use crate::account::{Caller, TokenHash, User};
 use crate::clock::Clock;
-use crate::task::{Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, Timestamp, UserId};
+use crate::task::{
+    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
+};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -45,6 +49,10 @@ pub struct SqliteStore {
     writer: Own<SqliteConnection>,
     readers: SqlitePool,
     clock: Clock,
+    /// The kinds that workers outside do.
+    outside: OutsideKinds,
+    /// In which part of the counts of created tasks this store counts: there is but one node.
+    part: i64,
     /// The next unused number of a task and of a user: nobody else gives them out.
     next_task: AtomicI64,
     next_user: AtomicI64,
@@ -86,11 +94,38 @@ impl SqliteStore {
         let next_task = next_number(&mut connection, "tasks").await?;
         let next_user = next_number(&mut connection, "users").await?;
         let writer = Own::made(connection, options.clone(), PATIENCE);
-        Ok(Self { writer, readers, clock, next_task, next_user, lock: Mutex::new(Some(lock)) })
+        let outside = OutsideKinds::new();
+        Ok(Self {
+            writer,
+            readers,
+            clock,
+            outside,
+            part: 0,
+            next_task,
+            next_user,
+            lock: Mutex::new(Some(lock)),
+        })
     }
 }
 
+clerk!(SqliteStore, writer, "", "");
+
 impl SqliteStore {
+    const REHOME: &'static str = "UPDATE ready SET \
+        home = CASE WHEN kind IN (SELECT value FROM json_each($1)) THEN 3 ELSE 0 END, \
+        lane = CASE WHEN lane = 1 THEN 1 WHEN kind IN (SELECT value FROM json_each($1)) THEN 3 ELSE 0 END \
+        WHERE (home = 3) <> (kind IN (SELECT value FROM json_each($1)))";
+
+    /// This store, with `kinds` being done by workers outside.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn with_outside(mut self, kinds: impl IntoIterator<Item = Kind>) -> Result<Self, StoreError> {
+        self.outside = kinds.into_iter().collect();
+        self.rehome().await?;
+        Ok(self)
+    }
+
     /// The schema of the database in `file`, `None` when there is none yet, and the one that this program knows.
     ///
     /// # Errors
@@ -233,6 +268,77 @@ impl Store for SqliteStore {
 
     async fn events_after(&self, after: EventSeq, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError> {
         self.read_events_after(after, limit).await
+    }
+
+    async fn events_of(
+        &self,
+        task: TaskId,
+        after: EventSeq,
+        limit: u32,
+    ) -> Result<Vec<(EventSeq, Event)>, StoreError> {
+        self.read_events_of(task, after, limit).await
+    }
+
+    async fn newest_event(&self) -> Result<EventSeq, StoreError> {
+        self.read_newest_event().await
+    }
+
+    async fn any_free(&self, kinds: &[Kind], caller: Caller) -> Result<bool, StoreError> {
+        self.read_any_free(kinds, caller).await
+    }
+
+    async fn free_for(&self, kind: &Kind, age: Duration, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+        self.read_free_for(kind, age, limit).await
+    }
+
+    async fn created_total(&self, owner: Option<UserId>) -> Result<CreatedTotal, StoreError> {
+        self.read_created_total(owner).await
+    }
+
+    async fn callback_of(&self, task: TaskId) -> Result<Option<CallbackState>, StoreError> {
+        self.read_callback_of(task).await
+    }
+
+    async fn replies_of(&self, tasks: &[TaskId]) -> Result<Vec<(TaskId, ReplyTo)>, StoreError> {
+        self.read_replies_of(tasks).await
+    }
+
+    async fn hold_duty(&self, name: &str, node: NodeId) -> Result<bool, StoreError> {
+        self.write_duty(name, node).await
+    }
+
+    async fn relay(
+        &self,
+        name: &str,
+        node: NodeId,
+        told: Option<EventSeq>,
+    ) -> Result<Option<EventSeq>, StoreError> {
+        self.write_relay(name, node, told).await
+    }
+
+    async fn due_callbacks(&self, limit: u32, hold: Duration) -> Result<Vec<Callback>, StoreError> {
+        self.write_due_callbacks(limit, hold).await
+    }
+
+    async fn told(&self, task: TaskId, told: &Told) -> Result<(), StoreError> {
+        self.write_told(task, told).await
+    }
+
+    async fn replied(&self, task: TaskId) -> Result<(), StoreError> {
+        self.write_replied(task).await
+    }
+
+    async fn forget_answers(&self, limit: u32) -> Result<u64, StoreError> {
+        self.write_forget_answers(limit).await
+    }
+
+    async fn announce(&self, _: &str) -> Result<(), StoreError> {
+        // There is nobody else.
+        Ok(())
+    }
+
+    async fn listen(&self) -> Result<Option<Box<dyn Listener>>, StoreError> {
+        Ok(None)
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {

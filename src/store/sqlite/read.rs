@@ -1,12 +1,21 @@
 //! Reading, through the read-only pool.
 
+use std::time::Duration;
+
 use sqlx::Sqlite;
 
 use super::SqliteStore;
-use crate::account::{TokenHash, User};
-use crate::store::row::{BlobRow, EventRow, RecordingRow, TASK_COLUMNS, TaskRow, UserRow, to_json};
-use crate::store::{KindDepth, Order, Page, Recording, StoreError, TaskFilter, query};
-use crate::task::{Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, UserId};
+use crate::account::{Caller, TokenHash, User};
+use crate::store::clerk;
+use crate::store::row::{BlobRow, EventRow, RecordingRow, TASK_COLUMNS, TaskRow, UserRow, micros, to_json};
+use crate::store::{
+    CallbackState, CreatedTotal, KindDepth, Order, Page, Recording, ReplyTo, StoreError, TaskFilter, query,
+};
+use crate::task::{
+    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, UserId,
+};
+
+use crate::store::Store;
 
 crate::store::read::readers!(SqliteStore, Sqlite);
 

@@ -1,0 +1,279 @@
+//! Keeping the books that are not tasks: who does what for all nodes, how far each listener has been told, which
+//! requests were answered. Written once for both databases, as the statements are the same.
+//!
+//! Small writes past the tracker, each by itself, on a connection that is not the tracker's: on SQLite they take turns
+//! with it, as there is one writer. None of them touches a task.
+
+use crate::task::{EventSeq, TaskId, Timestamp};
+
+/// Somebody to be told of a task's events, taken for telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// Of which task.
+    pub task: TaskId,
+    /// Where.
+    pub url: String,
+    /// The newest event that was told or given up.
+    pub told: EventSeq,
+    /// Failed tries to tell the next one.
+    pub tries: u32,
+    /// Since when they fail.
+    pub since: Option<Timestamp>,
+}
+
+/// How a try to tell went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It was told that event; there may be a next one.
+    Event(EventSeq),
+    /// There is nothing to tell after all.
+    Nothing,
+    /// It failed, and is tried again after that time.
+    Failed {
+        /// What went wrong.
+        error: String,
+        /// The wait.
+        again_in: std::time::Duration,
+    },
+    /// It failed for too long: that event is passed over.
+    GivenUp {
+        /// Which event.
+        event: EventSeq,
+        /// What went wrong last.
+        error: String,
+    },
+}
+
+/// How far the telling of a task's events is, for whoever looks at the task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackState {
+    /// Whether there is something to tell.
+    pub pending: bool,
+    /// Failed tries to tell the next event.
+    pub tries: u32,
+    /// When the next try is, while there is something to tell.
+    pub next_at: Option<Timestamp>,
+    /// Events that were passed over, since telling them failed for too long.
+    pub given_up: u64,
+    /// What went wrong last; `None` once it goes well again.
+    pub last_error: Option<String>,
+}
+
+/// How many tasks were ever made; deletion takes none away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CreatedTotal {
+    /// By anybody.
+    pub total: u64,
+    /// By the user who was asked about.
+    pub by_user: u64,
+}
+
+/// What other nodes are told through the database, where it can tell.
+#[async_trait::async_trait]
+pub trait Listener: Send {
+    /// The next word. When this fails the listener is of no use any more.
+    async fn hear(&mut self) -> Result<String, super::StoreError>;
+}
+
+/// A row of `callbacks` as it is taken: task, url, told, tries, since.
+pub(super) type CallbackRow = (i64, String, i64, i64, Option<i64>);
+
+pub(super) fn callback((task, url, told, tries, since): CallbackRow) -> Callback {
+    Callback {
+        task: TaskId(task),
+        url,
+        told: EventSeq(told),
+        tries: u32::try_from(tries).unwrap_or(u32::MAX),
+        since: since.map(Timestamp::from_micros),
+    }
+}
+
+/// A row of `callbacks` as it is shown: next_at, tries, given_up, last_error.
+pub(super) type CallbackStateRow = (Option<i64>, i64, i64, Option<String>);
+
+pub(super) fn callback_state((next_at, tries, given_up, last_error): CallbackStateRow) -> CallbackState {
+    CallbackState {
+        pending: next_at.is_some(),
+        tries: u32::try_from(tries).unwrap_or(u32::MAX),
+        next_at: next_at.map(Timestamp::from_micros),
+        given_up: given_up.unsigned_abs(),
+        last_error,
+    }
+}
+
+/// The clerk of an adapter: its connection is in `self.$connection`, `$lock` is what makes others pass over a row.
+macro_rules! clerk {
+    ($store:ty, $connection:ident, $pass_over:literal, $lock:literal) => {
+        impl $store {
+            pub(super) async fn write_duty(&self, name: &str, node: NodeId) -> Result<bool, StoreError> {
+                let now = self.now().await?.as_micros();
+                let mut connection = self.$connection.borrow().await?;
+                // Held by whoever has it while their lease holds; theirs to have whose own lease holds.
+                let taken = sqlx::query(
+                    "INSERT INTO duties (name, node) SELECT $1, $2 WHERE EXISTS (SELECT 1 FROM nodes \
+                     WHERE id = $2 AND lease_until > $3) \
+                     ON CONFLICT (name) DO UPDATE SET node = excluded.node WHERE duties.node = excluded.node \
+                     OR NOT EXISTS (SELECT 1 FROM nodes WHERE id = duties.node AND lease_until > $3)",
+                )
+                .bind(name)
+                .bind(node.to_string())
+                .bind(now)
+                .execute(&mut *connection)
+                .await
+                .map_err(StoreError::of("take a duty"))?;
+                connection.keep();
+                Ok(taken.rows_affected() == 1)
+            }
+
+            pub(super) async fn write_relay(
+                &self,
+                name: &str,
+                node: NodeId,
+                told: Option<EventSeq>,
+            ) -> Result<Option<EventSeq>, StoreError> {
+                let mut connection = self.$connection.borrow().await?;
+                // A relay that was never there before begins with what happens from now on.
+                let row: Option<i64> = sqlx::query_scalar(
+                    "UPDATE duties SET told = coalesce($3, told, (SELECT coalesce(max(id), 0) FROM events)) \
+                     WHERE name = $1 AND node = $2 RETURNING told",
+                )
+                .bind(name)
+                .bind(node.to_string())
+                .bind(told.map(|told| told.0))
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(StoreError::of("note how far a relay is"))?;
+                connection.keep();
+                Ok(row.map(EventSeq))
+            }
+
+            pub(super) async fn write_due_callbacks(
+                &self,
+                limit: u32,
+                hold: Duration,
+            ) -> Result<Vec<Callback>, StoreError> {
+                let now = self.now().await?;
+                let mut connection = self.$connection.borrow().await?;
+                let rows: Vec<clerk::CallbackRow> = sqlx::query_as(concat!(
+                    "UPDATE callbacks SET next_at = $2 WHERE task IN (SELECT task FROM callbacks \
+                     WHERE next_at IS NOT NULL AND next_at <= $1 ORDER BY next_at LIMIT $3 ",
+                    $pass_over,
+                    ") RETURNING task, url, told, tries, since"
+                ))
+                .bind(now.as_micros())
+                .bind(now.after(hold).as_micros())
+                .bind(i64::from(limit))
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(StoreError::of("take callbacks"))?;
+                connection.keep();
+                Ok(rows.into_iter().map(clerk::callback).collect())
+            }
+
+            pub(super) async fn write_told(&self, task: TaskId, told: &Told) -> Result<(), StoreError> {
+                let doing = || StoreError::of("write down what was told");
+                let now = self.now().await?;
+                let mut connection = self.$connection.borrow().await?;
+                let mut tx = connection.begin().await.map_err(doing())?;
+                // Whoever writes an event of the task holds this row until the event can be seen.
+                let lock = concat!("SELECT told FROM callbacks WHERE task = $1 ", $lock);
+                let Some(before): Option<i64> =
+                    sqlx::query_scalar(lock).bind(task.0).fetch_optional(&mut *tx).await.map_err(doing())?
+                else {
+                    tx.rollback().await.map_err(doing())?;
+                    connection.keep();
+                    return Ok(());
+                };
+                match told {
+                    Told::Failed { error, again_in } => {
+                        sqlx::query(
+                            "UPDATE callbacks SET tries = tries + 1, since = coalesce(since, $2), next_at = $3, \
+                             last_error = $4 WHERE task = $1",
+                        )
+                        .bind(task.0)
+                        .bind(now.as_micros())
+                        .bind(now.after(*again_in).as_micros())
+                        .bind(error)
+                        .execute(&mut *tx)
+                        .await
+                        .map_err(doing())?;
+                    }
+                    Told::Event(_) | Told::Nothing | Told::GivenUp { .. } => {
+                        let (event, given_up, error) = match told {
+                            Told::Event(event) => (event.0, 0_i64, None),
+                            Told::GivenUp { event, error } => (event.0, 1, Some(error)),
+                            Told::Nothing | Told::Failed { .. } => (before, 0, None),
+                        };
+                        sqlx::query(
+                            "UPDATE callbacks SET told = $2, tries = 0, since = NULL, \
+                             given_up = given_up + $3, last_error = $4, next_at = CASE WHEN EXISTS \
+                             (SELECT 1 FROM events WHERE task = $1 AND id > $2 AND event <> 'progress') \
+                             THEN $5 END WHERE task = $1",
+                        )
+                        .bind(task.0)
+                        .bind(event)
+                        .bind(given_up)
+                        .bind(error)
+                        .bind(now.as_micros())
+                        .execute(&mut *tx)
+                        .await
+                        .map_err(doing())?;
+                    }
+                }
+                sqlx::query(
+                    "DELETE FROM callbacks WHERE task = $1 AND next_at IS NULL \
+                     AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = $1)",
+                )
+                .bind(task.0)
+                .execute(&mut *tx)
+                .await
+                .map_err(doing())?;
+                tx.commit().await.map_err(doing())?;
+                connection.keep();
+                Ok(())
+            }
+
+            pub(super) async fn write_replied(&self, task: TaskId) -> Result<(), StoreError> {
+                let mut connection = self.$connection.borrow().await?;
+                sqlx::query("DELETE FROM replies WHERE task = $1")
+                    .bind(task.0)
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(StoreError::of("forget a reply address"))?;
+                connection.keep();
+                Ok(())
+            }
+
+            pub(super) async fn write_forget_answers(&self, limit: u32) -> Result<u64, StoreError> {
+                let now = self.now().await?.as_micros();
+                let mut connection = self.$connection.borrow().await?;
+                let gone = sqlx::query(
+                    "DELETE FROM remembered WHERE (scope, key) IN (SELECT scope, key FROM remembered \
+                     WHERE forget_at <= $1 LIMIT $2)",
+                )
+                .bind(now)
+                .bind(i64::from(limit))
+                .execute(&mut *connection)
+                .await
+                .map_err(StoreError::of("forget old answers"))?;
+                connection.keep();
+                Ok(gone.rows_affected())
+            }
+
+            /// Puts the ready rows of a kind where it is claimed now, should that have been different before.
+            pub(super) async fn rehome(&self) -> Result<(), StoreError> {
+                let mut connection = self.$connection.borrow().await?;
+                let kinds = crate::store::row::to_json(&self.outside.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
+                sqlx::query(Self::REHOME)
+                    .bind(kinds)
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(StoreError::of("sort what is ready"))?;
+                connection.keep();
+                Ok(())
+            }
+        }
+    };
+}
+
+pub(super) use clerk;
