@@ -25,7 +25,8 @@ use super::request::{Request, Response};
 use super::resolve::{Resolver, SystemResolver};
 use super::target::TargetHost;
 
-/// The head of an answer: this many headers, in this many bytes.
+/// The head of an answer: this many headers, in this many bytes. The bytes are counted as they come in, by the
+/// piece, so that up to twice as many may get through.
 const HEADERS: usize = 100;
 const HEAD_BYTES: usize = 32 << 10;
 
