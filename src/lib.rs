@@ -13,6 +13,8 @@ pub mod config;
 pub mod failpoint;
 pub mod telemetry;
 
+pub mod outbound;
+
 pub mod store;
 
 pub mod blob;

@@ -98,6 +98,12 @@ fn warnings(settings: &Settings) -> Vec<String> {
                 "auth.anonymous is on while http.bind is {bind}: whoever reaches the port may create tasks"
             ));
         }
+        if settings.webhooks.allow_private {
+            warnings.push(format!(
+                "webhooks.allow_private is on while http.bind is {bind}: whoever may create tasks may have the \
+                 daemon call into its own network"
+            ));
+        }
     }
     warnings
 }

@@ -19,9 +19,11 @@
 // The machinery.
 mod error;
 mod load;
+mod network;
 mod print;
 mod reference;
 mod rule;
+mod secret;
 mod section;
 mod value;
 
@@ -37,6 +39,7 @@ mod records;
 mod shutdown;
 mod supervisor;
 mod tasks;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -50,14 +53,17 @@ pub use self::http::HttpSettings;
 pub use self::kinds::KindSettings;
 pub use self::load::{LoadOptions, Loaded};
 pub use self::log::{Language, LogFormat, LogSettings};
+pub use self::network::Network;
 pub use self::print::Entry;
 pub use self::records::RecordSettings;
 pub use self::reference::{reference_markdown, reference_toml};
+pub use self::secret::{BadSecret, WebhookSecret};
 pub use self::section::Literal;
 pub use self::shutdown::ShutdownSettings;
 pub use self::supervisor::SupervisorSettings;
 pub use self::tasks::TaskSettings;
 pub use self::value::{BlobUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
+pub use self::webhooks::WebhookSettings;
 
 section::settings! {
     general: GeneralSettings,
@@ -67,6 +73,7 @@ section::settings! {
     tasks: TaskSettings,
     kinds: KindSettings,
     records: RecordSettings,
+    webhooks: WebhookSettings,
     auth: AuthSettings,
     log: LogSettings,
     shutdown: ShutdownSettings,

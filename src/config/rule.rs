@@ -92,7 +92,7 @@ impl Raw {
         }
     }
 
-    fn text(&self) -> Result<&str, Refusal> {
+    pub(super) fn text(&self) -> Result<&str, Refusal> {
         match self {
             Self::Text(text) | Self::Loose(text) => Ok(text),
             Self::Flag(_) | Self::Whole(_) | Self::Fraction(_) | Self::Other(_) => Err(self.wrong_type()),

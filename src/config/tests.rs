@@ -333,13 +333,49 @@ fn defaults_follow_the_keys_that_they_are_made_from() {
     assert!(!settings.auth.anonymous, "a public address closes the door by default");
     assert_eq!(origin(&loaded, "auth.anonymous"), "default");
 
-    let text = "http.bind = '0.0.0.0:80'\n[auth]\nanonymous = true\ntrust_user_id = true";
+    let text = "http.bind = '0.0.0.0:80'\n[auth]\nanonymous = true\ntrust_user_id = true\n[webhooks]\nallow_private = true";
     let loaded = Bench::new(&[("a.toml", text)]).good(&[]);
     assert!(loaded.settings.auth.anonymous);
-    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+    assert_eq!(loaded.warnings.len(), 3, "{:?}", loaded.warnings);
     contains_all(
         &loaded.summary(),
-        &["settings are good", "3 of them set", "warning: auth.trust_user_id is on"],
+        &[
+            "settings are good",
+            "4 of them set",
+            "warning: auth.trust_user_id is on",
+            "warning: webhooks.allow_private is on",
+        ],
+    );
+}
+
+#[test]
+fn the_secret_of_webhooks_is_read_and_never_shown() {
+    let text = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let loaded = Bench::new(&[]).good(&[("GRISTMILL__WEBHOOKS__SECRET", text)]);
+    let secret = loaded.settings.webhooks.secret.as_ref().expect("it is set");
+    assert_eq!(secret.reveal(), text);
+    for shown in [loaded.table(), loaded.json().to_string(), format!("{:?}", loaded.settings)] {
+        assert!(!shown.contains("MfKQ9r8G"), "{shown}");
+    }
+    let refusal = refusal_of("[webhooks]\nsecret = 'whsec_MfKQ9r8G'");
+    contains_all(&refusal, &["a.toml:2", "`webhooks.secret`", "holds 6 bytes", "base64 of 24 to 64 bytes"]);
+    assert!(!refusal.contains("MfKQ9r8G"), "{refusal}");
+}
+
+#[test]
+fn networks_for_webhooks_are_read_from_text_alike_in_files_and_variables() {
+    let networks = "10.1.0.0/16, fd00::/8";
+    let file = Bench::new(&[("a.toml", &format!("webhooks.allow = '{networks}'"))]).good(&[]);
+    let variable = Bench::new(&[]).good(&[("GRISTMILL__WEBHOOKS__ALLOW", networks)]);
+    assert_eq!(file.settings.webhooks, variable.settings.webhooks);
+    assert_eq!(file.settings.webhooks.allow.len(), 2);
+    contains_all(
+        &refusal_of("webhooks.allow = '10.0.0.1/8'"),
+        &["`webhooks.allow = \"10.0.0.1/8\"` has", "IP networks separated by commas"],
+    );
+    contains_all(
+        &refusal_of("[webhooks]\nretry_base_s = 60\nretry_cap_s = 10"),
+        &["`webhooks.retry_base_s` is 60 s, more than webhooks.retry_cap_s (10 s)"],
     );
 }
 
