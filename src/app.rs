@@ -7,7 +7,7 @@
 //! are stopped and given back; their outcomes are written down; the HTTP server shuts; the lease is given back; the
 //! pools are closed. A crash leaves the same states behind, only later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -34,11 +34,12 @@ use crate::actors::supervisor::{Drain, Family, Link, Patience, Supervisor};
 use crate::actors::{dispatcher, janitor, runner, tracker};
 use crate::blob::{BlobError, Blobs};
 use crate::clock::Clock;
-use crate::config::{BlobUrl, DatabaseUrl, Settings};
+use crate::config::{BlobUrl, DatabaseUrl, Settings, WebhookSettings};
 use crate::failpoint::{self, Failpoint};
 use crate::http;
-use crate::intake::{Arrivals, Intake, Policy};
+use crate::intake::{Arrivals, Intake, Openings, Policy};
 use crate::kinds::Registry;
+use crate::outbound;
 use crate::store::{self, PostgresOptions, PostgresStore, SqliteStore, Store, StoreError};
 use crate::task::{Backoff, Kind};
 use crate::telemetry::action_log::ActionLogError;
@@ -151,14 +152,21 @@ impl Seat {
     }
 }
 
-/// Opens the configured database, bringing its schema up to date.
+/// Opens the configured database, bringing its schema up to date. `outside` are the kinds that workers outside do.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn open_store(settings: &Settings, clock: Clock) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open_store(
+    settings: &Settings,
+    outside: &BTreeSet<Kind>,
+    clock: Clock,
+) -> Result<Arc<dyn Store>, StoreError> {
     let readers = settings.database.readers;
     Ok(match &settings.database.url {
-        DatabaseUrl::Sqlite { path } => Arc::new(SqliteStore::open(path, readers, clock).await?),
+        DatabaseUrl::Sqlite { path } => {
+            let store = SqliteStore::open(path, readers, clock).await?;
+            Arc::new(store.with_outside(outside.iter().cloned()).await?)
+        }
         DatabaseUrl::Postgres(url) => {
             let options = PostgresOptions {
                 url: url.expose().to_owned(),
@@ -166,7 +174,8 @@ pub async fn open_store(settings: &Settings, clock: Clock) -> Result<Arc<dyn Sto
                 connect_timeout: settings.database.connect_timeout,
                 statement_timeout: settings.database.statement_timeout,
             };
-            Arc::new(PostgresStore::open(&options, clock).await?)
+            let store = PostgresStore::open(&options, clock).await?;
+            Arc::new(store.with_outside(outside.iter().cloned()).await?)
         }
     })
 }
@@ -214,6 +223,7 @@ struct Wiring {
     lease: Lease,
     runs: Runs,
     arrivals: Arrivals,
+    openings: Openings,
     recorder: MetricsHandle,
     metrics: tracker::Metrics,
 }
@@ -228,7 +238,7 @@ impl App {
         // Taken before the database is opened: whoever comes second has changed nothing.
         let seat = Seat::take(settings.data_dir())?;
         let clock = Clock::system();
-        let store = open_store(&settings, clock.clone()).await?;
+        let store = open_store(&settings, kinds.outside(), clock.clone()).await?;
         Self::start_on(settings, kinds, store, clock, seat).await
     }
 
@@ -269,6 +279,7 @@ impl App {
             lease: lease.clone(),
             runs: runs.clone(),
             arrivals,
+            openings: Openings::default(),
             recorder,
             settings,
         };
@@ -421,16 +432,22 @@ impl App {
 impl Wiring {
     /// The factory of the HTTP server.
     fn server(&self, listener: TcpListener, actions: &ActionLog, draining: &CancellationToken) -> MakeServer {
+        let tasks = &self.settings.tasks;
         let policy = Policy {
             anonymous: self.settings.auth.anonymous,
-            max_attempts: self.settings.tasks.max_attempts,
+            max_attempts: tasks.max_attempts,
             keep_original: self.settings.records.keep_original,
+            lease: tasks.lease,
+            manual_lease: Some(tasks.manual_lease).filter(|lease| !lease.is_zero()),
+            backoff: Backoff { base: tasks.retry_base, cap: tasks.retry_cap },
+            callbacks: outbound_policy(&self.settings.webhooks),
         };
         let intake = Intake::new(
             self.writer.clone(),
             Arc::clone(&self.store),
             Arc::clone(&self.kinds),
             self.arrivals.clone(),
+            self.openings.clone(),
             policy,
         );
         let state = http::State {
@@ -501,6 +518,7 @@ impl Wiring {
             demand: self.demand.clone(),
             runs: self.runs.clone(),
             arrivals: self.arrivals.clone(),
+            openings: self.openings.clone(),
             dispatcher,
             group_max: settings.group_max,
             patience: self.settings.database.statement_timeout * 2,
@@ -532,6 +550,13 @@ impl Wiring {
         family.add("ingress", metrics::Actor::Ingress, Arbiter::current(), ingress, make);
         family
     }
+}
+
+/// Where callbacks may go.
+fn outbound_policy(settings: &WebhookSettings) -> outbound::Policy {
+    let policy = outbound::Policy::public();
+    let policy = if settings.allow_private { policy.with_private() } else { policy };
+    policy.with(settings.allow.iter().copied())
 }
 
 fn listen(bind: SocketAddr) -> Result<TcpListener, StartError> {

@@ -22,7 +22,7 @@ use super::runs::{Runs, Stop};
 use super::supervisor::Link;
 use crate::clock::Clock;
 use crate::failpoint::{self, Failpoint};
-use crate::intake::Arrivals;
+use crate::intake::{Arrivals, Openings};
 use crate::kinds::Registry;
 use crate::store::{
     Answer, Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Store, StoreError, WriteError,
@@ -44,6 +44,8 @@ pub struct Parts {
     pub runs: Runs,
     /// Whom to tell that something ended.
     pub arrivals: Arrivals,
+    /// Whom to tell that something is free for workers outside.
+    pub openings: Openings,
     /// Whom to tell what was claimed.
     pub dispatcher: Link<Dispatcher>,
     /// The most commands in a group.
@@ -246,6 +248,7 @@ impl Parts {
             }
         }
         self.arrivals.tell(events);
+        self.openings.tell(events);
     }
 }
 

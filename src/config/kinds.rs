@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use super::rule::cores_or;
-use super::section::section;
+use super::rule::{Raw, Refusal, Rule, cores_or};
+use super::section::{Literal, section};
+use crate::task::Kind;
 
 section! {
     /// What this node does of each kind of task.
@@ -14,8 +15,51 @@ section! {
         /// Runs of `transcode` at once. Each keeps a core busy: more than there are cores make all of them
         /// slower.
         "transcode.concurrency" => transcode_concurrency: NonZeroUsize = 0, cores_or(1024);
+
+        /// Kinds that programs outside do: the daemon accepts their tasks, keeps them, and hands them to whoever
+        /// claims them. `manual`, which people do, is always there. Nodes that share a database must list the
+        /// same.
+        "outside" => outside: Vec<Kind> = "", kinds();
     }
 }
+
+/// Kinds, separated by commas; `""` for none. Text and not a list, so that a file and a variable write it the
+/// same way.
+fn kinds() -> Kinds {
+    Kinds
+}
+
+struct Kinds;
+
+impl Rule for Kinds {
+    type Out = Vec<Kind>;
+
+    fn parse(&self, raw: &Raw) -> Result<Vec<Kind>, Refusal> {
+        let text = raw.text()?;
+        if text.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let kind = |name: &str| match name.parse::<Kind>() {
+            Ok(kind) if OURS.contains(&kind.as_str()) => {
+                Err(format!("has {name:?}, which the daemon does itself"))
+            }
+            Ok(kind) => Ok(kind),
+            Err(error) => Err(format!("has a word that is no kind: {error}")),
+        };
+        text.split(',').map(|name| kind(name.trim())).collect()
+    }
+
+    fn allowed(&self) -> String {
+        "names of kinds separated by commas, as \"resize, ocr\", or \"\" for none".to_owned()
+    }
+
+    fn show(&self, value: &Vec<Kind>) -> Literal {
+        Literal::Text(value.iter().map(Kind::as_str).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The kinds that have a setting here, since the daemon does them itself.
+const OURS: [&str; 2] = ["noop", "transcode"];
 
 impl KindSettings {
     /// How many tasks of this kind run at once, if the kind is one that this daemon runs itself.

@@ -42,6 +42,10 @@ section! {
         /// How often the janitor looks for tasks whose lease has run out, in seconds.
         "rescue_s" => rescue: Duration = 2, seconds(0.1..=300.0);
 
+        /// How long a person who took a `manual` task may hold it without finishing it, in seconds; then it is
+        /// free again. 0 is for as long as it takes.
+        "manual_lease_s" => manual_lease: Duration = 0, seconds(0.0..=31_536_000.0);
+
         /// How often blobs that no row names are looked for, in seconds. See blobs.sweep_grace_s.
         "sweep_s" => sweep: Duration = 600, seconds(1.0..=86_400.0);
 

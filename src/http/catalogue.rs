@@ -136,6 +136,10 @@ catalogue! {
         "The body is not what is expected",
         "The JSON can be read, but a field is unknown, given twice, missing, of the wrong type or out of bounds. \
          `errors` names each with its JSON pointer and what was expected.";
+    KeyReused = "key_reused", UNPROCESSABLE_ENTITY,
+        "The idempotency key was used for another request",
+        "`Idempotency-Key` is remembered with its request for 24 hours, and this request is another one. Take a new key \
+         for a new request.";
     UnknownKind = "unknown_kind", UNPROCESSABLE_ENTITY,
         "There is no such kind of task",
         "`detail` lists the kinds that this daemon has.";

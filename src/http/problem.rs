@@ -294,7 +294,9 @@ impl From<Refused> for Problem {
             Refused::Illegal(illegal) => {
                 let code = match illegal {
                     IllegalTransition::Stale { .. } => Code::StaleAttempt,
-                    IllegalTransition::Forbidden { .. } | IllegalTransition::TooEarly { .. } => Code::StatusForbids,
+                    IllegalTransition::Forbidden { .. } | IllegalTransition::TooEarly { .. } => {
+                        Code::StatusForbids
+                    }
                 };
                 Self::new(code, illegal.to_string())
             }

@@ -12,6 +12,7 @@ use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::upload::{self, Refusal, Unproven, Upload, blocking};
 use super::{Problem, State, auth};
+use crate::intake::Done;
 use crate::task::{RecordingId, Status, Task, UserId};
 use crate::telemetry::Action;
 
@@ -72,7 +73,10 @@ pub(super) async fn create(
         .map_err(|refusal| written_down(&state, refusal))?;
     let blobs = state.blobs.clone();
     let kept = blocking(move || blobs.keep(draft)).await??;
-    let (id, task) = state.intake.record(owner, &kept, filename.clone()).await?;
+    let id = RecordingId::fresh();
+    let Done::Now(task) = state.intake.record(owner, &kept, (id, filename.clone()), None).await? else {
+        return Err(Problem::internal("no key was given"));
+    };
     // Its task names the blob now; the pin is needed no more.
     drop(kept);
     // Now, since nobody may be there any more when the conversion ends.

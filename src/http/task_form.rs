@@ -81,6 +81,7 @@ fn submission(mut form: Form<'_>) -> (Submission, Vec<Fault>) {
         max_attempts: form.whole("max_attempts", attempts).and_then(|tries| u32::try_from(tries).ok()),
         timeout: form.number("timeout_s", timeouts).map(Duration::from_secs_f64),
         tags: tags(&mut form),
+        ..Submission::default()
     };
     (submission, form.faults())
 }

@@ -17,7 +17,7 @@ use super::problem::Fault;
 use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
 use super::{Problem, State, auth, json};
-use crate::intake::IntakeError;
+use crate::intake::{Done, IntakeError};
 use crate::store::{Order, Page, TaskFilter};
 use crate::task::{Kind, State as Stage, Status, Task, TaskId};
 
@@ -56,8 +56,9 @@ pub(super) async fn create(
     let submission = task_form::one(&body)?;
     drop(body);
     let created =
-        state.intake.submit(caller, vec![submission]).await.map_err(|error| refused(error, false))?;
-    let Some(task) = created.into_iter().next() else {
+        state.intake.submit(caller, vec![submission], None).await.map_err(|error| refused(error, false))?;
+    let Done::Now(created) = created else { return Err(Problem::internal("no key was given")) };
+    let Some(task) = created.into_iter().next().map(|made| made.task) else {
         return Err(Problem::internal("a task was asked for and none was given"));
     };
     let wish = Wish::of(&request);
@@ -88,7 +89,9 @@ pub(super) async fn create_batch(
     let body = extract::json_body(&state, &request, body).await?;
     let submissions = task_form::batch(&body)?;
     drop(body);
-    let mut tasks = state.intake.submit(caller, submissions).await.map_err(|error| refused(error, true))?;
+    let made = state.intake.submit(caller, submissions, None).await.map_err(|error| refused(error, true))?;
+    let Done::Now(made) = made else { return Err(Problem::internal("no key was given")) };
+    let mut tasks: Vec<Task> = made.into_iter().map(|made| made.task).collect();
     let wish = Wish::of(&request);
     let deadline = tokio::time::Instant::now() + wish.patience(&state, Duration::ZERO);
     for task in &mut tasks {
@@ -186,7 +189,7 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
 pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = extract::task_id(&request)?;
     let caller = auth::caller(&state, &request, named(&request)?).await?;
-    state.intake.delete(caller, id).await?;
+    state.intake.delete(caller, id, None).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -203,7 +206,9 @@ pub(super) async fn cancel(
     let id = extract::task_id(&request)?;
     let caller = auth::caller(&state, &request, named(&request)?).await?;
     nothing(&state, &request, body).await?;
-    let task = state.intake.cancel(caller, id).await?;
+    let Done::Now(task) = state.intake.cancel(caller, id, None).await? else {
+        return Err(Problem::internal("no key was given"));
+    };
     Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task)))
 }
 
@@ -220,7 +225,9 @@ pub(super) async fn retry(
     let id = extract::task_id(&request)?;
     let caller = auth::caller(&state, &request, named(&request)?).await?;
     nothing(&state, &request, body).await?;
-    let task = state.intake.retry(caller, id).await?;
+    let Done::Now(task) = state.intake.retry(caller, id, None).await? else {
+        return Err(Problem::internal("no key was given"));
+    };
     Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task)))
 }
 
@@ -326,7 +333,9 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         IntakeError::UnknownKind { index, .. } => (Code::UnknownKind, index, "kind"),
         IntakeError::NotDirect { index, .. } => (Code::KindNotDirect, index, "kind"),
         IntakeError::Payload { index, .. } => (Code::InvalidPayload, index, "payload"),
+        IntakeError::Callback { index, .. } => (Code::InvalidBody, index, "callback_url"),
         IntakeError::Anonymous
+        | IntakeError::KeyReused
         | IntakeError::EmailTaken
         | IntakeError::User(_)
         | IntakeError::Refused(_)

@@ -10,6 +10,7 @@ use super::extract::{self, Query};
 use super::tasks::json_answer;
 use super::{Problem, State, json};
 use crate::account::{Email, Name, User};
+use crate::intake::Done;
 use crate::task::Timestamp;
 use crate::telemetry::Action;
 
@@ -67,7 +68,9 @@ pub(super) async fn create(
     let name = form.parsed("name", str::parse::<Name>);
     let email = form.parsed("email", str::parse::<Email>);
     json::refuse(form.faults())?;
-    let (user, token) = state.intake.create_user(name, email).await?;
+    let Done::Now((user, token)) = state.intake.create_user(name, email, None).await? else {
+        return Err(Problem::internal("no key was given"));
+    };
     state.actions.record(&Action::UserCreated { name: called(&user) });
     let view = CreatedUser {
         id: user.id.0,

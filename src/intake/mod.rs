@@ -3,6 +3,9 @@
 //! write it. Knows nothing of the forms in which callers speak.
 
 mod arrivals;
+mod openings;
+mod outside;
+mod submission;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,34 +13,21 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 pub use arrivals::Arrivals;
+pub use openings::Openings;
+pub use outside::ClaimTerms;
+pub use submission::{IntakeError, Submission};
 
-use crate::account::{Caller, Email, Name, NewUser, Token, User, UserError};
+use crate::account::{Caller, Email, Name, NewUser, Token, User};
 use crate::blob::Kept;
 use crate::kinds::{Registry, transcode};
-use crate::store::{NewRecording, NewTask, Refused, Store, StoreError, WriteError, Writer};
-use crate::task::{Attachment, Json, Kind, Priority, RecordingId, Role, Task, TaskId, Timestamp, UserId};
-
-/// A task as a caller asks for it, every field checked by itself; what fits together is checked here.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Submission {
-    /// What to do; `None` makes a `noop`.
-    pub kind: Option<Kind>,
-    /// Its input; `None` is `null`.
-    pub payload: Option<Json>,
-    /// How urgent.
-    pub priority: Priority,
-    /// The earliest start; `None` is at once.
-    pub run_at: Option<Timestamp>,
-    /// Tries allowed; `None` is the configured number.
-    pub max_attempts: Option<u32>,
-    /// How long one run may take; `None` is the configured time.
-    pub timeout: Option<Duration>,
-    /// Words to find it by.
-    pub tags: Vec<String>,
-}
+use crate::outbound::{Policy as OutboundPolicy, Target};
+use crate::store::{
+    Accepted, NewRecording, NewTask, Once, Refused, Remember, RememberedAnswer, Store, StoreError, Writer,
+};
+use crate::task::{Attachment, Backoff, Json, RecordingId, Role, Task, TaskId, UserId};
 
 /// What the intake allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     /// Whether callers without an identity may create tasks.
     pub anonymous: bool,
@@ -45,56 +35,51 @@ pub struct Policy {
     pub max_attempts: u32,
     /// Whether the upload stays after its conversion.
     pub keep_original: bool,
+    /// How long a worker outside may hold a task without a word, where it does not say.
+    pub lease: Duration,
+    /// How long a person may; `None` is for as long as it takes.
+    pub manual_lease: Option<Duration>,
+    /// When a try that failed outside is tried again.
+    pub backoff: Backoff,
+    /// Where callbacks may go.
+    pub callbacks: OutboundPolicy,
 }
 
-/// Why something was not accepted.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum IntakeError {
-    /// The caller must say who they are.
-    #[error("callers without an identity may not do this here: send `Authorization: Bearer <token>`")]
-    Anonymous,
-    /// No such kind.
-    #[error("there is no kind `{kind}`; there are: {known}")]
-    UnknownKind {
-        /// Which of the submissions, from 0.
-        index: usize,
-        /// What was asked for.
-        kind: Kind,
-        /// What there is.
-        known: String,
-    },
-    /// The kind has a door of its own.
-    #[error("tasks of kind `{kind}` are not created directly: {instead}")]
-    NotDirect {
-        /// Which of the submissions, from 0.
-        index: usize,
-        /// What was asked for.
-        kind: Kind,
-        /// What to do.
-        instead: &'static str,
-    },
-    /// The payload is not one of that kind.
-    #[error("the payload does not fit kind `{kind}`: {problem}")]
-    Payload {
-        /// Which of the submissions, from 0.
-        index: usize,
-        /// Of which kind.
-        kind: Kind,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// There is a user with that e-mail.
-    #[error("a user with this e-mail exists already")]
-    EmailTaken,
-    /// The user cannot be made.
-    #[error(transparent)]
-    User(#[from] UserError),
-    /// The task cannot be changed like that.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// It could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
+/// What came of a request that may carry a key.
+#[derive(Debug)]
+pub enum Done<T> {
+    /// It was done now.
+    Now(T),
+    /// It was done before, and answered like this.
+    Before(RememberedAnswer),
+}
+
+impl<T> Done<T> {
+    /// The same, with what was done now made into something else.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Done<U> {
+        match self {
+            Self::Now(done) => Done::Now(make(done)),
+            Self::Before(answer) => Done::Before(answer),
+        }
+    }
+}
+
+impl<T> Done<Result<T, Refused>> {
+    fn transpose(self) -> Result<Done<T>, IntakeError> {
+        Ok(match self {
+            Self::Now(done) => Done::Now(done?),
+            Self::Before(answer) => Done::Before(answer),
+        })
+    }
+}
+
+/// A key that was used for another request is the caller's mistake.
+fn done<T>(once: Once<T>) -> Result<Done<T>, IntakeError> {
+    match once {
+        Once::Now(done) => Ok(Done::Now(done)),
+        Once::Before(answer) => Ok(Done::Before(answer)),
+        Once::KeyReused => Err(IntakeError::KeyReused),
+    }
 }
 
 /// The door. Cheap to clone.
@@ -104,7 +89,8 @@ pub struct Intake {
     store: Arc<dyn Store>,
     kinds: Arc<Registry>,
     arrivals: Arrivals,
-    policy: Policy,
+    openings: Openings,
+    policy: Arc<Policy>,
 }
 
 /// Takes a waiter off the board when it is dropped.
@@ -131,9 +117,10 @@ impl Intake {
         store: Arc<dyn Store>,
         kinds: Arc<Registry>,
         arrivals: Arrivals,
+        openings: Openings,
         policy: Policy,
     ) -> Self {
-        Self { writer, store, kinds, arrivals, policy }
+        Self { writer, store, kinds, arrivals, openings, policy: Arc::new(policy) }
     }
 
     /// Accepts tasks, all or none. When this returns, they are on disk.
@@ -144,17 +131,19 @@ impl Intake {
         &self,
         caller: Caller,
         submissions: Vec<Submission>,
-    ) -> Result<Vec<Task>, IntakeError> {
+        remember: Option<Remember>,
+    ) -> Result<Done<Vec<Accepted>>, IntakeError> {
         self.admit(caller)?;
         let tasks = submissions
             .into_iter()
             .enumerate()
             .map(|(index, submission)| self.check(caller, index, submission))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(self.writer.create(tasks).await?)
+        done(self.writer.create(tasks, remember).await?)
     }
 
-    /// Accepts a recording for conversion; the upload's blob belongs to its task from then on.
+    /// Accepts a recording for conversion, to be known by `id` and its file's name; the upload's blob belongs to its
+    /// task from then on.
     ///
     /// # Errors
     /// [`IntakeError`].
@@ -162,9 +151,9 @@ impl Intake {
         &self,
         owner: UserId,
         upload: &Kept,
-        filename: String,
-    ) -> Result<(RecordingId, Task), IntakeError> {
-        let id = RecordingId::fresh();
+        (id, filename): (RecordingId, String),
+        remember: Option<Remember>,
+    ) -> Result<Done<Task>, IntakeError> {
         let payload = transcode::Payload {
             input: upload.name.clone(),
             settings: transcode::Settings::default(),
@@ -177,52 +166,63 @@ impl Intake {
             problem: error.to_string(),
         })?;
         let task = NewTask {
-            kind,
-            owner: Some(owner),
-            priority: Priority::default(),
             payload,
-            tags: Vec::new(),
             max_attempts: self.policy.max_attempts,
-            timeout: None,
-            run_at: None,
             attachments: vec![Attachment {
                 role: Role::Input,
                 blob: upload.name.clone(),
                 bytes: upload.bytes,
             }],
             recording: Some(NewRecording { id, filename }),
+            ..NewTask::plain(kind, Some(owner))
         };
-        let mut tasks = self.writer.create(vec![task]).await?;
-        let Some(task) = tasks.pop() else { unreachable!("one task was asked for") };
-        Ok((id, task))
+        let created = done(self.writer.create(vec![task], remember).await?)?;
+        Ok(created.map(|mut tasks| match tasks.pop() {
+            Some(made) => made.task,
+            None => unreachable!("one task was asked for"),
+        }))
     }
 
     /// Stops a task of the caller's.
     ///
     /// # Errors
     /// [`IntakeError::Refused`] where it is not theirs or has ended.
-    pub async fn cancel(&self, caller: Caller, task: TaskId) -> Result<Task, IntakeError> {
+    pub async fn cancel(
+        &self,
+        caller: Caller,
+        task: TaskId,
+        remember: Option<Remember>,
+    ) -> Result<Done<Task>, IntakeError> {
         self.admit(caller)?;
-        Ok(self.writer.cancel(task, caller).await??)
+        done(self.writer.cancel(task, caller, remember).await?)?.transpose()
     }
 
     /// Makes an ended task of the caller's ready again.
     ///
     /// # Errors
     /// [`IntakeError::Refused`] where it is not theirs, or neither failed nor cancelled.
-    pub async fn retry(&self, caller: Caller, task: TaskId) -> Result<Task, IntakeError> {
+    pub async fn retry(
+        &self,
+        caller: Caller,
+        task: TaskId,
+        remember: Option<Remember>,
+    ) -> Result<Done<Task>, IntakeError> {
         self.admit(caller)?;
-        Ok(self.writer.retry(task, caller).await??)
+        done(self.writer.retry(task, caller, remember).await?)?.transpose()
     }
 
     /// Removes a task of the caller's, stopping it first if it runs, with what it owns.
     ///
     /// # Errors
     /// [`IntakeError::Refused`] where it is not theirs.
-    pub async fn delete(&self, caller: Caller, task: TaskId) -> Result<(), IntakeError> {
+    pub async fn delete(
+        &self,
+        caller: Caller,
+        task: TaskId,
+        remember: Option<Remember>,
+    ) -> Result<Done<Task>, IntakeError> {
         self.admit(caller)?;
-        self.writer.delete(task, caller).await??;
-        Ok(())
+        done(self.writer.delete(task, caller, remember).await?)?.transpose()
     }
 
     /// Makes a user, and the token that is shown this once.
@@ -233,11 +233,14 @@ impl Intake {
         &self,
         name: Option<Name>,
         email: Option<Email>,
-    ) -> Result<(User, Token), IntakeError> {
+        remember: Option<Remember>,
+    ) -> Result<Done<(User, Token)>, IntakeError> {
         let token = Token::fresh();
         let user = NewUser::new(name, email, token.hash())?;
-        let user = self.writer.create_user(user).await?.ok_or(IntakeError::EmailTaken)?;
-        Ok((user, token))
+        Ok(match done(self.writer.create_user(user, remember).await?)? {
+            Done::Now(user) => Done::Now((user.ok_or(IntakeError::EmailTaken)?, token)),
+            Done::Before(answer) => Done::Before(answer),
+        })
     }
 
     /// Waits until the task has ended, at most until `deadline`, and gives it as it is then; `None` when it is
@@ -270,27 +273,39 @@ impl Intake {
 
     fn check(&self, caller: Caller, index: usize, submission: Submission) -> Result<NewTask, IntakeError> {
         let kind = submission.kind.unwrap_or_else(crate::kinds::noop::kind);
-        let Some(work) = self.kinds.get(&kind) else {
-            return Err(IntakeError::UnknownKind { index, kind, known: self.kinds.names().join(", ") });
-        };
-        if let Some(instead) = work.other_door() {
-            return Err(IntakeError::NotDirect { index, kind, instead });
-        }
         let payload = submission.payload.unwrap_or_else(Json::null);
-        if let Err(problem) = work.check(&payload) {
-            return Err(IntakeError::Payload { index, kind, problem });
+        match self.kinds.get(&kind) {
+            Some(work) => {
+                if let Some(instead) = work.other_door() {
+                    return Err(IntakeError::NotDirect { index, kind, instead });
+                }
+                if let Err(problem) = work.check(&payload) {
+                    return Err(IntakeError::Payload { index, kind, problem });
+                }
+            }
+            None if self.kinds.outside().contains(&kind) => {}
+            None => {
+                return Err(IntakeError::UnknownKind { index, kind, known: self.kinds.names().join(", ") });
+            }
+        }
+        if let Some(url) = &submission.callback_url
+            && let Err(error) = Target::parse(url, &self.policy.callbacks)
+        {
+            return Err(IntakeError::Callback { index, problem: error.to_string() });
         }
         Ok(NewTask {
-            kind,
-            owner: caller.user(),
             priority: submission.priority,
             payload,
             tags: submission.tags,
             max_attempts: submission.max_attempts.unwrap_or(self.policy.max_attempts),
             timeout: submission.timeout,
             run_at: submission.run_at,
-            attachments: Vec::new(),
-            recording: None,
+            expires_in: submission.expires_in,
+            unique_key: submission.unique_key,
+            callback: submission.callback_url,
+            traceparent: submission.traceparent,
+            reply_to: submission.reply_to,
+            ..NewTask::plain(kind, caller.user())
         })
     }
 }

@@ -376,7 +376,9 @@ pub enum Refused {
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
     /// Its kind is the daemon's own work.
-    #[error("task {task} is of kind `{kind}`, which the daemon runs itself: workers outside take kinds that are theirs")]
+    #[error(
+        "task {task} is of kind `{kind}`, which the daemon runs itself: workers outside take kinds that are theirs"
+    )]
     NotOutside {
         /// Which task.
         task: TaskId,

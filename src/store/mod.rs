@@ -37,8 +37,8 @@ use async_trait::async_trait;
 
 pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Told};
 pub use command::{
-    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewRecording, NewTask, Refused, Remember, RememberedAnswer,
-    Reply, ReplyTo, Rescued, Settled, Take, Taken, Wanted, Word,
+    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewRecording, NewTask, Refused, Remember,
+    RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take, Taken, Wanted, Word,
 };
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{KindDepth, Order, Page, Recording, TaskFilter};

@@ -55,7 +55,8 @@ impl Needs {
     /// The unique keys to look for: those of new tasks, and those that ended tasks would have again when retried.
     pub(super) fn unique_keys(&self, tasks: &[Task]) -> Vec<UniqueKey> {
         let ended = tasks.iter().filter(|task| task.life.status().is_terminal());
-        let mut keys: Vec<UniqueKey> = self.unique.iter().cloned().chain(ended.filter_map(unique_key)).collect();
+        let mut keys: Vec<UniqueKey> =
+            self.unique.iter().cloned().chain(ended.filter_map(unique_key)).collect();
         keys.sort();
         keys.dedup();
         keys
@@ -65,7 +66,9 @@ impl Needs {
         match command {
             Command::Create(tasks) => {
                 self.new_tasks += tasks.len();
-                let keys = tasks.iter().filter_map(|task| Some((task.owner, task.kind.clone(), task.unique_key.clone()?)));
+                let keys = tasks
+                    .iter()
+                    .filter_map(|task| Some((task.owner, task.kind.clone(), task.unique_key.clone()?)));
                 self.unique.extend(keys);
             }
             Command::Claim(claim) => self.claims.push(claim.clone()),
@@ -409,7 +412,9 @@ impl<'a> Planner<'a> {
     }
 
     fn lives(&self, id: TaskId) -> bool {
-        self.in_hand.get(&id).is_some_and(|in_hand| !in_hand.deleted && !in_hand.task.life.status().is_terminal())
+        self.in_hand
+            .get(&id)
+            .is_some_and(|in_hand| !in_hand.deleted && !in_hand.task.life.status().is_terminal())
     }
 
     /// Gives a task to somebody outside.
@@ -457,13 +462,17 @@ impl<'a> Planner<'a> {
         word: &Word,
         backoff: &Backoff,
     ) -> Result<Box<Task>, Refused> {
-        let in_hand = self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted).ok_or(Refused::NotFound(id))?;
+        let in_hand =
+            self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted).ok_or(Refused::NotFound(id))?;
         let (life, timeout) = (&in_hand.task.life, in_hand.task.timeout);
         if !caller.may_see(life.owner, life.assignee) && !caller.may_take(life.owner) {
             return Err(Refused::NotFound(id));
         }
         let held = life.status() == Status::InProgress;
-        if held && (life.holder().is_none_or(|holder| holder.node().is_some()) || !caller.may_speak(life.assignee)) {
+        if held
+            && (life.holder().is_none_or(|holder| holder.node().is_some())
+                || !caller.may_speak(life.assignee))
+        {
             return Err(Refused::NotHeld(id));
         }
         let now = self.now;
@@ -472,7 +481,9 @@ impl<'a> Planner<'a> {
         let span = life.lease().and_then(|lease| lease.span);
         match word {
             Word::Complete(result) => self.change(id, |life| life.complete(attempt, result.clone(), now))?,
-            Word::Fail(failure) => self.change(id, |life| life.fail(attempt, failure.clone(), backoff, now))?,
+            Word::Fail(failure) => {
+                self.change(id, |life| life.fail(attempt, failure.clone(), backoff, now))?
+            }
             Word::Release => self.change(id, |life| life.release(attempt, now))?,
             Word::Progress(percent) => {
                 self.prolong(id, attempt, lease(span, deadline, now))?;
@@ -480,7 +491,11 @@ impl<'a> Planner<'a> {
             }
             Word::Heartbeat(asked) => {
                 self.prolong(id, attempt, lease(asked.or(span), deadline, now))?;
-                return self.in_hand.get(&id).map(|it| Box::new(it.task.clone())).ok_or(Refused::NotFound(id));
+                return self
+                    .in_hand
+                    .get(&id)
+                    .map(|it| Box::new(it.task.clone()))
+                    .ok_or(Refused::NotFound(id));
             }
         };
         self.in_hand.get(&id).map(|it| Box::new(it.task.clone())).ok_or(Refused::NotFound(id))
@@ -581,7 +596,8 @@ impl<'a> Planner<'a> {
     fn free(&mut self, id: TaskId, lost: Lost) -> Result<(), Refused> {
         let now = self.now;
         let task = &self.in_hand.get(&id).ok_or(Refused::NotFound(id))?.task;
-        let deadline = task.life.started_at.zip(task.timeout).map(|(started, timeout)| started.after(timeout));
+        let deadline =
+            task.life.started_at.zip(task.timeout).map(|(started, timeout)| started.after(timeout));
         let expires_at = task.expires_at.unwrap_or(now);
         let a_person = task.life.holder() == Some(&Holder::Person);
         self.change(id, |life| match lost {

@@ -66,10 +66,9 @@ impl TaskRow {
             Some(Status::New) => State::New { run_at: instant(self.run_at, "run_at")? },
             Some(Status::InProgress) => State::InProgress {
                 holder: read(self.holder.as_deref().unwrap_or_default(), "holder")?,
-                lease: self.lease_until.map(|until| Lease {
-                    span: self.lease.map(span),
-                    until: Timestamp::from_micros(until),
-                }),
+                lease: self
+                    .lease_until
+                    .map(|until| Lease { span: self.lease.map(span), until: Timestamp::from_micros(until) }),
             },
             Some(Status::Completed) => State::Completed {
                 finished_at: instant(self.finished_at, "finished_at")?,

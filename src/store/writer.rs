@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    Accepted, Command, NewTask, Refused, Remember, RememberedAnswer, Reply, Rescued, Settled, StoreError, Take,
-    Taken, Word,
+    Accepted, Command, NewTask, Refused, Remember, RememberedAnswer, Reply, Rescued, Settled, StoreError,
+    Take, Taken, Word,
 };
 use crate::account::{Caller, NewUser, User};
 use crate::task::{Attempt, Backoff, NodeId, Outcome, Percent, Task, TaskId};
@@ -185,7 +185,9 @@ impl<T> Once<T> {
     pub fn unkeyed(self) -> T {
         match self {
             Self::Now(done) => done,
-            Self::Before(_) | Self::KeyReused => unreachable!("a request without a key has no earlier answer"),
+            Self::Before(_) | Self::KeyReused => {
+                unreachable!("a request without a key has no earlier answer")
+            }
         }
     }
 }

@@ -4,7 +4,9 @@
 //! life by its events alone: the property tests, the model check and the history checker of the crash tests
 //! feed it, so that the three cannot disagree on what "right" means.
 
-use super::{Attempt, Event, EventName, Fact, FailureReason, Life, POISON_CRASHES, RetryCause, State, Status};
+use super::{
+    Attempt, Event, EventName, Fact, FailureReason, Life, POISON_CRASHES, RetryCause, State, Status,
+};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,7 +120,10 @@ impl History {
         if let Fact::Failed(failure) = &event.fact {
             let waited = self.status == Some(Status::New);
             if waited != (failure.reason == FailureReason::Expired) {
-                return broken("only what waits expires, and it does nothing else", format!("{failure:?} after {self:?}"));
+                return broken(
+                    "only what waits expires, and it does nothing else",
+                    format!("{failure:?} after {self:?}"),
+                );
             }
         }
         self.tell(event.fact.name(), event.attempt)

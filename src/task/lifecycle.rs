@@ -556,14 +556,7 @@ impl Life {
     }
 
     fn tell(&self, at: Timestamp, fact: Fact) -> Event {
-        Event {
-            task: self.id,
-            kind: self.kind.clone(),
-            owner: self.owner,
-            attempt: self.attempt,
-            at,
-            fact,
-        }
+        Event { task: self.id, kind: self.kind.clone(), owner: self.owner, attempt: self.attempt, at, fact }
     }
 }
 

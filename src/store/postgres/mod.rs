@@ -20,10 +20,10 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolO
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::timeout;
 
-use super::own::Own;
-use super::row::micros;
 use super::clerk::{self, clerk};
+use super::own::Own;
 use super::plan::OutsideKinds;
+use super::row::micros;
 use super::{
     Callback, CallbackState, Command, Committed, CreatedTotal, KindDepth, Listener, Page, Recording,
     Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema, group_or_apart,

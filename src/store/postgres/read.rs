@@ -11,9 +11,7 @@ use crate::store::row::{BlobRow, EventRow, RecordingRow, TASK_COLUMNS, TaskRow, 
 use crate::store::{
     CallbackState, CreatedTotal, KindDepth, Order, Page, Recording, ReplyTo, StoreError, TaskFilter, query,
 };
-use crate::task::{
-    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, UserId,
-};
+use crate::task::{Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, UserId};
 
 use crate::store::Store;
 

@@ -53,7 +53,8 @@ impl SqliteStore {
             named.chain(claimed).chain(taken.iter().flatten().copied()).chain(lost_tasks).collect();
         let mut tasks = load_tasks(tx, &wanted).await?;
         let unique = living(tx, &needs.unique_keys(&tasks)).await?;
-        let others: HashSet<TaskId> = unique.values().filter(|task| !wanted.contains(task)).copied().collect();
+        let others: HashSet<TaskId> =
+            unique.values().filter(|task| !wanted.contains(task)).copied().collect();
         tasks.extend(load_tasks(tx, &others).await?);
         Ok(Loaded {
             now,
@@ -137,13 +138,11 @@ async fn promote(
     found: &mut Found,
 ) -> Result<(), StoreError> {
     let doing = StoreError::of;
-    sqlx::query(
-        "UPDATE ready SET lane = home WHERE lane = 1 AND run_at <= ?1",
-    )
-    .bind(now.as_micros())
-    .execute(&mut **tx)
-    .await
-    .map_err(doing("wake what has come due"))?;
+    sqlx::query("UPDATE ready SET lane = home WHERE lane = 1 AND run_at <= ?1")
+        .bind(now.as_micros())
+        .execute(&mut **tx)
+        .await
+        .map_err(doing("wake what has come due"))?;
     let (next_due, suspect_waits): (Option<i64>, bool) = sqlx::query_as(
         "SELECT (SELECT min(run_at) FROM ready WHERE lane = 1), EXISTS (SELECT 1 FROM ready WHERE lane = 2 \
          AND kind IN (SELECT value FROM json_each(?1)))",
@@ -222,8 +221,10 @@ async fn living(tx: &mut Tx<'_>, keys: &[UniqueKey]) -> Result<HashMap<UniqueKey
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let asked: Vec<(i64, &str, &str)> =
-        keys.iter().map(|(owner, kind, key)| (owner.map_or(0, |user| user.0), kind.as_str(), &**key)).collect();
+    let asked: Vec<(i64, &str, &str)> = keys
+        .iter()
+        .map(|(owner, kind, key)| (owner.map_or(0, |user| user.0), kind.as_str(), &**key))
+        .collect();
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "SELECT asked.key, tasks.id FROM json_each(?1) AS asked JOIN tasks \
          ON coalesce(tasks.owner, 0) = asked.value ->> 0 AND tasks.kind = asked.value ->> 1 \

@@ -28,10 +28,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 
-use super::own::Own;
-use super::row::micros;
 use super::clerk::{self, clerk};
+use super::own::Own;
 use super::plan::OutsideKinds;
+use super::row::micros;
 use super::{
     Callback, CallbackState, Command, Committed, CreatedTotal, KindDepth, Listener, Page, Recording,
     Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema, group_or_apart,

@@ -1,0 +1,97 @@
+//! What callers ask for, and why it may be refused: the words of the door.
+
+use std::time::Duration;
+
+use crate::account::UserError;
+use crate::store::{Refused, ReplyTo, WriteError};
+use crate::task::{Json, Kind, Priority, Timestamp, TraceParent};
+
+/// A task as a caller asks for it, every field checked by itself; what fits together is checked here.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Submission {
+    /// What to do; `None` makes a `noop`.
+    pub kind: Option<Kind>,
+    /// Its input; `None` is `null`.
+    pub payload: Option<Json>,
+    /// How urgent.
+    pub priority: Priority,
+    /// The earliest start; `None` is at once.
+    pub run_at: Option<Timestamp>,
+    /// Tries allowed; `None` is the configured number.
+    pub max_attempts: Option<u32>,
+    /// How long one run may take; `None` is the configured time.
+    pub timeout: Option<Duration>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// While a task with this key lives, no other is made: the living one is the answer.
+    pub unique_key: Option<String>,
+    /// Where to tell of its events.
+    pub callback_url: Option<String>,
+    /// Without a start for so long, it is too late to start it.
+    pub expires_in: Option<Duration>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
+    /// Where on the broker to tell how it ended.
+    pub reply_to: Option<ReplyTo>,
+}
+
+/// Why something was not accepted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum IntakeError {
+    /// The caller must say who they are.
+    #[error("callers without an identity may not do this here: send `Authorization: Bearer <token>`")]
+    Anonymous,
+    /// No such kind.
+    #[error("there is no kind `{kind}`; there are: {known}")]
+    UnknownKind {
+        /// Which of the submissions, from 0.
+        index: usize,
+        /// What was asked for.
+        kind: Kind,
+        /// What there is.
+        known: String,
+    },
+    /// The kind has a door of its own.
+    #[error("tasks of kind `{kind}` are not created directly: {instead}")]
+    NotDirect {
+        /// Which of the submissions, from 0.
+        index: usize,
+        /// What was asked for.
+        kind: Kind,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// The payload is not one of that kind.
+    #[error("the payload does not fit kind `{kind}`: {problem}")]
+    Payload {
+        /// Which of the submissions, from 0.
+        index: usize,
+        /// Of which kind.
+        kind: Kind,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nobody may be told there.
+    #[error("{problem}")]
+    Callback {
+        /// Which of the submissions, from 0.
+        index: usize,
+        /// What is wrong with the address.
+        problem: String,
+    },
+    /// The key was used for another request.
+    #[error("this key was used for another request before: take a new key for a new request")]
+    KeyReused,
+    /// There is a user with that e-mail.
+    #[error("a user with this e-mail exists already")]
+    EmailTaken,
+    /// The user cannot be made.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// The task cannot be changed like that.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
