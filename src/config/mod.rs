@@ -28,6 +28,7 @@ mod value;
 // The sections, in the order in which the documents show them.
 mod auth;
 mod blobs;
+mod broker;
 mod database;
 mod general;
 mod http;
@@ -43,6 +44,7 @@ mod tests;
 
 pub use self::auth::AuthSettings;
 pub use self::blobs::BlobSettings;
+pub use self::broker::{BrokerSettings, QueueForm};
 pub use self::database::DatabaseSettings;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::GeneralSettings;
@@ -57,13 +59,14 @@ pub use self::section::Literal;
 pub use self::shutdown::ShutdownSettings;
 pub use self::supervisor::SupervisorSettings;
 pub use self::tasks::TaskSettings;
-pub use self::value::{BlobUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
+pub use self::value::{BlobUrl, BrokerUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
 
 section::settings! {
     general: GeneralSettings,
     http: HttpSettings,
     database: DatabaseSettings,
     blobs: BlobSettings,
+    broker: BrokerSettings,
     tasks: TaskSettings,
     kinds: KindSettings,
     records: RecordSettings,
