@@ -19,6 +19,8 @@ pub mod store;
 
 pub mod blob;
 
+pub mod broker;
+
 pub mod kinds;
 
 pub mod intake;

@@ -30,6 +30,7 @@ mod value;
 // The sections, in the order in which the documents show them.
 mod auth;
 mod blobs;
+mod broker;
 mod database;
 mod general;
 mod http;
@@ -46,6 +47,7 @@ mod tests;
 
 pub use self::auth::AuthSettings;
 pub use self::blobs::BlobSettings;
+pub use self::broker::{BrokerSettings, QueueForm};
 pub use self::database::DatabaseSettings;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::GeneralSettings;
@@ -62,7 +64,7 @@ pub use self::section::Literal;
 pub use self::shutdown::ShutdownSettings;
 pub use self::supervisor::SupervisorSettings;
 pub use self::tasks::TaskSettings;
-pub use self::value::{BlobUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
+pub use self::value::{BlobUrl, BrokerUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
 pub use self::webhooks::WebhookSettings;
 
 section::settings! {
@@ -70,6 +72,7 @@ section::settings! {
     http: HttpSettings,
     database: DatabaseSettings,
     blobs: BlobSettings,
+    broker: BrokerSettings,
     tasks: TaskSettings,
     kinds: KindSettings,
     records: RecordSettings,
