@@ -23,6 +23,8 @@ pub mod broker;
 
 pub mod kinds;
 
+pub mod telling;
+
 pub mod intake;
 
 pub mod actors;

@@ -34,7 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon (what happens without a subcommand, too).
-    Serve,
+    Serve(serve::Arguments),
     /// Convert a WAV file to MP3, without a daemon.
     Transcode(transcode::Arguments),
     /// Bring the database's schema up to date, and say where it stands.
@@ -76,8 +76,8 @@ impl From<Exit> for ExitCode {
 #[must_use]
 pub fn run() -> ExitCode {
     let Cli { config, command } = Cli::parse();
-    let exit = match command.unwrap_or(Command::Serve) {
-        Command::Serve => with_settings(config, |loaded| serve::run(loaded.settings)),
+    let exit = match command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
+        Command::Serve(arguments) => with_settings(config, |loaded| serve::run(arguments, loaded.settings)),
         Command::Transcode(arguments) => transcode::run(&arguments),
         Command::Migrate => with_settings(config, |loaded| migrate::run(&loaded.settings)),
         Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),

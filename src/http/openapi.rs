@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
-use super::{download, health, records, task_form, task_view, tasks, users};
+use super::{download, events, health, records, task_form, task_view, tasks, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,7 +21,7 @@ use super::{download, health, records, task_form, task_view, tasks, users};
     ),
     paths(
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
-        users::create, users::create_alias,
+        events::all, events::of_task, users::create, users::create_alias,
         records::create, records::create_alias, download::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),

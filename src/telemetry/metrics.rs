@@ -111,6 +111,14 @@ catalogue! {
     QUEUE_DEPTH = "command_queue_depth", MetricType::Gauge, None, [];
     /// Commands refused because the queue was full; each was a 503 to somebody.
     QUEUE_REFUSED = "command_queue_refused_total", MetricType::Counter, None, [];
+    /// Messages from the broker's queue, by what became of them.
+    INBOX_MESSAGES = "inbox_messages_total", MetricType::Counter, None, ["result"];
+    /// Connections that listen to the stream of events on this node.
+    EVENT_LISTENERS = "event_listeners", MetricType::Gauge, None, [];
+    /// Tries to tell callbacks.
+    CALLBACKS = "callbacks_total", MetricType::Counter, None, ["result"];
+    /// Events that this node told the broker.
+    EVENTS_RELAYED = "events_relayed_total", MetricType::Counter, None, [];
     /// Restarts of failed actors.
     ACTOR_RESTARTS = "actor_restarts_total", MetricType::Counter, None, ["actor"];
     /// Renewals of this node's lease: `ok`, `failed` (to be tried again), or `fenced` (too late, the node
@@ -202,6 +210,8 @@ fn touch() {
     JanitorMetrics::new();
     ActionLogMetrics::new();
     BrokerMetrics::new();
+    InboxMetrics::new();
+    TellingMetrics::new();
 }
 
 fn labels(metric: &Metric, values: &[&str]) -> Vec<Label> {
@@ -340,12 +350,40 @@ label_values! {
         Dispatcher = "dispatcher",
         /// The runner of one kind.
         Runner = "runner",
-        /// The relay of events.
+        /// The reader of events for those who listen.
         Notifier = "notifier",
+        /// The relay of events to the broker.
+        Relay = "relay",
+        /// The caller of callbacks.
+        Callbacks = "callbacks",
+        /// The teller or hearer of hints between nodes.
+        Hints = "hints",
         /// The rescuer and sweeper.
         Janitor = "janitor",
         /// The renewer of the node's lease.
         Lease = "lease",
+    }
+}
+
+label_values! {
+    /// What became of a message from the broker's queue.
+    InboxResult {
+        /// Its task is on disk.
+        Committed = "committed",
+        /// It is no task, and in the dead queue.
+        Dead = "dead",
+    }
+}
+
+label_values! {
+    /// How a try to tell a callback ended.
+    CallbackResult {
+        /// The receiver has it.
+        Taken = "taken",
+        /// It does not; it will be tried again.
+        Failed = "failed",
+        /// It was passed over.
+        GivenUp = "given_up",
     }
 }
 
@@ -724,6 +762,73 @@ impl BrokerMetrics {
     /// So many messages were acknowledged.
     pub fn acked(&self, messages: u64) {
         self.acked.increment(messages);
+    }
+}
+
+/// What comes from the broker's queue. Clones share their handles.
+#[derive(Clone)]
+pub struct InboxMetrics {
+    messages: Arc<[Counter]>,
+}
+
+impl InboxMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        let results = InboxResult::ALL.iter();
+        Self { messages: results.map(|result| counter(&INBOX_MESSAGES, &[result.as_str()])).collect() }
+    }
+
+    /// So many messages ended so.
+    pub fn count(&self, result: InboxResult, messages: usize) {
+        if let Some(counter) = self.messages.get(result as usize) {
+            counter.increment(messages as u64);
+        }
+    }
+}
+
+/// Telling others what happened. Clones share their handles.
+#[derive(Clone)]
+pub struct TellingMetrics {
+    listeners: Gauge,
+    callbacks: Arc<[Counter]>,
+    relayed: Counter,
+}
+
+impl TellingMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        let results = CallbackResult::ALL.iter();
+        Self {
+            listeners: gauge(&EVENT_LISTENERS, &[]),
+            callbacks: results.map(|result| counter(&CALLBACKS, &[result.as_str()])).collect(),
+            relayed: counter(&EVENTS_RELAYED, &[]),
+        }
+    }
+
+    /// So many listen to the stream of events.
+    pub fn set_listeners(&self, listeners: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "there are never so many connections")]
+        self.listeners.set(listeners as f64);
+    }
+
+    /// A try to tell a callback ended so.
+    pub fn callback(&self, result: CallbackResult) {
+        if let Some(counter) = self.callbacks.get(result as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// The broker has so many events more.
+    pub fn relayed(&self, events: usize) {
+        self.relayed.increment(events as u64);
     }
 }
 

@@ -45,6 +45,7 @@ const ROOMS: &[Room] = &[
     Room { only: &["config", "telemetry", "clock"], ..room("broker") },
     // A kind gets bytes and gives bytes, whoever runs it.
     Room { except: &["store", "broker"], ..room("kinds") },
+    room("telling"),
     room("intake"),
     room("actors"),
     // It gets the intake and a reader, and would work the same with other actors or none.
