@@ -19,11 +19,12 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use rand::Rng;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::link::{Board, Link, Open};
 use super::message::Delivery;
-use super::topology::{Declare, Topology, TopologyError, short};
+use super::topology::{Declare, QueueState, Topology, TopologyError, short};
 use crate::telemetry::metrics::BrokerMetrics;
 
 /// The pause after a failed attempt to attach, at the least and at the most.
@@ -86,6 +87,12 @@ pub struct Consumer {
     unacked: BTreeSet<u64>,
     paused: bool,
     failures: u32,
+    /// When to try again.
+    not_before: Instant,
+    /// An attempt to attach that is under way: it goes on when nobody waits for it.
+    attempt: Option<AbortOnDropHandle<Result<Attached, TopologyError>>>,
+    /// A question whether we are still attached, likewise.
+    question: Option<AbortOnDropHandle<Result<QueueState, TopologyError>>>,
 }
 
 struct Attached {
@@ -103,6 +110,7 @@ enum Heard {
     Delivery(lapin::message::Delivery),
     Ended(String),
     Silence,
+    Answer(Result<QueueState, TopologyError>),
 }
 
 impl Consumer {
@@ -125,6 +133,9 @@ impl Consumer {
             unacked: BTreeSet::new(),
             paused: false,
             failures: 0,
+            not_before: Instant::now(),
+            attempt: None,
+            question: None,
         }
     }
 
@@ -144,7 +155,8 @@ impl Consumer {
             match self.hear().await {
                 Heard::Delivery(delivery) => self.arrived(delivery),
                 Heard::Ended(reason) => self.detach(&reason),
-                Heard::Silence => self.ask().await,
+                Heard::Silence => self.ask(),
+                Heard::Answer(answer) => self.answered(answer),
             }
         }
     }
@@ -197,6 +209,10 @@ impl Consumer {
     /// Takes nothing more. What is not acknowledged stays ours, and may be acknowledged still.
     pub async fn pause(&mut self) {
         self.paused = true;
+        if self.attempt.is_some() {
+            // What it begins must be ended.
+            self.attempted().await;
+        }
         let Some(attached) = &mut self.attached else { return };
         let Some(stream) = attached.stream.take() else { return };
         let cancel = attached.channel.basic_cancel(stream.tag(), BasicCancelOptions::default());
@@ -293,6 +309,17 @@ impl Consumer {
     async fn hear(&mut self) -> Heard {
         let Some(attached) = &mut self.attached else { return Heard::Silence };
         let Some(stream) = &mut attached.stream else { return Heard::Silence };
+        let question = &mut self.question;
+        let answer = async {
+            match question {
+                Some(asked) => {
+                    let answer = asked.await;
+                    *question = None;
+                    answer.unwrap_or_else(|error| Err(broken(&error)))
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             delivery = stream.next() => match delivery {
@@ -301,6 +328,7 @@ impl Consumer {
                 None => Heard::Ended("the broker ended the subscription".to_owned()),
             },
             () = attached.open.ended.cancelled() => Heard::Ended("the connection ended".to_owned()),
+            answer = answer => Heard::Answer(answer),
             () = sleep_until(attached.ask) => Heard::Silence,
         }
     }
@@ -308,55 +336,53 @@ impl Consumer {
     /// Attached, however long it takes.
     async fn attach(&mut self) {
         while self.attached.as_ref().is_none_or(|attached| attached.stream.is_none()) {
-            let open = self.link.up().await;
-            match self.try_attach(&open).await {
-                Ok(attached) => {
-                    tracing::debug!(queue = attached.queue, "consuming");
-                    self.board.well(&self.name());
-                    self.failures = 0;
-                    self.attached = Some(attached);
+            if self.attempt.is_none() {
+                sleep_until(self.not_before).await;
+                let open = self.link.up().await;
+                // After a pause the channel may still be good, and what is not acknowledged hangs on it.
+                let kept = self.attached.as_ref().filter(|attached| {
+                    attached.open.generation == open.generation && attached.channel.status().connected()
+                });
+                let attempt = Attempt {
+                    kept: kept.map(|attached| (attached.channel.clone(), attached.queue.clone())),
+                    link: self.link.clone(),
+                    open,
+                    patience: self.patience,
+                    subscription: self.subscription.clone(),
+                };
+                if attempt.kept.is_none() {
+                    self.begin_anew();
                 }
-                Err(error) => self.pause_after(&error).await,
+                self.attempt = Some(AbortOnDropHandle::new(tokio::spawn(attempt.run())));
             }
+            self.attempted().await;
         }
     }
 
-    async fn try_attach(&mut self, open: &Arc<Open>) -> Result<Attached, TopologyError> {
-        let Subscription { queue, declare, prefetch, consumer_tag, liveness } = &self.subscription;
-        let topology = Topology { link: &self.link, open, patience: self.patience };
-        // After a pause the channel may still be good, and what is not acknowledged hangs on it.
-        let kept = self.attached.as_ref().filter(|attached| {
-            attached.open.generation == open.generation && attached.channel.status().connected()
-        });
-        let (channel, queue) = match kept {
-            Some(attached) => (attached.channel.clone(), attached.queue.clone()),
-            None => {
-                let found = topology.declare(queue, declare).await?;
-                let channel = topology.channel().await?;
-                let qos = channel.basic_qos(*prefetch, BasicQosOptions::default());
-                topology.within(&found.name, qos).await?;
-                (channel, found.name)
+    /// Waits for the attempt that is under way.
+    async fn attempted(&mut self) {
+        let Some(attempt) = &mut self.attempt else { return };
+        let result = attempt.await.unwrap_or_else(|error| Err(broken(&error)));
+        self.attempt = None;
+        match result {
+            Ok(attached) => {
+                tracing::debug!(queue = attached.queue, "consuming");
+                self.board.well(&self.name());
+                self.failures = 0;
+                self.attached = Some(attached);
             }
-        };
-        let fresh = kept.is_none();
-        let consume = channel.basic_consume(
-            short(&queue)?,
-            short(consumer_tag)?,
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let consumed = topology.within(&queue, consume).await;
-        let ask = Instant::now() + jittered(*liveness);
-        if fresh || consumed.is_err() {
-            self.begin_anew();
+            Err(error) => {
+                self.begin_anew();
+                self.failed(&error);
+            }
         }
-        Ok(Attached { open: Arc::clone(open), channel, queue, stream: Some(consumed?), ask })
     }
 
     /// A new channel: what came on the last one comes again.
     fn begin_anew(&mut self) {
         self.generation += 1;
         self.attached = None;
+        self.question = None;
         self.waiting.clear();
         self.unacked.clear();
     }
@@ -373,20 +399,24 @@ impl Consumer {
     }
 
     /// Asks on another channel whether the queue is there and has a consumer.
-    async fn ask(&mut self) {
+    fn ask(&mut self) {
         let Some(attached) = &mut self.attached else { return };
         attached.ask = Instant::now() + jittered(self.subscription.liveness);
-        let (open, queue) = (Arc::clone(&attached.open), attached.queue.clone());
-        let topology = Topology { link: &self.link, open: &open, patience: self.patience };
-        match topology.look(&queue).await {
+        let (link, open, queue) = (self.link.clone(), Arc::clone(&attached.open), attached.queue.clone());
+        let patience = self.patience;
+        let question = async move { Topology { link: &link, open: &open, patience }.look(&queue).await };
+        self.question = Some(AbortOnDropHandle::new(tokio::spawn(question)));
+    }
+
+    fn answered(&mut self, answer: Result<QueueState, TopologyError>) {
+        match answer {
             Ok(found) if found.consumers > 0 => {}
             Ok(_) => self.detach("the queue has no consumer, though we had subscribed"),
             Err(error) => self.detach(&error.to_string()),
         }
     }
 
-    async fn pause_after(&mut self, error: &TopologyError) {
-        let reason = format!("queue {}: {error}", self.subscription.queue);
+    fn failed(&mut self, error: &TopologyError) {
         match error {
             // The connection's own trouble, and told as such.
             TopologyError::Unavailable { .. } => {}
@@ -394,6 +424,7 @@ impl Consumer {
             | TopologyError::Differs { .. }
             | TopologyError::Refused { .. }
             | TopologyError::BadName { .. } => {
+                let reason = format!("queue {}: {error}", self.subscription.queue);
                 if self.board.trouble(&self.name(), &reason) {
                     tracing::warn!(queue = self.subscription.queue, %error, "cannot consume");
                 }
@@ -401,7 +432,7 @@ impl Consumer {
         }
         self.failures += 1;
         let bound = PAUSES.0.saturating_mul(1 << self.failures.min(16)).min(PAUSES.1);
-        sleep(bound.mul_f64(rand::rng().random_range(0.5..=1.0))).await;
+        self.not_before = Instant::now() + bound.mul_f64(rand::rng().random_range(0.5..=1.0));
     }
 
     fn name(&self) -> String {
@@ -418,6 +449,48 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         self.board.forget(&self.name());
     }
+}
+
+/// One attempt to attach, with what it needs of its own.
+struct Attempt {
+    link: Link,
+    open: Arc<Open>,
+    patience: Duration,
+    subscription: Subscription,
+    /// The channel and queue of before a pause.
+    kept: Option<(Channel, String)>,
+}
+
+impl Attempt {
+    async fn run(self) -> Result<Attached, TopologyError> {
+        let Subscription { queue, declare, prefetch, consumer_tag, liveness } = &self.subscription;
+        let topology = Topology { link: &self.link, open: &self.open, patience: self.patience };
+        let (channel, queue) = match self.kept {
+            Some(kept) => kept,
+            None => {
+                let found = topology.declare(queue, declare).await?;
+                let channel = topology.channel().await?;
+                let qos = channel.basic_qos(*prefetch, BasicQosOptions::default());
+                topology.within(&found.name, qos).await?;
+                (channel, found.name)
+            }
+        };
+        let consume = channel.basic_consume(
+            short(&queue)?,
+            short(consumer_tag)?,
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let stream = topology.within(&queue, consume).await?;
+        let ask = Instant::now() + jittered(*liveness);
+        Ok(Attached { open: Arc::clone(&self.open), channel, queue, stream: Some(stream), ask })
+    }
+}
+
+/// A fault of ours, as what the broker might say.
+fn broken(error: &tokio::task::JoinError) -> TopologyError {
+    tracing::error!(%error, "a task of a consumer panicked");
+    TopologyError::Unavailable { reason: "a task of the consumer panicked".to_owned() }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

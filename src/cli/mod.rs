@@ -8,6 +8,7 @@
 )]
 
 mod config;
+mod dead;
 mod doctor;
 mod migrate;
 mod serve;
@@ -43,6 +44,11 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: config::Command,
+    },
+    /// Look at the broker's messages that were no tasks; send them back, or remove them.
+    Dead {
+        #[command(subcommand)]
+        command: dead::Command,
     },
     /// Check that this machine and these settings can do the work.
     Doctor(doctor::Arguments),
@@ -81,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Transcode(arguments) => transcode::run(&arguments),
         Command::Migrate => with_settings(config, |loaded| migrate::run(&loaded.settings)),
         Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),
+        Command::Dead { command } => with_settings(config, |loaded| dead::run(&command, &loaded.settings)),
         Command::Doctor(arguments) => {
             with_settings(config, |loaded| doctor::run(&arguments, &loaded.settings))
         }
