@@ -278,6 +278,10 @@ impl App {
 
         let roles = &settings.general.roles;
         let kinds = Arc::new(if roles.has(Role::Worker) { kinds } else { kinds.without_permits() });
+        if settings.broker.url.is_some() {
+            // Before anything happens here: the first events of a new installation are told too.
+            store.begin_relay(relay::DUTY).await?;
+        }
         let broker = Broker::start(&settings.broker, health.clone(), clock.clone())?;
         let (draining, feed) = (CancellationToken::new(), Feed::new(Arc::clone(&store)));
         let (lease, runs, arrivals) = (Lease::default(), Runs::default(), Arrivals::default());

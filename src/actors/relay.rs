@@ -22,8 +22,8 @@ use crate::telling::{Bell, Ending, EventMessage};
 /// The exchange.
 pub const EXCHANGE: &str = "gristmill.events";
 
-/// The duty.
-const DUTY: &str = "relay";
+/// The duty, and the relay's name.
+pub const DUTY: &str = "relay";
 
 /// What the relay works with; shared by its incarnations.
 #[derive(Clone)]
@@ -78,6 +78,8 @@ impl Parts {
     const POLL: Duration = Duration::from_millis(500);
     /// How often to see whether the duty is free.
     const WAIT: Duration = Duration::from_secs(2);
+    /// How often to see whether this node has a lease.
+    const LEASE: Duration = Duration::from_millis(100);
     /// The pause after a round that failed.
     const PAUSE: Duration = Duration::from_secs(1);
     /// Events at a time.
@@ -87,7 +89,7 @@ impl Parts {
         let mut rung = self.bell.ears();
         loop {
             let Some(node) = self.lease.holder() else {
-                sleep(Self::PAUSE).await;
+                sleep(Self::LEASE).await;
                 continue;
             };
             match self.serve(node, &mut rung).await {
