@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gristmill::account::{TokenHash, User};
+use gristmill::account::{Caller, TokenHash, User};
 use gristmill::store::{
-    Command, Committed, KindDepth, Page, Recording, Registration, SqliteStore, Store, StoreError, TaskFilter,
+    Callback, CallbackState, Command, Committed, CreatedTotal, KindDepth, Listener, Page, Recording,
+    Registration, ReplyTo, SqliteStore, Store, StoreError, TaskFilter, Told,
 };
 use gristmill::task::{
-    Attempt, BlobName, Event, EventSeq, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
+    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
 };
 
 /// The store and its switch.
@@ -88,6 +89,21 @@ delegate! {
     fn held_by(&self, node: NodeId) -> Vec<(TaskId, Attempt)>;
     fn depths(&self) -> Vec<KindDepth>;
     fn events_after(&self, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
+    fn events_of(&self, task: TaskId, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
+    fn newest_event(&self) -> EventSeq;
+    fn any_free(&self, kinds: &[Kind], caller: Caller) -> bool;
+    fn free_for(&self, kind: &Kind, age: Duration, limit: u32) -> Vec<TaskId>;
+    fn created_total(&self, owner: Option<UserId>) -> CreatedTotal;
+    fn callback_of(&self, task: TaskId) -> Option<CallbackState>;
+    fn replies_of(&self, tasks: &[TaskId]) -> Vec<(TaskId, ReplyTo)>;
+    fn hold_duty(&self, name: &str, node: NodeId) -> bool;
+    fn relay(&self, name: &str, node: NodeId, told: Option<EventSeq>) -> Option<EventSeq>;
+    fn due_callbacks(&self, limit: u32, hold: Duration) -> Vec<Callback>;
+    fn told(&self, task: TaskId, told: &Told) -> ();
+    fn replied(&self, task: TaskId) -> ();
+    fn forget_answers(&self, limit: u32) -> u64;
+    fn announce(&self, word: &str) -> ();
+    fn listen(&self) -> Option<Box<dyn Listener>>;
     fn user(&self, id: UserId) -> Option<User>;
     fn user_by_token(&self, token: &TokenHash) -> Option<User>;
     fn recording(&self, id: RecordingId) -> Option<Recording>;
