@@ -65,6 +65,7 @@ pub(crate) struct Daemon {
     pub(crate) blobs: Blobs,
     pub(crate) health: Health,
     pub(crate) draining: CancellationToken,
+    pub(crate) openings: Openings,
     pub(crate) actions: ActionLog,
     pub(crate) folder: TempDir,
     tracker: watch::Sender<Tracker>,
@@ -133,7 +134,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         blobs: blobs.clone(),
         kinds,
         arrivals,
-        openings,
+        openings: openings.clone(),
         writer: writer.clone(),
         node,
     };
@@ -141,7 +142,20 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
 
     let (address, server) = serve(state);
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    Daemon { address, client, store, blobs, health, draining, actions, folder, tracker, writer, server }
+    Daemon {
+        address,
+        client,
+        store,
+        blobs,
+        health,
+        draining,
+        openings,
+        actions,
+        folder,
+        tracker,
+        writer,
+        server,
+    }
 }
 
 fn settings(wishes: &Wishes, folder: &TempDir) -> Settings {
