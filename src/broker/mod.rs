@@ -12,6 +12,7 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `endpoint.rs` | where the broker is; one attempt to connect |
+//! | `repair.rs` | what would break the connection, made harmless on its way in |
 //! | `link.rs` | a connection that is kept up; the line on the health board |
 //! | `topology.rs` | queues, exchanges, bindings |
 //! | `publisher.rs` | sending, and the broker's word on each message |
@@ -27,6 +28,7 @@ mod endpoint;
 mod link;
 mod message;
 mod publisher;
+mod repair;
 mod topology;
 
 use std::sync::Arc;
