@@ -4,24 +4,32 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and `task_view` are a task as it
-//!   comes and as it is shown; `upload` is a recording on its way to the disk.
+//! - `tasks`, `events`, `outside`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and `task_view` are a
+//!   task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is for workers that
+//!   are not ours, `outside_form` what they send.
+//! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
 //! What is true: every error that a handler gives is a [`Problem`] of the catalogue; input is read strictly and within
-//! bounds of size and time; an answer that says "created" is given after the commit.
+//! bounds of size and time; an answer that says "created" is given after the commit; whoever hangs up is not waited for
+//! any longer.
 
+mod again;
 mod auth;
 mod catalogue;
 mod download;
+mod events;
 mod extract;
 mod filename;
 mod health;
+mod idempotency;
 mod json;
 mod observe;
 mod openapi;
+mod outside;
+mod outside_form;
 mod page;
 mod prefer;
 mod problem;
@@ -36,6 +44,7 @@ mod users;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -45,6 +54,7 @@ use tokio_util::sync::CancellationToken;
 pub use catalogue::{Code, problems_markdown};
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};
+pub use task_form::read_message;
 
 use crate::blob::Blobs;
 use crate::config::{AuthSettings, HttpSettings, RecordSettings};
@@ -52,6 +62,7 @@ use crate::intake::Intake;
 use crate::store::Store;
 use crate::telemetry::metrics::HttpMetrics;
 use crate::telemetry::{ActionLog, Health, MetricsHandle};
+use crate::telling::Feed;
 
 /// How long an idle connection is kept for its next request. Longer than what proxies keep, so that it is the proxy
 /// that closes.
@@ -63,6 +74,12 @@ const LINGER: Duration = Duration::from_secs(5);
 /// What the routes need. Cheap to clone.
 #[derive(Clone)]
 pub struct State {
+    /// The live stream of events.
+    pub feed: Feed,
+    /// How many listen to it.
+    pub listeners: Arc<AtomicUsize>,
+    /// Whether this node answers /health and /metrics only: it has not the role of the doors.
+    pub only_health: bool,
     /// The door for whatever changes something.
     pub intake: Intake,
     /// For reading only.
@@ -101,11 +118,13 @@ pub fn server(
     let patience = state.http.request_timeout;
     let state = web::Data::new(state);
     let unproven = web::Data::new(upload::Unproven::new());
+    let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
     let server = HttpServer::new(move || {
         let state = state.clone();
         App::new()
             .app_data(state.clone())
             .app_data(unproven.clone())
+            .app_data(waiting.clone())
             .configure(move |app| routes::configure(app, &state))
     })
     .workers(workers.max(1))
@@ -114,6 +133,8 @@ pub fn server(
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(patience)
     .client_disconnect_timeout(LINGER.min(patience))
+    // Who closes their side of the connection is gone: nothing is waited for, or claimed, in their name.
+    .h1_allow_half_closed(false)
     .disable_signals()
     // Whole seconds are all it takes; 0 would cut everybody off at once.
     .shutdown_timeout(patience_at_the_end.as_secs().max(1))

@@ -17,7 +17,7 @@ use crate::blob::BlobError;
 use crate::intake::IntakeError;
 use crate::media::wav::{WavError, WavErrorClass};
 use crate::store::{Refused, StoreError, WriteError};
-use crate::task::{IllegalTransition, TaskId};
+use crate::task::{IllegalTransition, Kind, TaskId};
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -134,6 +134,13 @@ impl Problem {
     pub(super) fn of_length(mut self, length: u64) -> Self {
         self.0.length = Some(length);
         self
+    }
+
+    /// The problem in one line, with every fault of the input.
+    pub(super) fn story(&self) -> String {
+        let faults = self.0.errors.iter().map(|fault| format!("{}: {}", fault.field, fault.problem));
+        let faults: Vec<String> = faults.collect();
+        if faults.is_empty() { self.0.detail.clone() } else { faults.join("; ") }
     }
 
     /// Adds what the log is to say instead of the detail.
@@ -321,6 +328,12 @@ impl From<IntakeError> for Problem {
             IntakeError::Anonymous => Self::new(Code::Unauthenticated, detail),
             IntakeError::UnknownKind { .. } => Self::new(Code::UnknownKind, detail),
             IntakeError::NotDirect { .. } => Self::new(Code::KindNotDirect, detail),
+            IntakeError::NotClaimable { index, claimable, .. } => {
+                let pointer = Some(format!("/kinds/{index}"));
+                let fault = Fault { field: format!("kinds[{index}]"), pointer, problem: detail };
+                Self::with_faults(Code::KindNotClaimable, vec![fault])
+                    .allowing(claimable.iter().map(Kind::as_str))
+            }
             IntakeError::Payload { .. } => Self::new(Code::InvalidPayload, detail),
             IntakeError::EmailTaken => Self::new(Code::EmailTaken, detail),
             IntakeError::Callback { .. } => Self::new(Code::InvalidBody, detail),
