@@ -31,10 +31,11 @@ use crate::actors::keeper::{self, Keep, Keeper, Lease};
 use crate::actors::runner::Runner;
 use crate::actors::runs::{Runs, Stop};
 use crate::actors::supervisor::{Drain, Family, Link, Patience, Supervisor};
-use crate::actors::{dispatcher, janitor, runner, tracker};
+use crate::actors::{callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, tracker};
 use crate::blob::{BlobError, Blobs};
+use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
-use crate::config::{BlobUrl, DatabaseUrl, Settings, WebhookSettings};
+use crate::config::{BlobUrl, DatabaseUrl, Role, Settings};
 use crate::failpoint::{self, Failpoint};
 use crate::http;
 use crate::intake::{Arrivals, Intake, Openings, Policy};
@@ -44,8 +45,9 @@ use crate::store::{self, PostgresOptions, PostgresStore, SqliteStore, Store, Sto
 use crate::task::{Backoff, Kind};
 use crate::telemetry::action_log::ActionLogError;
 use crate::telemetry::health::{Health, Importance, Phase};
-use crate::telemetry::metrics::{self, HttpMetrics};
+use crate::telemetry::metrics::{self, HttpMetrics, InboxMetrics, TellingMetrics};
 use crate::telemetry::{ActionLog, MetricsHandle};
+use crate::telling::{Bell, Feed};
 
 /// Why the daemon did not start.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +86,12 @@ pub enum StartError {
     /// The metrics.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// The broker's files.
+    #[error("broker: {0}")]
+    Broker(#[from] BrokerFileError),
+    /// The secret that callbacks are signed with.
+    #[error("webhooks: {0}")]
+    Secret(#[from] outbound::webhook::SecretFileError),
     /// The system gives no thread.
     #[error("no thread to be had: {0}")]
     Thread(std::io::Error),
@@ -100,6 +108,8 @@ pub struct App {
     ingress: Link<Ingress>,
     keeper: Keeper,
     store: Arc<dyn Store>,
+    broker: Option<Broker>,
+    feed: Feed,
     actions: ActionLog,
     grace: Duration,
     gave_up: watch::Receiver<Option<String>>,
@@ -224,6 +234,11 @@ struct Wiring {
     runs: Runs,
     arrivals: Arrivals,
     openings: Openings,
+    broker: Option<Broker>,
+    feed: Feed,
+    bell: Bell,
+    hints: hints::Hints,
+    draining: CancellationToken,
     recorder: MetricsHandle,
     metrics: tracker::Metrics,
 }
@@ -261,7 +276,14 @@ impl App {
         let listener = listen(settings.http.bind)?;
         let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;
 
-        let kinds = Arc::new(kinds);
+        let roles = &settings.general.roles;
+        let kinds = Arc::new(if roles.has(Role::Worker) { kinds } else { kinds.without_permits() });
+        if settings.broker.url.is_some() {
+            // Before anything happens here: the first events of a new installation are told too.
+            store.begin_relay(relay::DUTY).await?;
+        }
+        let broker = Broker::start(&settings.broker, health.clone(), clock.clone())?;
+        let (draining, feed) = (CancellationToken::new(), Feed::new(Arc::clone(&store)));
         let (lease, runs, arrivals) = (Lease::default(), Runs::default(), Arrivals::default());
         let demand = Demand::new(&kinds, lease.clone());
         // An outcome lane with room for every permit: no run waits to say how it ended.
@@ -269,7 +291,12 @@ impl App {
         let (writer, lanes) = store::channel(settings.tasks.queue, permits.max(64));
         let wiring = Wiring {
             metrics: tracker::Metrics::new(&kinds),
+            hints: hints::Hints::new(Arc::clone(&kinds)),
             kinds,
+            broker: broker.clone(),
+            feed: feed.clone(),
+            bell: Bell::default(),
+            draining: draining.clone(),
             clock: clock.clone(),
             health: health.clone(),
             store: Arc::clone(&store),
@@ -288,11 +315,12 @@ impl App {
         health.register(tracker::DATABASE, Importance::Required);
         health.register(keeper::COMPONENT, Importance::Required);
 
-        let draining = CancellationToken::new();
         let engine = Arbiter::new();
         let (ingress, janitor) = (Link::default(), Link::default());
-        let make_server = wiring.server(listener, &actions, &draining);
-        let family = wiring.family(lanes, &engine, ingress.clone(), janitor.clone(), make_server);
+        let intake = wiring.intake();
+        let make_server = wiring.server(listener, &intake, &actions);
+        let mut family = wiring.family(lanes, &engine, ingress.clone(), janitor.clone(), make_server);
+        wiring.tellers(&mut family, &engine, &intake)?;
         let patience = Patience {
             max_restarts: wiring.settings.supervisor.max_restarts as usize,
             window: wiring.settings.supervisor.window,
@@ -343,6 +371,8 @@ impl App {
             ingress,
             keeper,
             store,
+            broker,
+            feed,
             actions,
             grace: wiring.settings.shutdown.grace,
             gave_up,
@@ -390,6 +420,7 @@ impl App {
         self.demand.close();
         failpoint::hit(Failpoint::DrainBegun);
         self.draining.cancel();
+        self.feed.close();
         if !self.runs_end_within(self.grace.mul_f64(RUNS_SHARE)).await {
             tracing::warn!(runs = self.runs.count(), "time is up: what still runs is given back");
             self.runs.stop_all(Stop::Interrupted);
@@ -400,6 +431,9 @@ impl App {
         self.supervisor.do_send(Drain);
         if self.ingress.ask(Shut).await.is_none() {
             tracing::warn!("the HTTP server had ended already");
+        }
+        if let Some(broker) = &self.broker {
+            broker.close().await;
         }
         // What could not be given back by itself is, with the lease.
         self.keeper.retire().await;
@@ -430,8 +464,8 @@ impl App {
 }
 
 impl Wiring {
-    /// The factory of the HTTP server.
-    fn server(&self, listener: TcpListener, actions: &ActionLog, draining: &CancellationToken) -> MakeServer {
+    /// The door.
+    fn intake(&self) -> Intake {
         let tasks = &self.settings.tasks;
         let policy = Policy {
             anonymous: self.settings.auth.anonymous,
@@ -440,18 +474,25 @@ impl Wiring {
             lease: tasks.lease,
             manual_lease: Some(tasks.manual_lease).filter(|lease| !lease.is_zero()),
             backoff: Backoff { base: tasks.retry_base, cap: tasks.retry_cap },
-            callbacks: outbound_policy(&self.settings.webhooks),
+            callbacks: outbound::Policy::from(&self.settings.webhooks),
         };
-        let intake = Intake::new(
+        Intake::new(
             self.writer.clone(),
             Arc::clone(&self.store),
             Arc::clone(&self.kinds),
             self.arrivals.clone(),
             self.openings.clone(),
             policy,
-        );
+        )
+    }
+
+    /// The factory of the HTTP server.
+    fn server(&self, listener: TcpListener, intake: &Intake, actions: &ActionLog) -> MakeServer {
         let state = http::State {
-            intake,
+            intake: intake.clone(),
+            feed: self.feed.clone(),
+            listeners: Arc::default(),
+            only_health: !self.settings.general.roles.has(Role::Http),
             store: Arc::clone(&self.store),
             blobs: self.blobs.clone(),
             health: self.health.clone(),
@@ -461,7 +502,7 @@ impl Wiring {
             http: self.settings.http.clone(),
             records: self.settings.records.clone(),
             auth: self.settings.auth.clone(),
-            draining: draining.clone(),
+            draining: self.draining.clone(),
         };
         let workers = self.settings.http.workers.get();
         let patience = self.settings.shutdown.grace.mul_f64(HTTP_SHARE);
@@ -519,6 +560,8 @@ impl Wiring {
             runs: self.runs.clone(),
             arrivals: self.arrivals.clone(),
             openings: self.openings.clone(),
+            hints: self.hints.clone(),
+            bell: self.bell.clone(),
             dispatcher,
             group_max: settings.group_max,
             patience: self.settings.database.statement_timeout * 2,
@@ -540,6 +583,8 @@ impl Wiring {
             rescue: settings.rescue,
             sweep: settings.sweep,
             grace: self.settings.blobs.sweep_grace,
+            remind: self.broker.clone().map(|broker| (broker, self.hints.clone())),
+            on_duty: self.settings.general.roles.has(Role::Janitor),
             metrics: self.metrics.clone(),
             recorder: self.recorder.clone(),
         };
@@ -550,13 +595,88 @@ impl Wiring {
         family.add("ingress", metrics::Actor::Ingress, Arbiter::current(), ingress, make);
         family
     }
-}
 
-/// Where callbacks may go.
-fn outbound_policy(settings: &WebhookSettings) -> outbound::Policy {
-    let policy = outbound::Policy::public();
-    let policy = if settings.allow_private { policy.with_private() } else { policy };
-    policy.with(settings.allow.iter().copied())
+    /// The actors between this node and the others, and the world outside.
+    fn tellers(&self, family: &mut Family, engine: &Arbiter, intake: &Intake) -> Result<(), StartError> {
+        let roles = &self.settings.general.roles;
+        let telling = TellingMetrics::new();
+        let parts = hints::Parts {
+            hints: self.hints.clone(),
+            store: Arc::clone(&self.store),
+            broker: self.broker.clone().map(|broker| (broker, self.settings.broker.clone())),
+            kinds: Arc::clone(&self.kinds),
+            demand: self.demand.clone(),
+            runs: self.runs.clone(),
+            openings: self.openings.clone(),
+            bell: self.bell.clone(),
+            draining: self.draining.clone(),
+            own: Uuid::new_v4().simple().to_string().into(),
+        };
+        let teller = parts.clone();
+        let make = move || hints::Teller::new(teller.clone());
+        family.add("hint teller", metrics::Actor::Hints, engine.handle(), Link::default(), make);
+        let make = move || hints::Hearer::new(parts.clone());
+        family.add("hint hearer", metrics::Actor::Hints, engine.handle(), Link::default(), make);
+
+        let parts = notifier::Parts {
+            store: Arc::clone(&self.store),
+            feed: self.feed.clone(),
+            bell: self.bell.clone(),
+            metrics: telling.clone(),
+        };
+        let make = move || notifier::Notifier::new(parts.clone());
+        family.add("notifier", metrics::Actor::Notifier, engine.handle(), Link::default(), make);
+
+        if roles.has(Role::Janitor) {
+            let settings = self.settings.webhooks.clone();
+            let secret = match &settings.secret {
+                Some(secret) => secret.clone(),
+                None => {
+                    outbound::webhook::Secret::load_or_make(&self.settings.data_dir().join("webhook.secret"))?
+                }
+            };
+            let client = outbound::Client::with(
+                outbound::Policy::from(&settings),
+                outbound::Limits::from(&settings),
+                Arc::new(outbound::SystemResolver::default()),
+            );
+            let parts = callbacks::Parts {
+                store: Arc::clone(&self.store),
+                client,
+                secret: Arc::new(secret),
+                settings,
+                metrics: telling.clone(),
+                runtime: Handle::current(),
+            };
+            let make = move || callbacks::Callbacks::new(parts.clone());
+            family.add("callbacks", metrics::Actor::Callbacks, engine.handle(), Link::default(), make);
+        }
+        let Some(broker) = &self.broker else { return Ok(()) };
+        if roles.has(Role::Janitor) {
+            let parts = relay::Parts {
+                store: Arc::clone(&self.store),
+                broker: broker.clone(),
+                lease: self.lease.clone(),
+                bell: self.bell.clone(),
+                metrics: telling,
+            };
+            let make = move || relay::Relay::new(parts.clone());
+            family.add("relay", metrics::Actor::Relay, engine.handle(), Link::default(), make);
+        }
+        if roles.has(Role::Http) {
+            let parts = inbox::Parts {
+                broker: broker.clone(),
+                settings: self.settings.broker.clone(),
+                intake: intake.clone(),
+                read: Arc::new(http::read_message),
+                draining: self.draining.clone(),
+                metrics: InboxMetrics::new(),
+            };
+            let make = move || inbox::Inbox::new(parts.clone());
+            family.add("inbox", metrics::Actor::Inbox, engine.handle(), Link::default(), make);
+        }
+        Ok(())
+    }
 }
 
 fn listen(bind: SocketAddr) -> Result<TcpListener, StartError> {

@@ -26,10 +26,17 @@ pub enum Failpoint {
     LeaseRenewed,
     /// The drain has begun: nothing is claimed any more.
     DrainBegun,
+    /// The tasks of a batch of messages are committed, and the broker does not know yet.
+    InboxBeforeAck,
+    /// The broker has a page of events, and how far the relay is was not noted yet.
+    RelayBeforeNote,
 }
 
 impl Failpoint {
-    /// Every one.
+    /// Every one that is reached with a broker only.
+    pub const WITH_A_BROKER: [Self; 2] = [Self::InboxBeforeAck, Self::RelayBeforeNote];
+
+    /// Every other one.
     pub const ALL: [Self; 8] = [
         Self::CommitBefore,
         Self::CommitAfter,
@@ -53,6 +60,8 @@ impl Failpoint {
             Self::BlobMoved => "blob_moved",
             Self::LeaseRenewed => "lease_renewed",
             Self::DrainBegun => "drain_begun",
+            Self::InboxBeforeAck => "inbox_before_ack",
+            Self::RelayBeforeNote => "relay_before_note",
         }
     }
 }

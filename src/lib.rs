@@ -19,7 +19,11 @@ pub mod store;
 
 pub mod blob;
 
+pub mod broker;
+
 pub mod kinds;
+
+pub mod telling;
 
 pub mod intake;
 

@@ -10,11 +10,12 @@ ALTER TABLE tasks ADD COLUMN lease_until INTEGER;
 ALTER TABLE tasks ADD COLUMN unique_key TEXT;
 ALTER TABLE tasks ADD COLUMN callback TEXT;
 ALTER TABLE tasks ADD COLUMN traceparent TEXT;
--- Too late to start from then on.
+-- Too late to start from then on, unless it was started once.
 ALTER TABLE tasks ADD COLUMN expires_at INTEGER;
 
 CREATE INDEX tasks_leased ON tasks (lease_until) WHERE lease_until IS NOT NULL;
-CREATE INDEX tasks_expiring ON tasks (expires_at) WHERE status = 'New' AND expires_at IS NOT NULL;
+CREATE INDEX tasks_expiring ON tasks (expires_at)
+    WHERE status = 'New' AND attempt = 0 AND error IS NULL AND expires_at IS NOT NULL;
 -- One living task for each key of an owner and kind; 0 is nobody.
 CREATE UNIQUE INDEX tasks_unique ON tasks (coalesce(owner, 0), kind, unique_key)
     WHERE unique_key IS NOT NULL AND status IN ('New', 'In Progress');
@@ -44,6 +45,8 @@ CREATE INDEX ready_outside ON ready (kind, owner, rank, run_at, task) WHERE lane
 -- Who may hear of it.
 ALTER TABLE events ADD COLUMN owner INTEGER;
 UPDATE events SET owner = (SELECT tasks.owner FROM tasks WHERE tasks.id = events.task);
+-- Whose a deleted task was is not known any more: nobody's would be everybody's, so they are no user's.
+UPDATE events SET owner = -1 WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = events.task);
 
 -- What was answered to a request with a key, for as long as it is remembered. request is the hash of what was asked.
 CREATE TABLE remembered (

@@ -33,6 +33,8 @@ struct Inner {
     lease: Lease,
     open: AtomicBool,
     changed: Notify,
+    /// Told of each permit that comes back.
+    freed: Notify,
     search: Mutex<Search>,
 }
 
@@ -79,6 +81,7 @@ impl Demand {
             lease,
             open: AtomicBool::new(true),
             changed: Notify::new(),
+            freed: Notify::new(),
             search: Mutex::default(),
         };
         let demand = Self { inner: Arc::new(inner) };
@@ -99,6 +102,23 @@ impl Demand {
     pub fn look_for(&self, kind: &Kind) {
         if self.inner.slots.contains_key(kind) && self.search().look.insert(kind.clone()) {
             self.inner.changed.notify_one();
+        }
+    }
+
+    /// Whether a permit for that kind is free, and the node may claim.
+    #[must_use]
+    pub fn has_free(&self, kind: &Kind) -> bool {
+        self.free(kind) > 0 && self.inner.open.load(Ordering::SeqCst)
+    }
+
+    /// Resolves when a permit for that kind is free.
+    pub async fn until_free(&self, kind: &Kind) {
+        loop {
+            let freed = self.inner.freed.notified();
+            if self.has_free(kind) {
+                return;
+            }
+            freed.await;
         }
     }
 
@@ -231,6 +251,7 @@ impl Drop for Permit {
         if let Some(slots) = self.demand.inner.slots.get(&self.kind) {
             slots.free.fetch_add(1, Ordering::SeqCst);
             self.demand.inner.changed.notify_one();
+            self.demand.inner.freed.notify_waiters();
         }
     }
 }

@@ -1,5 +1,8 @@
-//! Cleans up behind the dead: frees the tasks of nodes whose lease ran out, removes blobs that no row names, and
-//! keeps the gauges that only a look at the database can tell. When this node has just taken a lease, which ends the
+//! Cleans up, on one node for all (a duty, which another takes as soon as the lease of whoever has it is over): frees
+//! the tasks of nodes and workers whose lease ran out, removes blobs that no row names, forgets old answers, and reminds
+//! workers outside of what waits for them. On every node it keeps the gauges that only a look at the database can tell.
+//!
+//! When this node has just taken a lease, which ends the
 //! leases of whoever had its seat before, it is told to look for dead leases at once.
 
 use std::collections::BTreeSet;
@@ -8,12 +11,15 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 
+use super::hints::{Hints, run_queue};
 use super::keeper::Lease;
 use super::tracker::Metrics;
 use crate::blob::{BlobError, Blobs, Swept};
+use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::kinds::Registry;
-use crate::store::{Store, StoreError, Writer};
+use crate::store::{Rescued, Store, StoreError, Writer};
+use crate::task::NodeId;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{JanitorMetrics, MetricsHandle};
 
@@ -40,11 +46,18 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The recorder, which wants upkeep.
     pub recorder: MetricsHandle,
+    /// The way to remind workers outside: their run queues, where there is a broker.
+    pub remind: Option<(Broker, Hints)>,
+    /// Whether this node takes part in the duty.
+    pub on_duty: bool,
     /// Where to say whether the blob folder can be written.
     pub health: Health,
     /// For the health board.
     pub clock: Clock,
 }
+
+/// The name of the duty.
+const DUTY: &str = "janitor";
 
 /// Time to look for dead leases.
 #[derive(Message)]
@@ -62,6 +75,8 @@ struct Measure;
 /// The actor.
 pub struct Janitor {
     parts: Parts,
+    /// The incarnation under which this node has the duty: for as long as its lease holds.
+    duty: Option<NodeId>,
     metrics: JanitorMetrics,
     rescue: Looking,
 }
@@ -79,13 +94,19 @@ impl Janitor {
     const RESCUE_LIMIT: u32 = 500;
     /// So many blobs are asked about in one query.
     const SWEEP_CHUNK: usize = 500;
+    /// How often workers outside are reminded, and for how long a task must have waited for that.
+    const REMIND: Duration = Duration::from_secs(10);
+    /// Of so many tasks of a kind at a time.
+    const REMIND_LIMIT: u32 = 500;
+    /// So many answers are forgotten in one transaction.
+    const FORGET_CHUNK: u32 = 1_000;
     /// How often the gauges are read.
     const MEASURE: Duration = Duration::from_secs(5);
 
     /// A janitor.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, metrics: JanitorMetrics::new(), rescue: Looking::Planned(None) }
+        Self { parts, duty: None, metrics: JanitorMetrics::new(), rescue: Looking::Planned(None) }
     }
 }
 
@@ -93,9 +114,12 @@ impl Actor for Janitor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.notify(Rescue);
-        ctx.notify_later(Sweep, self.parts.sweep.min(Duration::from_secs(5)));
         ctx.notify(Measure);
+        if self.parts.on_duty {
+            ctx.notify(Rescue);
+            ctx.notify_later(Sweep, self.parts.sweep.min(Duration::from_secs(5)));
+            ctx.notify_later(Remind, Self::REMIND);
+        }
     }
 }
 
@@ -103,6 +127,9 @@ impl Handler<Rescue> for Janitor {
     type Result = ();
 
     fn handle(&mut self, _: Rescue, ctx: &mut Context<Self>) {
+        if !self.parts.on_duty {
+            return;
+        }
         match &mut self.rescue {
             Looking::UnderWay { again } => {
                 *again = true;
@@ -117,8 +144,17 @@ impl Handler<Rescue> for Janitor {
         self.rescue = Looking::UnderWay { again: false };
         let writer = self.parts.writer.clone();
         let except = self.parts.lease.incarnation();
-        let rescue = async move { writer.rescue(Self::RESCUE_LIMIT, except).await };
-        ctx.spawn(rescue.into_actor(self).map(|rescued, this, ctx| {
+        let take_duty = self.parts.clone().take_duty(self.duty);
+        let rescue = async move {
+            let duty = take_duty.await;
+            let rescued = match duty {
+                Some(_) => writer.rescue(Self::RESCUE_LIMIT, except).await,
+                None => Ok(Rescued::default()),
+            };
+            (duty, rescued)
+        };
+        ctx.spawn(rescue.into_actor(self).map(|(duty, rescued), this, ctx| {
+            this.duty = duty;
             let more = match rescued {
                 Ok(rescued) => {
                     if rescued.tasks > 0 {
@@ -156,7 +192,8 @@ impl Handler<Sweep> for Janitor {
 
     fn handle(&mut self, _: Sweep, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
-        let sweep = async move { parts.sweep().await };
+        let duty = self.has_duty();
+        let sweep = async move { if duty { parts.sweep().await } else { Ok(Swept::default()) } };
         ctx.spawn(sweep.into_actor(self).map(|swept, this, ctx| {
             match swept {
                 Ok(Swept { blobs: 0, .. }) => {}
@@ -171,7 +208,91 @@ impl Handler<Sweep> for Janitor {
     }
 }
 
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Remind;
+
+impl Handler<Remind> for Janitor {
+    type Result = ();
+
+    fn handle(&mut self, _: Remind, ctx: &mut Context<Self>) {
+        let parts = self.parts.clone();
+        let duty = self.has_duty();
+        let remind = async move {
+            if duty {
+                parts.remind().await;
+                parts.forget().await;
+            }
+        };
+        ctx.spawn(remind.into_actor(self).map(|(), _, ctx| {
+            ctx.notify_later(Remind, Self::REMIND);
+        }));
+    }
+}
+
+impl Janitor {
+    fn has_duty(&self) -> bool {
+        self.duty.is_some() && self.duty == self.parts.lease.holder()
+    }
+}
+
 impl Parts {
+    /// Takes the duty, or keeps it without asking while the lease under which it was taken holds.
+    async fn take_duty(self, has: Option<NodeId>) -> Option<NodeId> {
+        let node = self.lease.holder()?;
+        if has == Some(node) {
+            return has;
+        }
+        match self.store.hold_duty(DUTY, node).await {
+            Ok(true) => {
+                tracing::info!("this node cleans up for all");
+                Some(node)
+            }
+            Ok(false) => None,
+            Err(error) => {
+                tracing::warn!(%error, "who cleans up could not be found out");
+                None
+            }
+        }
+    }
+
+    /// Puts tasks that wait for workers outside into their run queues again, where those are empty: a hint may have
+    /// been lost, or the time of the task came since.
+    async fn remind(&self) {
+        let Some((broker, hints)) = &self.remind else { return };
+        for kind in self.kinds.outside() {
+            let waits = match broker.queue(&run_queue(kind)).await {
+                Ok(queue) => queue.messages == 0,
+                Err(error) => {
+                    tracing::debug!(%error, kind = kind.as_str(), "a run queue could not be looked at");
+                    true
+                }
+            };
+            if !waits {
+                continue;
+            }
+            match self.store.free_for(kind, Janitor::REMIND, Janitor::REMIND_LIMIT).await {
+                Ok(tasks) if tasks.is_empty() => {}
+                Ok(tasks) => hints.remind(kind, &tasks),
+                Err(error) => tracing::warn!(%error, "what waits for workers outside could not be read"),
+            }
+        }
+    }
+
+    /// Forgets answers that need not be remembered any more.
+    async fn forget(&self) {
+        loop {
+            match self.store.forget_answers(Janitor::FORGET_CHUNK).await {
+                Ok(gone) if gone == u64::from(Janitor::FORGET_CHUNK) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old answers could not be forgotten; the next round goes on");
+                    return;
+                }
+            }
+        }
+    }
+
     async fn sweep(&self) -> Result<Swept, SweepError> {
         let (blobs, grace) = (self.blobs.clone(), self.grace);
         let candidates = blocking(move || blobs.candidates(grace)).await?;

@@ -9,6 +9,11 @@
 //! | [`runner`], one a kind | the runs of its kind | tasks with their permits | the tracker each outcome |
 //! | [`janitor`] | rescue of dead leases, sweep of unnamed blobs, gauges | its own ticks | the tracker |
 //! | [`ingress`] | the HTTP server | its end | |
+//! | [`inbox`] | the broker's queue of tasks | batches of messages | the intake; the broker, once their tasks are on disk |
+//! | [`hints`], a teller and a hearer | what nodes tell each other | the tracker's notes; announcements, run queues | other nodes; `Demand`, runs, waiting workers |
+//! | [`notifier`] | the live stream of events | the bell of commits | the feed |
+//! | [`relay`] | telling the broker of events and endings, on one node for all | the bell of commits | the exchange, producers |
+//! | [`callbacks`] | telling the addresses that tasks name | its own tick | receivers of webhooks |
 //!
 //! The lease has a thread of its own ([`keeper`]), which no work can starve.
 //!
@@ -20,11 +25,16 @@
 //! answered with "interrupted", claimed tasks that nobody runs are noticed by the dispatcher and released, a dead
 //! node's are freed by a janitor.
 
+pub mod callbacks;
 pub mod demand;
 pub mod dispatcher;
+pub mod hints;
+pub mod inbox;
 pub mod ingress;
 pub mod janitor;
 pub mod keeper;
+pub mod notifier;
+pub mod relay;
 pub mod runner;
 pub mod runs;
 pub mod supervisor;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::demand::Demand;
 use super::dispatcher::{Assignment, Assignments, Dispatcher, DueAt};
+use super::hints::Hints;
 use super::runs::{Runs, Stop};
 use super::supervisor::Link;
 use crate::clock::Clock;
@@ -30,6 +31,7 @@ use crate::store::{
 use crate::task::{Event, EventName, Kind, Task, Timestamp};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{CommitMetrics, KindMetrics, QueueMetrics, TaskEvent};
+use crate::telling::Bell;
 
 /// What the tracker works with; shared by its incarnations.
 #[derive(Clone)]
@@ -46,6 +48,10 @@ pub struct Parts {
     pub arrivals: Arrivals,
     /// Whom to tell that something is free for workers outside.
     pub openings: Openings,
+    /// What other nodes should know.
+    pub hints: Hints,
+    /// Rung after each commit that wrote events.
+    pub bell: Bell,
     /// Whom to tell what was claimed.
     pub dispatcher: Link<Dispatcher>,
     /// The most commands in a group.
@@ -175,11 +181,12 @@ impl Parts {
     /// Tells everyone what a group did; `false` when its claim, and only that, was refused.
     fn tell(&self, committed: Committed, claim: Option<&Claim>, answers: Vec<Answer>) -> bool {
         let Committed { mut replies, events } = committed;
-        let (mut given, mut claimable) = (HashSet::new(), true);
+        let (mut given, mut left, mut claimable) = (HashSet::new(), Vec::new(), true);
         if let (Some(claim), Some(reply)) = (claim, (replies.len() > answers.len()).then(|| replies.pop())) {
             match reply {
                 Some(Ok(Reply::Claimed(claimed))) => {
                     given.extend(claimed.tasks.iter().map(|task| task.life.id));
+                    left.clone_from(&claimed.more);
                     self.hand_out(claim, claimed);
                 }
                 Some(Ok(_)) | None => unreachable!("the last command was a claim"),
@@ -191,6 +198,12 @@ impl Parts {
             }
         }
         self.spread(&events, &given);
+        // What this node takes itself as soon as it is done with the claim need not be told to others.
+        left.retain(|kind| !self.demand.has_free(kind));
+        self.hints.note(&events, |task| given.contains(&task), &left);
+        if !events.is_empty() {
+            self.bell.ring();
+        }
         for (answer, reply) in answers.into_iter().zip(replies) {
             if let Ok(reply) = &reply
                 && let Some(run_at) = next_run(reply)

@@ -8,6 +8,7 @@
 )]
 
 mod config;
+mod dead;
 mod doctor;
 mod migrate;
 mod serve;
@@ -34,7 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon (what happens without a subcommand, too).
-    Serve,
+    Serve(serve::Arguments),
     /// Convert a WAV file to MP3, without a daemon.
     Transcode(transcode::Arguments),
     /// Bring the database's schema up to date, and say where it stands.
@@ -43,6 +44,11 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: config::Command,
+    },
+    /// Look at the broker's messages that were no tasks; send them back, or remove them.
+    Dead {
+        #[command(subcommand)]
+        command: dead::Command,
     },
     /// Check that this machine and these settings can do the work.
     Doctor(doctor::Arguments),
@@ -76,11 +82,12 @@ impl From<Exit> for ExitCode {
 #[must_use]
 pub fn run() -> ExitCode {
     let Cli { config, command } = Cli::parse();
-    let exit = match command.unwrap_or(Command::Serve) {
-        Command::Serve => with_settings(config, |loaded| serve::run(loaded.settings)),
+    let exit = match command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
+        Command::Serve(arguments) => with_settings(config, |loaded| serve::run(arguments, loaded.settings)),
         Command::Transcode(arguments) => transcode::run(&arguments),
         Command::Migrate => with_settings(config, |loaded| migrate::run(&loaded.settings)),
         Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),
+        Command::Dead { command } => with_settings(config, |loaded| dead::run(&command, &loaded.settings)),
         Command::Doctor(arguments) => {
             with_settings(config, |loaded| doctor::run(&arguments, &loaded.settings))
         }

@@ -7,12 +7,24 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use crate::app::{App, blob_folder};
-use crate::config::{DatabaseUrl, Settings};
+use crate::config::{DatabaseUrl, Roles, Settings};
 use crate::kinds::Registry;
 use crate::telemetry::logging;
 
+/// What `gristmill serve` takes.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Arguments {
+    /// What this node does: `http`, `worker`, `janitor`, or several of them with commas between. All of it unless said
+    /// here or by the key `roles`.
+    #[arg(long, value_name = "ROLES")]
+    roles: Option<Roles>,
+}
+
 /// Runs until a signal, or until an actor cannot be kept alive.
-pub(super) fn run(settings: Settings) -> Exit {
+pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
+    if let Some(roles) = arguments.roles {
+        settings.general.roles = roles;
+    }
     if let Err(error) = logging::init(&settings.log) {
         eprintln!("the log cannot be started: {error}");
         return Exit::Failed;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::roles::{Roles, roles};
 use super::rule::folder;
 use super::section::{Literal, derived, section};
 
@@ -18,5 +19,11 @@ section! {
                 None => Literal::Text("./data".to_owned()),
             }
         ), folder();
+
+        /// What this node does: `http` (the routes, and taking tasks from the broker's queue), `worker` (running
+        /// tasks) and `janitor` (what one node does for all, and callbacks). Nodes that share a database must
+        /// have each role somewhere; one without `http` still answers /health and /metrics. `--roles` of
+        /// `gristmill serve` comes before this.
+        "roles" => roles: Roles = "http, worker, janitor", roles();
     }
 }

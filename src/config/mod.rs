@@ -22,6 +22,7 @@ mod load;
 mod network;
 mod print;
 mod reference;
+mod roles;
 mod rule;
 mod secret;
 mod section;
@@ -30,6 +31,7 @@ mod value;
 // The sections, in the order in which the documents show them.
 mod auth;
 mod blobs;
+mod broker;
 mod database;
 mod general;
 mod http;
@@ -46,6 +48,7 @@ mod tests;
 
 pub use self::auth::AuthSettings;
 pub use self::blobs::BlobSettings;
+pub use self::broker::{BrokerSettings, QueueForm};
 pub use self::database::DatabaseSettings;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::GeneralSettings;
@@ -57,12 +60,13 @@ pub use self::network::Network;
 pub use self::print::Entry;
 pub use self::records::RecordSettings;
 pub use self::reference::{reference_markdown, reference_toml};
+pub use self::roles::{Role, Roles};
 pub use self::secret::{BadSecret, WebhookSecret};
 pub use self::section::Literal;
 pub use self::shutdown::ShutdownSettings;
 pub use self::supervisor::SupervisorSettings;
 pub use self::tasks::TaskSettings;
-pub use self::value::{BlobUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
+pub use self::value::{BlobUrl, BrokerUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
 pub use self::webhooks::WebhookSettings;
 
 section::settings! {
@@ -70,6 +74,7 @@ section::settings! {
     http: HttpSettings,
     database: DatabaseSettings,
     blobs: BlobSettings,
+    broker: BrokerSettings,
     tasks: TaskSettings,
     kinds: KindSettings,
     records: RecordSettings,

@@ -16,7 +16,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use url::Url;
 
 use super::section::Literal;
-use super::value::{BlobUrl, ByteSize, DatabaseUrl, LogFilter};
+use super::value::{BlobUrl, BrokerUrl, ByteSize, DatabaseUrl, LogFilter};
 
 /// Why a value was refused, as the end of a sentence about it.
 pub(super) type Refusal = String;
@@ -490,6 +490,65 @@ impl Rule for DatabaseUrlRule {
 
     fn is_secret(&self) -> bool {
         true
+    }
+}
+
+/// Where the broker is, or `""` for none.
+pub(super) fn optional_broker_url() -> OptionalBrokerUrl {
+    OptionalBrokerUrl
+}
+
+pub(super) struct OptionalBrokerUrl;
+
+impl Rule for OptionalBrokerUrl {
+    type Out = Option<BrokerUrl>;
+
+    fn parse(&self, raw: &Raw) -> Result<Option<BrokerUrl>, Refusal> {
+        match raw.text()? {
+            "" => Ok(None),
+            text => text.parse().map(Some),
+        }
+    }
+
+    fn allowed(&self) -> String {
+        "\"amqp://<user>:<password>@<host>:<port>/<vhost>\", the same with amqps, or \"\" for none".to_owned()
+    }
+
+    fn show(&self, value: &Option<BrokerUrl>) -> Literal {
+        Literal::Text(value.as_ref().map(BrokerUrl::to_string).unwrap_or_default())
+    }
+
+    fn is_secret(&self) -> bool {
+        true
+    }
+}
+
+/// Text of so many bytes.
+pub(super) fn text(bounds: RangeInclusive<usize>) -> Text {
+    Text { bounds }
+}
+
+pub(super) struct Text {
+    bounds: RangeInclusive<usize>,
+}
+
+impl Rule for Text {
+    type Out = String;
+
+    fn parse(&self, raw: &Raw) -> Result<String, Refusal> {
+        let text = raw.text()?;
+        if !self.bounds.contains(&text.len()) {
+            return Err("is too short or too long".to_owned());
+        }
+        Ok(text.to_owned())
+    }
+
+    fn allowed(&self) -> String {
+        format!("text of {} to {} bytes", self.bounds.start(), self.bounds.end())
+    }
+
+    fn show(&self, value: &String) -> Literal {
+        Literal::Text(value.clone())
     }
 }
 

@@ -173,7 +173,7 @@ fn an_unknown_section_is_refused_likewise() {
         &[
             "2 problems",
             "a.toml:1: there is no section `htpp`; did you mean `http`?",
-            "allowed: data_dir, http, database",
+            "allowed: data_dir, roles, http, database",
             "a.toml:3: there is no section `tasks.deep`",
         ],
     );
@@ -269,7 +269,10 @@ fn a_bad_variable_is_named_as_the_variable_that_it_is() {
         &refusal_of_env("GRISTMILL__TASKS", "5"),
         &["GRISTMILL__TASKS: `tasks` is a section, not a key", "GRISTMILL__TASKS__LEASE_S"],
     );
-    contains_all(&refusal_of_env("GRISTMILL__ZZZ", "5"), &["GRISTMILL__DATA_DIR, GRISTMILL__HTTP__..."]);
+    contains_all(
+        &refusal_of_env("GRISTMILL__ZZZ", "5"),
+        &["GRISTMILL__DATA_DIR, GRISTMILL__ROLES, GRISTMILL__HTTP__..."],
+    );
     contains_all(
         &refusal_of_env("GRISTMILL_HTTP_BIND", "127.0.0.1:1"),
         &["GRISTMILL_HTTP_BIND: sets nothing; did you mean `GRISTMILL__HTTP__BIND`?"],

@@ -3,10 +3,12 @@
 //! Used by the rules here and by every room that takes settings. True here: a value of these types is well
 //! formed, and neither `Debug` nor `Display` shows a password.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -164,6 +166,110 @@ impl fmt::Display for DatabaseUrl {
             Self::Sqlite { path } => write!(f, "sqlite:{}", path.display()),
             Self::Postgres(url) => write!(f, "{url}"),
         }
+    }
+}
+
+/// Where the broker is and who comes to it. Neither `Debug` nor `Display` shows the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BrokerUrl {
+    tls: bool,
+    host: String,
+    port: u16,
+    user: String,
+    password: Option<String>,
+    vhost: String,
+}
+
+impl BrokerUrl {
+    /// Whether the connection is encrypted.
+    pub fn tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The host, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The password, if the URL has one. Never log it.
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// The virtual host.
+    pub fn vhost(&self) -> &str {
+        &self.vhost
+    }
+}
+
+/// The longest name of a virtual host: what the protocol can carry.
+const LONGEST_VHOST: usize = 255;
+
+impl FromStr for BrokerUrl {
+    type Err = String;
+
+    // The refusals never quote the text: a mistyped URL still holds its password.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, rest) =
+            text.split_once(':').ok_or("has no scheme: it must begin with amqp:// or amqps://")?;
+        let tls = match scheme {
+            "amqp" => false,
+            "amqps" => true,
+            other => return Err(unknown_scheme(other, rest, "broker")),
+        };
+        let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("has parameters: heartbeat and time limits have keys of their own".to_owned());
+        }
+        let user = plain(url.username())?;
+        let vhost = plain(url.path().strip_prefix('/').unwrap_or_default())?;
+        if vhost.len() > LONGEST_VHOST {
+            return Err(format!("has a vhost of more than {LONGEST_VHOST} bytes"));
+        }
+        Ok(Self {
+            tls,
+            host: plain(host.trim_start_matches('[').trim_end_matches(']'))?,
+            port: url.port().unwrap_or(if tls { 5671 } else { 5672 }),
+            user: if user.is_empty() { "guest".to_owned() } else { user },
+            password: url.password().map(plain).transpose()?,
+            // Nobody has a virtual host without a name, and many write the slash.
+            vhost: if vhost.is_empty() { "/".to_owned() } else { vhost },
+        })
+    }
+}
+
+/// A part of a URL without its percent signs.
+fn plain(part: &str) -> Result<String, String> {
+    let decoded = percent_decode_str(part).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| "has a part that is not UTF-8 once decoded".to_owned())
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let encoded = |part| utf8_percent_encode(part, NON_ALPHANUMERIC);
+        write!(f, "{}://{}", if self.tls { "amqps" } else { "amqp" }, encoded(&self.user))?;
+        if self.password.is_some() {
+            f.write_str(":***")?;
+        }
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "@{open}{}{close}:{}/{}", self.host, self.port, encoded(&self.vhost))
+    }
+}
+
+impl fmt::Debug for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BrokerUrl({self})")
     }
 }
 

@@ -13,16 +13,18 @@ section! {
     WebhookSettings = "webhooks" {
         /// What messages are signed with, as the Standard Webhooks say; receivers need it to check them. When
         /// empty, a secret is made once and kept in data_dir as webhook.secret. Nodes that share a database
-        /// must share the secret: set it there.
+        /// must share the secret, and so must set it.
         "secret" => secret: Option<WebhookSecret> = "", optional_webhook_secret();
 
         /// Whether messages may go to this machine and to private networks (127.0.0.0/8, ::1, 10.0.0.0/8,
         /// 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7). Whoever may create a task could then reach
-        /// what listens there. Link-local and other special addresses stay forbidden.
+        /// what listens there. Link-local and other special addresses, and those at which clouds serve their
+        /// metadata, stay forbidden.
         "allow_private" => allow_private: bool = false, flag();
 
         /// Networks that messages may go to although they are private or special: the narrow form of
-        /// allow_private.
+        /// allow_private. Of a name that has several addresses, each must be allowed: for localhost that is
+        /// usually 127.0.0.1 and ::1.
         "allow" => allow: Vec<Network> = "", networks();
 
         /// How long one attempt may take, from finding the address to the end of the answer, in seconds.

@@ -18,15 +18,15 @@ pub(super) async fn live(request: HttpRequest) -> Result<HttpResponse, Problem> 
     Ok(json_answer(HttpResponse::Ok(), br#"{"status":"live"}"#.to_vec()))
 }
 
-/// Whether the node takes work, and what each component does.
+/// Whether the node takes work, and what each component does. `degraded`: it takes work, and lacks something optional.
 #[utoipa::path(
     get, path = "/health/ready", operation_id = "isReady", tag = "Operations",
     responses(
         (status = 200, description = "It takes work.", body = Object, example = json!(
-            {"ready": true, "phase": "ready", "components": {"database": {"importance": "required", "state": "up"}}})),
+            {"ready": true, "degraded": false, "phase": "ready", "components": {"database": {"importance": "required", "state": "up"}}})),
         (status = 503, description = "It starts, drains, or lacks a component.",
             headers(("retry-after" = u64, description = "Seconds")), body = Object,
-            example = json!({"ready": false, "phase": "draining", "components": {}})),
+            example = json!({"ready": false, "degraded": false, "phase": "draining", "components": {}})),
     ),
 )]
 pub(super) async fn ready(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -4,9 +4,9 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and `task_view` are a
-//!   task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is for workers that
-//!   are not ours, `outside_form` what they send.
+//! - `tasks`, `outside`, `events`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and
+//!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
+//!   for workers that are not ours, `outside_form` what they send.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
@@ -20,6 +20,7 @@ mod again;
 mod auth;
 mod catalogue;
 mod download;
+mod events;
 mod extract;
 mod filename;
 mod health;
@@ -43,6 +44,7 @@ mod users;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -52,6 +54,7 @@ use tokio_util::sync::CancellationToken;
 pub use catalogue::{Code, problems_markdown};
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};
+pub use task_form::read_message;
 
 use crate::blob::Blobs;
 use crate::config::{AuthSettings, HttpSettings, RecordSettings};
@@ -59,6 +62,7 @@ use crate::intake::Intake;
 use crate::store::Store;
 use crate::telemetry::metrics::HttpMetrics;
 use crate::telemetry::{ActionLog, Health, MetricsHandle};
+use crate::telling::Feed;
 
 /// How long an idle connection is kept for its next request. Longer than what proxies keep, so that it is the proxy
 /// that closes.
@@ -70,6 +74,12 @@ const LINGER: Duration = Duration::from_secs(5);
 /// What the routes need. Cheap to clone.
 #[derive(Clone)]
 pub struct State {
+    /// The live stream of events.
+    pub feed: Feed,
+    /// How many listen to it.
+    pub listeners: Arc<AtomicUsize>,
+    /// Whether this node answers /health and /metrics only: it has not the role of the doors.
+    pub only_health: bool,
     /// The door for whatever changes something.
     pub intake: Intake,
     /// For reading only.

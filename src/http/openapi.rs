@@ -9,7 +9,7 @@ use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
-    download, health, idempotency, outside, outside_form, records, task_form, task_view, tasks, users,
+    download, events, health, idempotency, outside, outside_form, records, task_form, task_view, tasks, users,
 };
 
 #[derive(OpenApi)]
@@ -25,7 +25,7 @@ use super::{
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
-        users::create, users::create_alias,
+        events::all, events::of_task, users::create, users::create_alias,
         records::create, records::create_alias, download::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),

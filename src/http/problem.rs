@@ -136,6 +136,13 @@ impl Problem {
         self
     }
 
+    /// The problem in one line, with every fault of the input.
+    pub(super) fn story(&self) -> String {
+        let faults = self.0.errors.iter().map(|fault| format!("{}: {}", fault.field, fault.problem));
+        let faults: Vec<String> = faults.collect();
+        if faults.is_empty() { self.0.detail.clone() } else { faults.join("; ") }
+    }
+
     /// Adds what the log is to say instead of the detail.
     pub(super) fn caused_by(mut self, cause: impl Into<String>) -> Self {
         self.0.cause = Some(cause.into());

@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
 use super::observe::{no_route, observe};
-use super::{Problem, State, download, health, outside, records, tasks, users};
+use super::{Problem, State, download, events, health, outside, records, tasks, users};
 
 /// One method of one path.
 struct Line {
@@ -91,6 +91,12 @@ const TABLE: &[Line] = &[
     line(Verb::Post, "/tasks/claim", || web::to(outside::claim), &[CALLER, BODY, JSON, WRITE, CLAIM]),
     line(Verb::Get, "/tasks/{id}", || web::to(tasks::get), &[CALLER, &[Code::TaskNotFound]]),
     line(Verb::Delete, "/tasks/{id}", || web::to(tasks::delete), &[CALLER, WRITE, &[Code::TaskNotFound]]),
+    line(
+        Verb::Get,
+        "/tasks/{id}/events",
+        || web::to(events::of_task),
+        &[CALLER, &[Code::TaskNotFound, Code::Overloaded]],
+    ),
     line(Verb::Post, "/tasks/{id}/cancel", || web::to(tasks::cancel), &[CALLER, BODY, JSON, WRITE, CHANGE]),
     line(
         Verb::Post,
@@ -125,6 +131,7 @@ const TABLE: &[Line] = &[
         &[CALLER, WRITE, &[Code::NoFreeTask]],
     ),
     line(Verb::Get, "/total_tasks_created", || web::to(outside::total), &[CALLER]),
+    line(Verb::Get, "/events", || web::to(events::all), &[CALLER, &[Code::Overloaded]]),
     line(Verb::Post, "/users", || web::to(users::create), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
     line(Verb::Post, "/user", || web::to(users::create_alias), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
     line(Verb::Post, "/records", || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
@@ -135,6 +142,9 @@ const TABLE: &[Line] = &[
     line(Verb::Get, "/metrics", || web::to(health::metrics), &[]),
     line(Verb::Get, "/openapi.json", || web::to(health::openapi), &[]),
 ];
+
+/// What a node answers that has not the role of the doors.
+const ALWAYS_THERE: &[&str] = &["/health/live", "/health/ready", "/metrics"];
 
 const fn line(
     method: Verb,
@@ -183,6 +193,9 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
     let mut paths: Vec<&'static str> = TABLE.iter().map(|line| line.path).collect();
     paths.dedup();
     for path in paths {
+        if state.only_health && !ALWAYS_THERE.contains(&path) {
+            continue;
+        }
         let lines = || TABLE.iter().filter(|line| line.path == path);
         let mut resource = web::resource(path);
         for line in lines() {

@@ -9,7 +9,7 @@ use super::json::{self, Form};
 use super::problem::Fault;
 use crate::intake::Submission;
 use crate::kinds::manual;
-use crate::task::{Json, Kind, Priority, Task, Timestamp};
+use crate::task::{Json, Kind, Priority, Status, Task, Timestamp};
 
 /// The fields that there are.
 pub(super) const FIELDS: &[&str] = &[
@@ -74,6 +74,26 @@ pub(super) fn one(body: &[u8]) -> Result<Submission, Problem> {
     let (submission, faults) = submission(json::object(body, FIELDS)?);
     json::refuse(faults)?;
     Ok(submission)
+}
+
+/// The submission in the body of a message from the broker: the same as over HTTP, and beside it `status`, which may
+/// only be `New`, as the documented producers write it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_message(body: &[u8]) -> Result<Submission, String> {
+    let fields: Vec<&str> = FIELDS.iter().copied().chain(["status"]).collect();
+    let read = || -> Result<Submission, Problem> {
+        let mut form = json::object(body, &fields)?;
+        form.parsed("status", |text| match Status::parse(text) {
+            Some(Status::New) => Ok(()),
+            Some(_) | None => Err("a new task is `New`".to_owned()),
+        });
+        let (submission, faults) = submission(form);
+        json::refuse(faults)?;
+        Ok(submission)
+    };
+    read().map_err(|problem| problem.story())
 }
 
 /// The submissions of a batch.

@@ -142,6 +142,20 @@ impl Intake {
         done(self.writer.create(tasks, remember).await?)
     }
 
+    /// Accepts a task that came over the broker, which has let its producer in; nobody owns it. When this returns, it is
+    /// on disk.
+    ///
+    /// # Errors
+    /// [`IntakeError`].
+    pub async fn submit_from_broker(
+        &self,
+        submission: Submission,
+        remember: Option<Remember>,
+    ) -> Result<Done<Vec<Accepted>>, IntakeError> {
+        let task = self.check(Caller::Anonymous, 0, submission)?;
+        done(self.writer.create(vec![task], remember).await?)
+    }
+
     /// Accepts a recording for conversion, to be known by `id` and its file's name; the upload's blob belongs to its
     /// task from then on.
     ///

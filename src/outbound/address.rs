@@ -5,7 +5,9 @@
 //! an IPv6 one gains nothing by it.
 //!
 //! Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and its updates), and the IANA
-//! registry of the IPv6 address space, of which only 2000::/3 is given out for global unicast.
+//! registry of the IPv6 address space, of which only 2000::/3 is given out for global unicast. The registries do
+//! not know where clouds serve machines their metadata and credentials when that is not link-local; these few
+//! addresses come from the clouds' own manuals.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -32,8 +34,8 @@ impl Policy {
         Self { allow_private: false, allow: Vec::new() }
     }
 
-    /// Also loopback addresses and private networks. Link-local addresses (where clouds serve their metadata)
-    /// and other special ones stay forbidden.
+    /// Also loopback addresses and private networks. Link-local addresses, those where clouds serve their
+    /// metadata, and other special ones stay forbidden.
     #[must_use]
     pub fn with_private(mut self) -> Self {
         self.allow_private = true;
@@ -92,6 +94,9 @@ const V4: &[([u8; 4], u32, Class)] = &[
     ([0, 0, 0, 0], 32, Special("the unspecified address")),
     ([0, 0, 0, 0], 8, Special("of \"this network\"")),
     ([10, 0, 0, 0], 8, Private("private")),
+    // Alibaba Cloud, and Azure.
+    ([100, 100, 100, 200], 32, Special("a cloud's metadata")),
+    ([168, 63, 129, 16], 32, Special("a cloud's metadata")),
     ([100, 64, 0, 0], 10, Private("shared by a carrier's customers")),
     ([127, 0, 0, 0], 8, Private("loopback")),
     ([169, 254, 0, 0], 16, Special("link-local")),
@@ -126,6 +131,9 @@ const V6: &[([u16; 8], u32, Class)] = &[
     ([0x2002, 0, 0, 0, 0, 0, 0, 0], 16, Special("a tunnel (6to4)")),
     ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20, Special("for documentation")),
     ([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16, Special("for segment routing")),
+    // AWS, and Google Cloud.
+    ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32, Special("a cloud's metadata")),
+    ([0xfd20, 0xce, 0, 0, 0, 0, 0, 0], 32, Special("a cloud's metadata")),
     ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, Private("private")),
     ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, Special("link-local")),
     ([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, Special("site-local")),
@@ -264,7 +272,11 @@ mod tests {
         ("5f00::1", "for segment routing"),
         // RFC 4193
         ("fc00::1", "private"),
-        ("fd00:ec2::254", "private"),
+        // The clouds' manuals
+        ("100.100.100.200", "a cloud's metadata"),
+        ("168.63.129.16", "a cloud's metadata"),
+        ("fd00:ec2::254", "a cloud's metadata"),
+        ("fd20:ce::254", "a cloud's metadata"),
         ("fdff:ffff::1", "private"),
         // Given out to nobody
         ("1fff::1", "reserved"),
@@ -280,6 +292,7 @@ mod tests {
         "9.255.255.255",
         "11.0.0.0",
         "100.63.255.255",
+        "168.63.129.15",
         "100.128.0.0",
         "126.255.255.255",
         "128.0.0.0",

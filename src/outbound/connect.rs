@@ -62,9 +62,9 @@ impl Connector {
         if !target.is_tls() {
             return Ok(Box::new(self.reach(target, addresses).await?));
         }
-        let deadline = Instant::now() + self.limit;
         let refused = |reason: String| OutboundError::Tls { origin: target.origin(), reason };
         let config = self.tls.get_or_try_init(machine_config).await.map_err(refused)?;
+        let deadline = Instant::now() + self.limit;
         let stream = self.reach(target, addresses).await?;
         let name = match target.host() {
             TargetHost::Name(name) => {

@@ -31,7 +31,7 @@ pub enum OutboundError {
         /// The resolver's word.
         source: io::Error,
     },
-    /// Nobody answered at the addresses.
+    /// Nobody answered at the addresses, or not in the time that each of them has.
     #[error("cannot connect to {origin} at {address}: {source}")]
     Connect {
         /// Scheme, host and port.

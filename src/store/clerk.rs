@@ -125,6 +125,20 @@ macro_rules! clerk {
                 Ok(taken.rows_affected() == 1)
             }
 
+            pub(super) async fn write_begin_relay(&self, name: &str) -> Result<(), StoreError> {
+                let mut connection = self.$connection.borrow().await?;
+                sqlx::query(
+                    "INSERT INTO duties (name, told) SELECT $1, coalesce(max(id), 0) FROM events WHERE TRUE \
+                     ON CONFLICT (name) DO NOTHING",
+                )
+                .bind(name)
+                .execute(&mut *connection)
+                .await
+                .map_err(StoreError::of("begin a relay"))?;
+                connection.keep();
+                Ok(())
+            }
+
             pub(super) async fn write_relay(
                 &self,
                 name: &str,

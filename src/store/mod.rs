@@ -275,6 +275,12 @@ pub trait Store: Send + Sync + 'static {
     /// When the database does not answer.
     async fn hold_duty(&self, name: &str, node: NodeId) -> Result<bool, StoreError>;
 
+    /// Makes a relay of that name begin with what happens from now on, unless it is there already.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn begin_relay(&self, name: &str) -> Result<(), StoreError>;
+
     /// How far the relay of that name has told the events, after noting `told` where it is given. A relay that is
     /// new begins with the newest event. `None` when `node` does not have the duty of that name (any more).
     ///

@@ -739,9 +739,12 @@ fn unique_key(task: &Task) -> Option<UniqueKey> {
     Some((task.life.owner, task.life.kind.clone(), task.unique_key.clone()?))
 }
 
-/// Since when it is too late to start the task, if it is.
+/// Since when it is too late to start the task, if it is. Not once it was started in time, and not when it expired
+/// before and somebody asks for it all the same.
 fn expired(task: &Task, now: Timestamp) -> Option<Timestamp> {
-    task.expires_at.filter(|expires_at| *expires_at <= now && task.life.status() == Status::New)
+    let life = &task.life;
+    let fresh = life.status() == Status::New && life.attempt == Attempt::NONE && life.error.is_none();
+    task.expires_at.filter(|expires_at| fresh && *expires_at <= now)
 }
 
 /// The lease of somebody outside: for `span` from now, but never past the time that the task allows.

@@ -158,8 +158,10 @@ impl History {
             EventName::Progress if running => Status::InProgress,
             EventName::Progress => return broken("only what runs has progress", story()),
             EventName::Completed if running => Status::Completed,
-            // From `New` it has expired, which is all that this name alone can tell.
-            EventName::Failed if running || self.status == Some(Status::New) => Status::Failed,
+            // One that was never started has expired, which is all that this name alone can tell.
+            EventName::Failed if running || self.status == Some(Status::New) && attempt == Attempt::NONE => {
+                Status::Failed
+            }
             EventName::Completed | EventName::Failed => {
                 return broken("an attempt has one outcome", story());
             }

@@ -473,12 +473,13 @@ impl Life {
         }))
     }
 
-    /// It is too late to start it: nobody wants its result any more.
+    /// It is too late to start it: nobody wants its result any more. What was started once is not late any more,
+    /// also when it waits for another try.
     ///
     /// # Errors
-    /// [`IllegalTransition::Forbidden`] unless it is `New`.
+    /// [`IllegalTransition::Forbidden`] unless it is `New` and was never started.
     pub fn expire(&self, expired: Timestamp, now: Timestamp) -> Result<Changed, IllegalTransition> {
-        if self.status() != Status::New {
+        if self.status() != Status::New || self.attempt != Attempt::NONE {
             return Err(self.forbidden(Verb::Expire));
         }
         let story = format!("it was to start before {expired}, and no worker was free for it until then");

@@ -101,6 +101,8 @@ pub struct Component {
 pub struct HealthSnapshot {
     /// Whether the node takes work.
     pub ready: bool,
+    /// Whether it takes work but lacks something optional: what, the components say.
+    pub degraded: bool,
     /// Where it is in its life.
     pub phase: Phase,
     /// Its components by name.
@@ -187,7 +189,12 @@ impl Health {
     /// The board as it is now.
     pub fn snapshot(&self) -> HealthSnapshot {
         let board = self.read();
-        HealthSnapshot { ready: board.is_ready(), phase: board.phase, components: board.components.clone() }
+        HealthSnapshot {
+            ready: board.is_ready(),
+            degraded: board.is_degraded(),
+            phase: board.phase,
+            components: board.components.clone(),
+        }
     }
 
     // No code here panics with the lock held, and every state that can be written is whole: a poisoned lock
@@ -208,6 +215,11 @@ impl Board {
                 Importance::Required => component.state.is_up(),
                 Importance::Optional => true,
             })
+    }
+
+    /// Ready, and every required component is up then: what is not up is optional.
+    fn is_degraded(&self) -> bool {
+        self.is_ready() && self.components.values().any(|component| !component.state.is_up())
     }
 }
 
@@ -246,8 +258,14 @@ mod tests {
     #[test]
     fn an_optional_component_may_be_down() {
         let health = ready_node();
+        assert!(health.snapshot().degraded, "the broker is not there yet");
+        health.up("broker");
+        assert!(!health.snapshot().degraded);
         health.down("broker", at(1), "connection refused");
         assert!(health.is_ready());
+        assert!(health.snapshot().degraded);
+        health.down("database", at(1), "gone");
+        assert!(!health.snapshot().degraded, "that is more than degraded");
     }
 
     #[test]
@@ -288,6 +306,7 @@ mod tests {
         health.restarting("broker", at(0), 2, "connection refused");
         let expected = serde_json::json!({
             "ready": true,
+            "degraded": true,
             "phase": "ready",
             "components": {
                 "broker": {

@@ -111,6 +111,14 @@ catalogue! {
     QUEUE_DEPTH = "command_queue_depth", MetricType::Gauge, None, [];
     /// Commands refused because the queue was full; each was a 503 to somebody.
     QUEUE_REFUSED = "command_queue_refused_total", MetricType::Counter, None, [];
+    /// Messages from the broker's queue, by what became of them.
+    INBOX_MESSAGES = "inbox_messages_total", MetricType::Counter, None, ["result"];
+    /// Connections that listen to the stream of events on this node.
+    EVENT_LISTENERS = "event_listeners", MetricType::Gauge, None, [];
+    /// Tries to tell callbacks.
+    CALLBACKS = "callbacks_total", MetricType::Counter, None, ["result"];
+    /// Events that this node told the broker.
+    EVENTS_RELAYED = "events_relayed_total", MetricType::Counter, None, [];
     /// Restarts of failed actors.
     ACTOR_RESTARTS = "actor_restarts_total", MetricType::Counter, None, ["actor"];
     /// Renewals of this node's lease: `ok`, `failed` (to be tried again), or `fenced` (too late, the node
@@ -120,6 +128,18 @@ catalogue! {
     RESCUED_TASKS = "rescued_tasks_total", MetricType::Counter, None, [];
     /// Blobs removed because no row named them.
     BLOBS_SWEPT = "blobs_swept_total", MetricType::Counter, None, [];
+    /// Whether this node's connection to the broker stands (1) or not (0).
+    BROKER_CONNECTED = "broker_connected", MetricType::Gauge, None, ["connection"];
+    /// Connections to the broker that were lost and made again.
+    BROKER_RECONNECTS = "broker_reconnects_total", MetricType::Counter, None, ["connection"];
+    /// Messages handed to the broker, by what became of them.
+    BROKER_PUBLISHED = "broker_published_total", MetricType::Counter, None, ["result"];
+    /// Time from sending a message to the broker's confirm.
+    BROKER_CONFIRM = "broker_confirm_duration_seconds", MetricType::Histogram(COMMIT_SECONDS), Some(Unit::Seconds), [];
+    /// Messages that the broker delivered to this node.
+    BROKER_DELIVERED = "broker_delivered_total", MetricType::Counter, None, [];
+    /// Messages that this node acknowledged.
+    BROKER_ACKED = "broker_acked_total", MetricType::Counter, None, [];
     /// Lines of the action log that were dropped because the disk was too slow or refused them.
     ACTION_LOG_DROPPED = "action_log_dropped_total", MetricType::Counter, None, [];
 }
@@ -189,6 +209,9 @@ fn touch() {
     LeaseMetrics::new();
     JanitorMetrics::new();
     ActionLogMetrics::new();
+    BrokerMetrics::new();
+    InboxMetrics::new();
+    TellingMetrics::new();
 }
 
 fn labels(metric: &Metric, values: &[&str]) -> Vec<Label> {
@@ -327,12 +350,40 @@ label_values! {
         Dispatcher = "dispatcher",
         /// The runner of one kind.
         Runner = "runner",
-        /// The relay of events.
+        /// The reader of events for those who listen.
         Notifier = "notifier",
+        /// The relay of events to the broker.
+        Relay = "relay",
+        /// The caller of callbacks.
+        Callbacks = "callbacks",
+        /// The teller or hearer of hints between nodes.
+        Hints = "hints",
         /// The rescuer and sweeper.
         Janitor = "janitor",
         /// The renewer of the node's lease.
         Lease = "lease",
+    }
+}
+
+label_values! {
+    /// What became of a message from the broker's queue.
+    InboxResult {
+        /// Its task is on disk.
+        Committed = "committed",
+        /// It is no task, and in the dead queue.
+        Dead = "dead",
+    }
+}
+
+label_values! {
+    /// How a try to tell a callback ended.
+    CallbackResult {
+        /// The receiver has it.
+        Taken = "taken",
+        /// It does not; it will be tried again.
+        Failed = "failed",
+        /// It was passed over.
+        GivenUp = "given_up",
     }
 }
 
@@ -345,6 +396,32 @@ label_values! {
         Failed = "failed",
         /// The lease is lost: the node gave up its work.
         Fenced = "fenced",
+    }
+}
+
+label_values! {
+    /// One of the two connections to the broker.
+    BrokerConnection {
+        /// The one that messages go out on.
+        Publishing = "publishing",
+        /// The one that messages come in on.
+        Consuming = "consuming",
+    }
+}
+
+label_values! {
+    /// What became of a message that was handed to the broker.
+    PublishResult {
+        /// The broker has it.
+        Confirmed = "confirmed",
+        /// No queue takes it.
+        Unroutable = "unroutable",
+        /// The broker refused it.
+        Refused = "refused",
+        /// No confirm came in time.
+        TimedOut = "timed_out",
+        /// There was no connection, or the broker blocks publishing.
+        Unavailable = "unavailable",
     }
 }
 
@@ -616,6 +693,142 @@ impl LeaseMetrics {
         if let Some(counter) = self.renewals.get(result as usize) {
             counter.increment(1);
         }
+    }
+}
+
+/// What goes to the broker and comes from it. Clones share their handles.
+#[derive(Clone)]
+pub struct BrokerMetrics {
+    connected: Arc<[Gauge]>,
+    reconnects: Arc<[Counter]>,
+    published: Arc<[Counter]>,
+    confirm: Histogram,
+    delivered: Counter,
+    acked: Counter,
+}
+
+impl BrokerMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        let connections = || BrokerConnection::ALL.iter().map(|connection| connection.as_str());
+        Self {
+            connected: connections().map(|name| gauge(&BROKER_CONNECTED, &[name])).collect(),
+            reconnects: connections().map(|name| counter(&BROKER_RECONNECTS, &[name])).collect(),
+            published: PublishResult::ALL
+                .iter()
+                .map(|result| counter(&BROKER_PUBLISHED, &[result.as_str()]))
+                .collect(),
+            confirm: histogram(&BROKER_CONFIRM, &[]),
+            delivered: counter(&BROKER_DELIVERED, &[]),
+            acked: counter(&BROKER_ACKED, &[]),
+        }
+    }
+
+    /// Whether a connection stands.
+    pub fn set_connected(&self, connection: BrokerConnection, stands: bool) {
+        if let Some(gauge) = self.connected.get(connection as usize) {
+            gauge.set(if stands { 1.0 } else { 0.0 });
+        }
+    }
+
+    /// A connection that was lost stands again.
+    pub fn reconnected(&self, connection: BrokerConnection) {
+        if let Some(counter) = self.reconnects.get(connection as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// So many messages ended so.
+    pub fn published(&self, result: PublishResult, messages: u64) {
+        if let Some(counter) = self.published.get(result as usize) {
+            counter.increment(messages);
+        }
+    }
+
+    /// A confirm took this long.
+    pub fn confirmed_after(&self, elapsed: Duration) {
+        self.confirm.record(elapsed);
+    }
+
+    /// So many messages were delivered.
+    pub fn delivered(&self, messages: u64) {
+        self.delivered.increment(messages);
+    }
+
+    /// So many messages were acknowledged.
+    pub fn acked(&self, messages: u64) {
+        self.acked.increment(messages);
+    }
+}
+
+/// What comes from the broker's queue. Clones share their handles.
+#[derive(Clone)]
+pub struct InboxMetrics {
+    messages: Arc<[Counter]>,
+}
+
+impl InboxMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        let results = InboxResult::ALL.iter();
+        Self { messages: results.map(|result| counter(&INBOX_MESSAGES, &[result.as_str()])).collect() }
+    }
+
+    /// So many messages ended so.
+    pub fn count(&self, result: InboxResult, messages: usize) {
+        if let Some(counter) = self.messages.get(result as usize) {
+            counter.increment(messages as u64);
+        }
+    }
+}
+
+/// Telling others what happened. Clones share their handles.
+#[derive(Clone)]
+pub struct TellingMetrics {
+    listeners: Gauge,
+    callbacks: Arc<[Counter]>,
+    relayed: Counter,
+}
+
+impl TellingMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        let results = CallbackResult::ALL.iter();
+        Self {
+            listeners: gauge(&EVENT_LISTENERS, &[]),
+            callbacks: results.map(|result| counter(&CALLBACKS, &[result.as_str()])).collect(),
+            relayed: counter(&EVENTS_RELAYED, &[]),
+        }
+    }
+
+    /// So many listen to the stream of events.
+    pub fn set_listeners(&self, listeners: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "there are never so many connections")]
+        self.listeners.set(listeners as f64);
+    }
+
+    /// A try to tell a callback ended so.
+    pub fn callback(&self, result: CallbackResult) {
+        if let Some(counter) = self.callbacks.get(result as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// The broker has so many events more.
+    pub fn relayed(&self, events: usize) {
+        self.relayed.increment(events as u64);
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 pub mod faulty;
+pub mod proxy;
 pub mod wav;
 
 use std::future::Future;

@@ -260,9 +260,9 @@ impl Judge<'_> {
                 self.wrong.push(format!("task {}, event {seq}: {violation}", event.task));
             }
             match &event.fact {
-                Fact::Started { node } => {
+                Fact::Started { holder, .. } => {
                     life.attempt = event.attempt;
-                    life.worker = Some(*node);
+                    life.worker = holder.node();
                 }
                 Fact::Completed => life.completed.push(event.attempt),
                 Fact::Cancelled => life.cancelled = true,

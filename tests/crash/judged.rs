@@ -78,8 +78,17 @@ impl Case {
         let now = self.now();
         let kind: Kind = "noop".parse().unwrap();
         let (life, event) = Life::create(id, kind, None, Priority::default(), 3, now, now);
-        let tags = tags.iter().map(ToString::to_string).collect();
-        self.end.tasks.push(Task { life, payload: Json::null(), tags, timeout: None, created_at: now });
+        self.end.tasks.push(Task {
+            life,
+            payload: Json::null(),
+            tags: tags.iter().map(ToString::to_string).collect(),
+            timeout: None,
+            created_at: now,
+            unique_key: None,
+            callback: None,
+            traceparent: None,
+            expires_at: None,
+        });
         self.end.events.push((EventSeq(self.clock), event));
         self.seen(id)
     }
@@ -120,9 +129,9 @@ impl Case {
         let life = &mut self.task(id).life;
         life.updated_at = now;
         match &fact {
-            Fact::Started { node } => {
+            Fact::Started { holder, .. } => {
                 life.attempt = life.attempt.next();
-                life.state = State::InProgress { node: *node };
+                life.state = State::InProgress { holder: holder.clone(), lease: None };
             }
             Fact::Completed => life.state = State::Completed { finished_at: now, result: Json::null() },
             Fact::Cancelled => life.state = State::Cancelled { finished_at: now },
@@ -133,14 +142,14 @@ impl Case {
             Fact::Retrying { .. } => life.state = State::New { run_at: now },
             Fact::Created | Fact::Progress(_) | Fact::Deleted => {}
         }
-        let (kind, attempt) = (life.kind.clone(), life.attempt);
-        let event = Event { task: id, kind, attempt, at: now, fact };
+        let (kind, owner, attempt) = (life.kind.clone(), life.owner, life.attempt);
+        let event = Event { task: id, kind, owner, attempt, at: now, fact };
         self.end.events.push((EventSeq(self.clock), event));
     }
 
     fn runs(&mut self, id: TaskId) {
         let node = NodeId(Uuid::from_u128(self.clock.unsigned_abs().into()));
-        self.tell(id, Fact::Started { node });
+        self.tell(id, Fact::Started { holder: node.into(), assignee: None });
     }
 
     fn completes(&mut self, id: TaskId) {

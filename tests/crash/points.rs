@@ -17,6 +17,7 @@ fn times(point: Failpoint) -> &'static [u64] {
         Failpoint::ClaimedBeforeRun | Failpoint::RunDone => &[1, 40],
         Failpoint::BlobSynced | Failpoint::BlobMoved => &[1, 9],
         Failpoint::LeaseRenewed => &[1, 2],
+        Failpoint::InboxBeforeAck | Failpoint::RelayBeforeNote => unreachable!("there is no broker here"),
         // A daemon drains once.
         Failpoint::DrainBegun => &[1],
     }

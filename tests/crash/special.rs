@@ -139,7 +139,7 @@ async fn a_frozen_daemon_that_wakes_up_changes_nothing_of_what_was_given_to_anot
     let judged = world.judge().await;
     assert_eq!((judged.tally.completed, judged.tally.lost_workers), (2, 1), "{}", judged.tally);
     let started = judged.end.events.iter().filter_map(|(_, event)| match &event.fact {
-        Fact::Started { node } => Some(*node),
+        Fact::Started { holder, .. } => holder.node(),
         Fact::Created
         | Fact::Progress(_)
         | Fact::Completed

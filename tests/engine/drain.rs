@@ -1,5 +1,6 @@
 //! The end of a daemon, and the next one's beginning.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use gristmill::app::{App, StartError, open_store};
@@ -20,7 +21,8 @@ fn a_drain_gives_back_what_does_not_finish_and_it_costs_no_try() {
         daemon.app.drain().await;
         assert_eq!(daemon.chaos.state.stopped.load(Ordering::SeqCst), 1, "it was asked to stop");
 
-        let store = open_store(&settings(folder.path(), &[]), Clock::system()).await.unwrap();
+        let store =
+            open_store(&settings(folder.path(), &[]), &BTreeSet::new(), Clock::system()).await.unwrap();
         let life = store.task(TaskId(waits)).await.unwrap().unwrap().life;
         assert_eq!((life.status(), life.failures, life.crashes, life.attempt.0), (Status::New, 0, 0, 1));
         store.close().await;
@@ -47,7 +49,8 @@ fn a_drain_lets_runs_finish_within_the_grace() {
         });
         daemon.app.drain().await;
 
-        let store = open_store(&settings(folder.path(), &[]), Clock::system()).await.unwrap();
+        let store =
+            open_store(&settings(folder.path(), &[]), &BTreeSet::new(), Clock::system()).await.unwrap();
         assert_eq!(store.task(TaskId(waits)).await.unwrap().unwrap().life.status(), Status::Completed);
         let events = store.events_after(EventSeq(0), 100).await.unwrap();
         let names: Vec<EventName> = events.iter().map(|(_, event)| event.fact.name()).collect();

@@ -1,11 +1,12 @@
 //! A task that two workers died over runs alone.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use gristmill::app::open_store;
 use gristmill::clock::Clock;
 use gristmill::store::{Claim, Command, NewTask, Registration, Reply};
-use gristmill::task::{Json, NodeId, Priority, TaskId};
+use gristmill::task::{Json, NodeId, TaskId};
 use serde_json::json;
 use std::time::Duration;
 
@@ -14,18 +15,11 @@ use crate::harness::{Daemon, on_system, settings};
 
 /// Leaves a task of that payload behind as two daemons that died over it would.
 async fn leave_a_suspect(folder: &std::path::Path, payload: &str) -> TaskId {
-    let store = open_store(&settings(folder, &[]), Clock::system()).await.unwrap();
+    let store = open_store(&settings(folder, &[]), &BTreeSet::new(), Clock::system()).await.unwrap();
     let task = NewTask {
-        kind: "chaos".parse().unwrap(),
-        owner: None,
-        priority: Priority::default(),
         payload: Json::trusted(payload),
-        tags: Vec::new(),
         max_attempts: 3,
-        timeout: None,
-        run_at: None,
-        attachments: Vec::new(),
-        recording: None,
+        ..NewTask::plain("chaos".parse().unwrap(), None)
     };
     let mut commands = vec![Command::Create(vec![task])];
     let mut id = None;

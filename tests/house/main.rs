@@ -41,8 +41,11 @@ const ROOMS: &[Room] = &[
     room("store"),
     // Bytes by name; above all not the database.
     Room { only: &["task", "failpoint", "config", "telemetry", "clock"], ..room("blob") },
+    // Messages, whatever they say.
+    Room { only: &["config", "telemetry", "clock"], ..room("broker") },
     // A kind gets bytes and gives bytes, whoever runs it.
-    Room { except: &["store"], ..room("kinds") },
+    Room { except: &["store", "broker"], ..room("kinds") },
+    room("telling"),
     room("intake"),
     room("actors"),
     // It gets the intake and a reader, and would work the same with other actors or none.

@@ -24,6 +24,7 @@ use gristmill::store::{
 use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task};
 use gristmill::telemetry::metrics::{self, HttpMetrics};
 use gristmill::telemetry::{ActionLog, Health, Phase};
+use gristmill::telling::Feed;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -105,6 +106,9 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     let actions = ActionLog::open(&settings.log).unwrap();
     let draining = CancellationToken::new();
     let state = http::State {
+        feed: Feed::new(store.clone()),
+        listeners: Arc::default(),
+        only_health: false,
         intake,
         store: store.clone(),
         blobs: blobs.clone(),

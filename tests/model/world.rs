@@ -10,8 +10,8 @@ use std::time::Duration;
 use gristmill::task::invariants::{self, History, Violation};
 use gristmill::task::lifecycle::Changed;
 use gristmill::task::{
-    Attempt, Backoff, Event, Failure, FailureReason, IllegalTransition, Json, Life, NodeId, Priority, State,
-    Status, TaskId, Timestamp,
+    Attempt, Backoff, Event, Failure, FailureReason, Holder, IllegalTransition, Json, Life, NodeId, Priority,
+    State, Status, TaskId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -226,7 +226,9 @@ impl World {
         let row = self.tasks[task].row.as_ref()?;
         let state = match row.status {
             Status::New => State::New { run_at: NOW },
-            Status::InProgress => State::InProgress { node: row.holder.expect("a holder").id() },
+            Status::InProgress => {
+                State::InProgress { holder: row.holder.expect("a holder").id().into(), lease: None }
+            }
             Status::Completed => State::Completed { finished_at: NOW, result: Json::null() },
             Status::Failed => State::Failed { finished_at: NOW },
             Status::Cancelled => State::Cancelled { finished_at: NOW },
@@ -279,7 +281,7 @@ impl World {
         self.hear(task, &event)?;
         self.tasks[task].row = Some(Row {
             status: after.status(),
-            holder: after.holder().map(Incarnation::of),
+            holder: incarnation(&after),
             attempt: after.attempt.0,
             failures: after.failures,
             crashes: after.crashes,
@@ -303,7 +305,7 @@ impl World {
             attempt = life.attempt;
         }
         if self.rules.outcomes_in_any_status && attempt == life.attempt {
-            life.state = State::InProgress { node: from.id() };
+            life.state = State::InProgress { holder: from.id().into(), lease: None };
         }
         let failure = |reason| Failure::new(reason, "no luck");
         let said = match outcome {
@@ -320,13 +322,10 @@ impl World {
             }
         };
         self.write(task, Some(&before), changed)?;
-        if before.holder() != Some(from.id()) {
+        if incarnation(&before) != Some(from) {
             return rule(
                 "an accepted outcome is of the attempt's own holder",
-                format!(
-                    "{message:?} was accepted, and {:?} held the task",
-                    before.holder().map(Incarnation::of)
-                ),
+                format!("{message:?} was accepted, and {:?} held the task", incarnation(&before)),
             );
         }
         if std::mem::replace(&mut self.tasks[task].accepted, true) {
@@ -397,6 +396,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Who holds it.
+fn incarnation(life: &Life) -> Option<Incarnation> {
+    life.holder().and_then(Holder::node).map(Incarnation::of)
 }
 
 fn rule(rule: &str, story: String) -> Result<(), Broken> {
@@ -532,7 +536,7 @@ impl Model for World {
             }
             Step::Rescue { task } => {
                 let before = world.life(*task).expect("rescued what is there");
-                let spared = before.holder().map(|holder| world.lease(Incarnation::of(holder)));
+                let spared = incarnation(&before).map(|holder| world.lease(holder));
                 let said = if spared == Some(Lease::Spared) {
                     before.release(before.attempt, NOW)
                 } else {

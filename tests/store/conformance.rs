@@ -81,7 +81,7 @@ impl Bench {
 
     async fn create(&self, tasks: Vec<NewTask>) -> Vec<Task> {
         match self.one(Command::Create(tasks)).await {
-            Reply::Created(tasks) => tasks,
+            Reply::Created(tasks) => tasks.into_iter().map(|accepted| accepted.task).collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -149,18 +149,7 @@ pub(crate) fn claim(node: NodeId, want: u32) -> Claim {
 }
 
 pub(crate) fn new_task() -> NewTask {
-    NewTask {
-        kind: kind(),
-        owner: None,
-        priority: Priority::default(),
-        payload: Json::null(),
-        tags: Vec::new(),
-        max_attempts: 3,
-        timeout: None,
-        run_at: None,
-        attachments: Vec::new(),
-        recording: None,
-    }
+    NewTask { max_attempts: 3, ..NewTask::plain(kind(), None) }
 }
 
 fn new_user(email: &str) -> NewUser {
@@ -233,7 +222,7 @@ async fn claims_take_the_most_urgent_first_and_no_more_than_wanted(bench: Bench)
     assert!(rest.more.is_empty() && bench.claim(9).await.is_empty());
     for task in claimed.tasks.iter().chain(&rest.tasks) {
         assert_eq!(bench.task(task.life.id).await, *task);
-        assert_eq!((task.life.attempt, task.life.holder()), (Attempt(1), Some(bench.node)));
+        assert_eq!((task.life.attempt, task.life.holder()), (Attempt(1), Some(&bench.node.into())));
     }
 }
 
@@ -248,7 +237,7 @@ async fn a_claim_may_take_what_its_own_group_created(bench: Bench) {
     else {
         panic!("a reply is missing or out of order");
     };
-    let created = ids(&created);
+    let created: Vec<TaskId> = created.iter().map(|accepted| accepted.task.life.id).collect();
     assert_eq!(ids(&claimed.tasks), [waiting[0], created[1], created[0]], "what waited longer goes first");
     assert_eq!(claimed.more, [kind()]);
     assert_eq!(ids(&bench.claim(9).await), [created[3]], "what is for later stays");

@@ -105,7 +105,7 @@ async fn the_databases_themselves_refuse_what_makes_no_sense() {
     let url = fresh_postgres_database().await;
     drop(PostgresStore::open(&postgres_options(url.clone()), Clock::system()).await.unwrap());
     let mut postgres = PgConnection::connect(&url).await.unwrap();
-    for (status, run_at, node, finished_at, result) in [
+    for (status, run_at, holder, finished_at, result) in [
         ("Done", "1", "NULL", "NULL", "NULL"),
         ("New", "NULL", "NULL", "NULL", "NULL"),
         ("New", "1", "'n'", "NULL", "NULL"),
@@ -116,9 +116,9 @@ async fn the_databases_themselves_refuse_what_makes_no_sense() {
         ("Cancelled", "NULL", "NULL", "NULL", "NULL"),
     ] {
         let text = format!(
-            "INSERT INTO tasks (kind, status, priority, max_attempts, attempt, failures, crashes, run_at, node, \
+            "INSERT INTO tasks (kind, status, priority, max_attempts, attempt, failures, crashes, run_at, holder, \
              finished_at, result, created_at, updated_at, payload, tags) VALUES ('noop', '{status}', 0, 1, 0, 0, \
-             0, {run_at}, {node}, {finished_at}, {result}, 1, 1, 'null', '[]')"
+             0, {run_at}, {holder}, {finished_at}, {result}, 1, 1, 'null', '[]')"
         );
         let refused = sqlx::query(AssertSqlSafe(text.clone())).execute(&mut sqlite).await;
         assert!(refused.is_err(), "SQLite took {text}");

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::config::{LoadOptions, Settings, WebhookSettings};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -130,6 +131,34 @@ async fn get(target: Target) -> Result<Response, OutboundError> {
 async fn get_from(answer: impl Into<Vec<u8>>) -> Result<Response, OutboundError> {
     let server = Server::answering(answer).await;
     get(server.target("hooks.test")).await
+}
+
+#[test]
+fn the_settings_say_what_may_be_called_and_how_long_it_may_take() {
+    let env = [
+        ("GRISTMILL__WEBHOOKS__ALLOW", "10.1.0.0/16"),
+        ("GRISTMILL__WEBHOOKS__TIMEOUT_S", "3"),
+        ("GRISTMILL__WEBHOOKS__CONCURRENCY", "7"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let options = LoadOptions {
+        directory: folder.path().to_owned(),
+        env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        ..LoadOptions::default()
+    };
+    let settings = Settings::load(options).unwrap().settings.webhooks;
+    let policy = Policy::from(&settings);
+    for (address, allowed) in
+        [("10.1.2.3", true), ("10.2.0.0", false), ("127.0.0.1", false), ("8.8.8.8", true)]
+    {
+        assert_eq!(policy.check(address.parse().unwrap()).is_ok(), allowed, "{address}");
+    }
+    let open = Policy::from(&WebhookSettings { allow_private: true, ..settings.clone() });
+    assert!(open.check(LOOPBACK).is_ok());
+
+    let limits = Limits::from(&settings);
+    let (three, usual) = (Duration::from_secs(3), Limits::default());
+    assert_eq!(limits, Limits { resolve: three, connect: three, total: three, concurrency: 7, ..usual });
 }
 
 #[tokio::test]

@@ -24,18 +24,7 @@ fn node(number: u128) -> NodeId {
 }
 
 fn new_task() -> NewTask {
-    NewTask {
-        kind: kind("noop"),
-        owner: None,
-        priority: Priority::default(),
-        payload: Json::null(),
-        tags: Vec::new(),
-        max_attempts: 2,
-        timeout: None,
-        run_at: None,
-        attachments: Vec::new(),
-        recording: None,
-    }
+    NewTask { max_attempts: 2, ..NewTask::plain(kind("noop"), None) }
 }
 
 fn urgent(priority: i64) -> NewTask {
@@ -59,32 +48,43 @@ fn attachment() -> Attachment {
     Attachment { role: Role::Input, blob: crate::task::BlobName::of_digest(&[7; 32]), bytes: 1 }
 }
 
-/// The tables that a group reads and writes, as plainly as can be: what an adapter does, without SQL.
+/// The tables that a group reads and writes, as plainly as can be: what an adapter does, without SQL. `manual` is
+/// done outside.
 struct Tables {
     now: Timestamp,
+    outside: OutsideKinds,
     tasks: BTreeMap<TaskId, Task>,
     ready: BTreeMap<TaskId, ReadyRow>,
     histories: BTreeMap<TaskId, History>,
     next: i64,
     /// Nodes whose lease is over, and whether they are known to live.
     over: HashMap<NodeId, bool>,
+    /// What was answered to which request: what was asked, and the answer.
+    remembered: HashMap<(String, String), (String, RememberedAnswer)>,
+    /// Where callbacks stand: whether there is something to tell.
+    callbacks: BTreeMap<TaskId, bool>,
+    counted: i64,
 }
 
 impl Tables {
     fn new() -> Self {
         Self {
             now: Timestamp::from_micros(1_000),
+            outside: OutsideKinds::from([kind("manual")]),
             tasks: BTreeMap::new(),
             ready: BTreeMap::new(),
             histories: BTreeMap::new(),
             next: 1,
             over: HashMap::new(),
+            remembered: HashMap::new(),
+            callbacks: BTreeMap::new(),
+            counted: 0,
         }
     }
 
     /// Makes a group one transaction.
     fn commit(&mut self, commands: &[Command]) -> (Vec<Reply>, Vec<Event>) {
-        let (replies, changes) = plan(commands, self.load(&Needs::of(commands)));
+        let (replies, changes) = plan(commands, self.load(&Needs::of(commands)), &self.outside.clone());
         assert_eq!(replies.len(), commands.len());
         let events = changes.events.clone();
         self.write(changes);
@@ -94,16 +94,26 @@ impl Tables {
 
     fn load(&mut self, needs: &Needs) -> Loaded {
         let found: Vec<Found> = needs.claims.iter().map(|claim| self.take(claim)).collect();
-        let lost: Vec<(TaskId, bool)> = self
+        let lost: Vec<(TaskId, Lost)> = self
             .tasks
             .values()
-            .filter_map(|task| Some((task.life.id, *self.over.get(&task.life.holder()?)?)))
+            .filter_map(|task| Some((task.life.id, self.lost(task)?)))
             .take(needs.rescue.map_or(0, |(limit, _)| limit as usize))
             .collect();
-        let taken = found.iter().flat_map(|found| &found.taken);
+        let taken: Vec<Option<TaskId>> = needs.takes.iter().map(|take| self.take_outside(take)).collect();
+        let claimed = found.iter().flat_map(|found| &found.taken).chain(taken.iter().flatten());
         let wanted: HashSet<&TaskId> =
-            needs.tasks.iter().chain(taken).chain(lost.iter().map(|(task, _)| task)).collect();
-        let tasks = wanted.into_iter().filter_map(|id| self.tasks.get(id).cloned()).collect();
+            needs.tasks.iter().chain(claimed).chain(lost.iter().map(|(task, _)| task)).collect();
+        let mut tasks: Vec<Task> = wanted.iter().filter_map(|id| self.tasks.get(id).cloned()).collect();
+        let keys = needs.unique_keys(&tasks);
+        let living = self.tasks.values().filter(|task| !task.life.status().is_terminal());
+        let unique: HashMap<UniqueKey, TaskId> = living
+            .filter_map(|task| Some((unique_key(task)?, task.life.id)))
+            .filter(|(key, _)| keys.contains(key))
+            .collect();
+        tasks.extend(unique.values().filter(|id| !wanted.contains(id)).map(|id| self.tasks[id].clone()));
+        let asked = |(name, _): &(&(String, String), _)| needs.requests.contains(name);
+        let answered = self.remembered.iter().filter(asked);
         let count = i64::try_from(needs.new_tasks).unwrap();
         self.next += count;
         Loaded {
@@ -113,8 +123,36 @@ impl Tables {
             user_ids: (1..=100).map(UserId).take(needs.new_users).collect(),
             taken_emails: HashSet::new(),
             found,
+            taken,
+            unique,
+            answered: answered.map(|(name, answer)| (name.clone(), answer.clone())).collect(),
             lost,
         }
+    }
+
+    fn lost(&self, task: &Task) -> Option<Lost> {
+        let life = &task.life;
+        if expired(task, self.now).is_some() {
+            return Some(Lost::Waiting);
+        }
+        if life.lease().is_some_and(|lease| lease.until <= self.now) {
+            return Some(Lost::Outside);
+        }
+        let spared = *self.over.get(&life.holder()?.node()?)?;
+        Some(if spared { Lost::Spared } else { Lost::Node })
+    }
+
+    fn take_outside(&mut self, take: &Take) -> Option<TaskId> {
+        let Wanted::Kinds(kinds) = &take.wanted else { return None };
+        let row = self
+            .ready
+            .values()
+            .filter(|row| row.lane == Lane::Outside && kinds.contains(&row.kind))
+            .filter(|row| take.caller.may_take(row.owner))
+            .min_by_key(|row| (row.rank, row.run_at, row.task))?
+            .task;
+        self.ready.remove(&row);
+        Some(row)
     }
 
     fn take(&mut self, claim: &Claim) -> Found {
@@ -126,7 +164,7 @@ impl Tables {
             for row in
                 self.ready.values_mut().filter(|row| row.lane == Lane::Parked && row.run_at <= self.now)
             {
-                row.lane = if row.suspect { Lane::Suspect } else { Lane::Open };
+                row.lane = row.home;
             }
         }
         for (kind, limit) in claim.want.iter().filter(|_| claim.look) {
@@ -166,13 +204,35 @@ impl Tables {
         for (_, id, ..) in &changes.recordings {
             assert!(self.tasks.contains_key(id), "a recording of no task");
         }
+        for (id, _) in &changes.replies {
+            assert!(self.tasks.contains_key(id), "a reply address of no task");
+        }
+        for (id, _) in changes.callbacks {
+            assert!(self.callbacks.insert(id, true).is_none(), "a second callback");
+        }
+        for id in changes.to_tell {
+            self.callbacks.insert(id, true).expect("a callback to wake");
+        }
+        for (remember, answer, until) in changes.answers {
+            assert!(until > self.now);
+            let before = self.remembered.insert((remember.scope, remember.key), (remember.request, answer));
+            assert_eq!(before, None, "a request answered twice");
+        }
+        self.counted += changes.counts.values().sum::<i64>();
         for id in changes.deleted {
             assert!(self.tasks.remove(&id).is_some(), "no task {id} to delete");
         }
         for event in &changes.events {
             assert_eq!(event.at, self.now);
             self.histories.entry(event.task).or_default().hear(event).unwrap();
+            let pending = self.callbacks.get(&event.task);
+            assert!(event.fact.name() == EventName::Progress || pending != Some(&false), "untold: {event:?}");
         }
+    }
+
+    /// Tells all that there is to tell.
+    fn tell(&mut self) {
+        self.callbacks.values_mut().for_each(|pending| *pending = false);
     }
 
     /// A ready row exactly for each waiting task, and each task where its events left it.
@@ -186,14 +246,22 @@ impl Tables {
         assert_eq!(self.ready.keys().copied().collect::<Vec<_>>(), waiting, "ready rows and waiting tasks");
         for row in self.ready.values() {
             let life = &self.tasks[&row.task].life;
-            assert_eq!((Some(row.run_at), row.suspect), (life.run_at(), life.is_suspect()), "{life:?}");
-            assert_eq!((&row.kind, row.rank), (&life.kind, -life.priority.get()));
-            match row.lane {
-                Lane::Open => assert!(!row.suspect && row.run_at <= self.now, "{row:?} at {}", self.now),
-                Lane::Suspect => assert!(row.suspect && row.run_at <= self.now, "{row:?} at {}", self.now),
-                Lane::Parked => {}
+            let home = match (self.outside.contains(&life.kind), life.is_suspect()) {
+                (true, _) => Lane::Outside,
+                (false, true) => Lane::Suspect,
+                (false, false) => Lane::Open,
+            };
+            assert_eq!((Some(row.run_at), row.home), (life.run_at(), home), "{life:?}");
+            assert_eq!((&row.kind, row.owner, row.rank), (&life.kind, life.owner, -life.priority.get()));
+            if row.lane != Lane::Parked {
+                assert!(row.lane == row.home && row.run_at <= self.now, "{row:?} at {}", self.now);
             }
         }
+        let mut keys = HashSet::new();
+        for task in self.tasks.values().filter(|task| !task.life.status().is_terminal()) {
+            assert!(unique_key(task).is_none_or(|key| keys.insert(key)), "two live with one key: {task:?}");
+        }
+        assert_eq!(self.counted, i64::try_from(self.histories.len()).unwrap(), "each was made once");
         for (id, history) in &self.histories {
             assert_eq!(history.status(), self.tasks.get(id).map(|task| task.life.status()), "task {id}");
         }
@@ -390,7 +458,7 @@ fn of_two_users_with_one_email_in_one_group_the_first_is_made() {
         Command::CreateUser(NewUser::new(None, email, Token::fresh().hash()).unwrap())
     };
     let commands = [user(), user()];
-    let (replies, changes) = plan(&commands, Tables::new().load(&Needs::of(&commands)));
+    let (replies, changes) = plan(&commands, Tables::new().load(&Needs::of(&commands)), &OutsideKinds::new());
     assert!(matches!(&replies[0], Reply::UserCreated(Some(_))));
     assert!(matches!(&replies[1], Reply::UserCreated(None)));
     assert_eq!(changes.users.len(), 1);

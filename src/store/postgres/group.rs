@@ -228,8 +228,8 @@ async fn lost(
             Lost::Outside,
         ),
         (
-            "SELECT id FROM tasks WHERE status = 'New' AND expires_at IS NOT NULL AND expires_at <= $1 \
-             LIMIT $2 FOR UPDATE SKIP LOCKED",
+            "SELECT id FROM tasks WHERE status = 'New' AND attempt = 0 AND error IS NULL \
+             AND expires_at IS NOT NULL AND expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
             Lost::Waiting,
         ),
     ];

@@ -326,6 +326,10 @@ impl Store for PostgresStore {
         self.limited(self.write_duty(name, node)).await
     }
 
+    async fn begin_relay(&self, name: &str) -> Result<(), StoreError> {
+        self.limited(self.write_begin_relay(name)).await
+    }
+
     async fn relay(
         &self,
         name: &str,

@@ -181,7 +181,8 @@ async fn lost(
     let others: [(&'static str, Lost); 2] = [
         ("SELECT id FROM tasks WHERE lease_until IS NOT NULL AND lease_until <= ?1 LIMIT ?2", Lost::Outside),
         (
-            "SELECT id FROM tasks WHERE status = 'New' AND expires_at IS NOT NULL AND expires_at <= ?1 LIMIT ?2",
+            "SELECT id FROM tasks WHERE status = 'New' AND attempt = 0 AND error IS NULL \
+             AND expires_at IS NOT NULL AND expires_at <= ?1 LIMIT ?2",
             Lost::Waiting,
         ),
     ];

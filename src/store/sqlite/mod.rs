@@ -307,6 +307,10 @@ impl Store for SqliteStore {
         self.write_duty(name, node).await
     }
 
+    async fn begin_relay(&self, name: &str) -> Result<(), StoreError> {
+        self.write_begin_relay(name).await
+    }
+
     async fn relay(
         &self,
         name: &str,

@@ -44,7 +44,7 @@ fn every_rule_of_a_step_rejects_the_change_that_breaks_it() {
         ("every change has its event", |_, event| event.fact = Fact::Progress(Percent::new(7))),
         ("a change is as old as its event", |_, event| event.at = Timestamp::from_micros(1)),
         ("only a waiting task starts", |_, event| {
-            event.fact = Fact::Started { node: NodeId::fresh() };
+            event.fact = Fact::Started { holder: NodeId::fresh().into(), assignee: None };
             event.attempt = Attempt(2);
         }),
     ];
@@ -64,7 +64,7 @@ fn a_step_from_a_completed_task_is_rejected_whatever_it_is() {
     for fact in [
         Fact::Retrying { cause: RetryCause::Asked, run_at: NOW },
         Fact::Retrying { cause: RetryCause::WorkerLost, run_at: NOW },
-        Fact::Started { node: NodeId::fresh() },
+        Fact::Started { holder: NodeId::fresh().into(), assignee: None },
         Fact::Completed,
         Fact::Cancelled,
         Fact::Failed(failure()),
@@ -72,7 +72,14 @@ fn a_step_from_a_completed_task_is_rejected_whatever_it_is() {
         let starts = fact.name() == EventName::Started;
         let mut after = if starts { running() } else { created() };
         after.attempt = if starts { Attempt(2) } else { Attempt(1) };
-        let event = Event { task: after.id, kind: after.kind.clone(), attempt: after.attempt, at: NOW, fact };
+        let event = Event {
+            task: after.id,
+            kind: after.kind.clone(),
+            owner: after.owner,
+            attempt: after.attempt,
+            at: NOW,
+            fact,
+        };
         assert!(step(&before, &after, &event).is_err(), "{event:?}");
     }
 }
@@ -116,6 +123,7 @@ fn a_history_accepts_what_can_happen() {
         ("created 0, started 1, retrying 1, started 2, failed 2, retrying 2", Some(Status::New)),
         ("created 0, cancelled 0, retrying 0, started 1, cancelled 1", Some(Status::Cancelled)),
         ("created 0, started 1, completed 1, deleted 1", None),
+        ("created 0, failed 0, retrying 0, started 1", Some(Status::InProgress)),
     ] {
         assert_eq!(told(events).map(|history| history.status()), Ok(leads_to), "{events}");
     }
@@ -158,11 +166,34 @@ fn a_history_rejects_what_cannot() {
 }
 
 #[test]
+fn only_what_waits_expires_and_nothing_that_waits_fails_otherwise() {
+    let failed = |life: &Life, reason| Event {
+        task: life.id,
+        kind: life.kind.clone(),
+        owner: life.owner,
+        attempt: life.attempt,
+        at: NOW,
+        fact: Fact::Failed(Failure::new(reason, "late")),
+    };
+    for (life, reason, fits) in [
+        (created(), FailureReason::Expired, true),
+        (created(), FailureReason::Error, false),
+        (running(), FailureReason::Error, true),
+        (running(), FailureReason::Expired, false),
+    ] {
+        let heard = History::at(&life).hear(&failed(&life, reason));
+        let rule = "only what waits expires, and it does nothing else";
+        assert_eq!(heard.map_err(|broken| broken.rule), if fits { Ok(()) } else { Err(rule) }, "{reason:?}");
+    }
+}
+
+#[test]
 fn the_cause_of_a_further_try_must_fit_where_the_task_stands() {
     let rule = "a running task is tried again for a cause of its own, an ended one when somebody asks";
     let retrying = |life: &Life, cause| Event {
         task: life.id,
         kind: life.kind.clone(),
+        owner: life.owner,
         attempt: life.attempt,
         at: NOW,
         fact: Fact::Retrying { cause, run_at: NOW },

@@ -1,0 +1,294 @@
+//! Takes tasks from the broker's queue: a batch of deliveries is checked, committed, answered and acknowledged, in that
+//! order, so that a message is gone from the broker only when its task is on disk. No delivery is held while a task
+//! runs.
+//!
+//! - The same `message_id` makes one task, however often it is delivered. Without one, each delivery makes a task, and
+//!   a redelivery after a crash between commit and acknowledgement makes a second.
+//! - What is no task goes to the dead queue whole, with the reason, and is acknowledged once the broker has it there.
+//! - While the database does not answer, the batch in hand is kept and nothing more is taken; nothing is given back to
+//!   be delivered again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
+use futures_util::future::join_all;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription};
+use crate::config::BrokerSettings;
+use crate::failpoint::{self, Failpoint};
+use crate::intake::{Done, Intake, IntakeError, Submission};
+use crate::store::{Remember, RememberedAnswer, Reply, ReplyTo, WriteError};
+use crate::task::Priority;
+use crate::telemetry::metrics::{InboxMetrics, InboxResult};
+
+/// Reads the body of a message; the error says what is wrong with it.
+pub type ReadBody = Arc<dyn Fn(&[u8]) -> Result<Submission, String> + Send + Sync>;
+
+/// What the inbox works with; shared by its incarnations.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where messages come from.
+    pub broker: Broker,
+    /// Which queue, and how.
+    pub settings: BrokerSettings,
+    /// The door.
+    pub intake: Intake,
+    /// The form of a task, which is the same as over HTTP.
+    pub read: ReadBody,
+    /// Cancelled when the daemon drains.
+    pub draining: CancellationToken,
+    /// The metrics.
+    pub metrics: InboxMetrics,
+}
+
+/// The actor.
+pub struct Inbox {
+    parts: Parts,
+}
+
+impl Inbox {
+    /// An inbox.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+}
+
+impl Actor for Inbox {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let parts = self.parts.clone();
+        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
+    }
+}
+
+/// What became of a delivery.
+enum Fate {
+    /// Its task is on disk: this one, and this is what its producer is told.
+    Committed(String),
+    /// It is no task.
+    Dead(String),
+    /// The daemon cannot write now.
+    Waits(String),
+}
+
+impl Parts {
+    /// For how long a `message_id` is remembered.
+    const REMEMBER: Duration = Duration::from_secs(7 * 24 * 3600);
+    /// The pause before the same is tried again.
+    const PAUSE: Duration = Duration::from_millis(500);
+
+    async fn run(self) {
+        let subscription = Subscription::new(
+            &self.settings.queue,
+            Declare::AttachOrCreate(self.settings.declare),
+            self.settings.prefetch,
+            "gristmill",
+        );
+        let mut consumer = self.broker.consume(subscription);
+        let most = usize::from(self.settings.prefetch);
+        loop {
+            let batch = tokio::select! {
+                batch = consumer.batch(most) => batch,
+                () = self.draining.cancelled() => break,
+            };
+            let handled = self.handle(&mut consumer, &batch.deliveries).await;
+            if !handled {
+                break;
+            }
+            failpoint::hit(Failpoint::InboxBeforeAck);
+            match consumer.ack(&batch).await {
+                Ok(()) => {}
+                // The connection went; all of these come again and meet their tasks by their `message_id`.
+                Err(lost) => tracing::info!(%lost, "messages whose tasks are committed come again"),
+            }
+        }
+        consumer.pause().await;
+        // Nothing more is taken; the actor stays until the daemon ends.
+        std::future::pending::<()>().await;
+    }
+
+    /// Carries out all deliveries of a batch; `false` when the daemon drains before that could be done.
+    async fn handle(&self, consumer: &mut Consumer, deliveries: &[Delivery]) -> bool {
+        let mut left: Vec<&Delivery> = deliveries.iter().collect();
+        loop {
+            let fates = join_all(left.iter().map(|delivery| self.commit(delivery))).await;
+            let (mut again, mut dead, mut replies) = (Vec::new(), Vec::new(), Vec::new());
+            let mut trouble = None;
+            for (delivery, fate) in left.iter().copied().zip(fates) {
+                match fate {
+                    Fate::Committed(answer) => replies.extend(reply(delivery, &answer)),
+                    Fate::Dead(reason) => dead.push((delivery, reason)),
+                    Fate::Waits(why) => {
+                        trouble = Some(why);
+                        again.push(delivery);
+                    }
+                }
+            }
+            self.metrics.count(InboxResult::Committed, left.len() - dead.len() - again.len());
+            again.extend(self.bury(&dead, &mut trouble).await);
+            self.answer(replies).await;
+            left = again;
+            if left.is_empty() {
+                if consumer.is_paused() {
+                    tracing::info!("messages are taken again");
+                    consumer.resume();
+                }
+                return true;
+            }
+            if !consumer.is_paused() {
+                let reason = trouble.unwrap_or_default();
+                tracing::warn!(
+                    waiting = left.len(),
+                    reason,
+                    "no more messages are taken until these are dealt with"
+                );
+                consumer.pause().await;
+            }
+            tokio::select! {
+                () = sleep(Self::PAUSE) => {}
+                () = self.draining.cancelled() => return false,
+            }
+        }
+    }
+
+    /// Makes the task of a delivery.
+    async fn commit(&self, delivery: &Delivery) -> Fate {
+        let submission = match self.submission(delivery) {
+            Ok(submission) => submission,
+            Err(reason) => return Fate::Dead(reason),
+        };
+        let remember = delivery.message_id().filter(|id| !id.is_empty()).map(|id| self.remember(id));
+        match self.intake.submit_from_broker(submission, remember).await {
+            Ok(Done::Now(made)) => match made.first() {
+                Some(made) => Fate::Committed(answer(made.task.life.id.0)),
+                None => unreachable!("one task was asked for"),
+            },
+            Ok(Done::Before(before)) => Fate::Committed(before.body),
+            Err(IntakeError::Write(WriteError::Store(error))) if error.is_refusal() => {
+                Fate::Dead(format!("the database refuses it: {error}"))
+            }
+            Err(IntakeError::Write(error)) => Fate::Waits(error.to_string()),
+            Err(error) => Fate::Dead(error.to_string()),
+        }
+    }
+
+    /// The task that a message asks for: what its body says, and what its properties say where the body does not.
+    fn submission(&self, delivery: &Delivery) -> Result<Submission, String> {
+        let mut submission = (self.read)(&delivery.body)?;
+        if submission.priority == Priority::default()
+            && let Some(priority) = delivery.priority()
+        {
+            let (_, highest) = Priority::BOUNDS;
+            submission.priority = Priority::new(i64::from(priority).min(highest)).unwrap_or_default();
+        }
+        // A message that expires at once was to be had only by whoever was there when it came: we were.
+        submission.expires_in = delivery.expiration().map(|span| span.max(Duration::from_millis(1)));
+        submission.traceparent = delivery.header("traceparent").and_then(|text| text.parse().ok());
+        if delivery.header("reply-on").is_some_and(|on| on == "completed")
+            && let Some(queue) = delivery.reply_to()
+        {
+            submission.reply_to = Some(ReplyTo {
+                queue: queue.to_owned(),
+                correlation_id: delivery.correlation_id().map(str::to_owned),
+            });
+        }
+        Ok(submission)
+    }
+
+    fn remember(&self, message_id: &str) -> Remember {
+        Remember {
+            scope: format!("queue {}", self.settings.queue),
+            key: message_id.to_owned(),
+            // The id alone says what it is.
+            request: String::new(),
+            keep: Self::REMEMBER,
+            answer: Arc::new(|reply| match reply {
+                Reply::Created(made) => made.first().map(|made| RememberedAnswer {
+                    status: 201,
+                    location: None,
+                    body: answer(made.task.life.id.0),
+                }),
+                Reply::Claimed(_)
+                | Reply::Settled(_)
+                | Reply::Changed(_)
+                | Reply::Rescued(_)
+                | Reply::UserCreated(_)
+                | Reply::Taken(_)
+                | Reply::Before(_)
+                | Reply::KeyReused => None,
+            }),
+        }
+    }
+
+    /// Puts what is no task into the dead queue; gives back what the broker did not take.
+    async fn bury<'a>(
+        &self,
+        dead: &[(&'a Delivery, String)],
+        trouble: &mut Option<String>,
+    ) -> Vec<&'a Delivery> {
+        if dead.is_empty() {
+            return Vec::new();
+        }
+        let burials: Vec<Burial<'_>> =
+            dead.iter().map(|(delivery, reason)| Burial { delivery, reason }).collect();
+        let buried = self.broker.bury(&self.settings.queue, &burials).await;
+        let mut left = Vec::new();
+        for ((delivery, reason), buried) in dead.iter().zip(buried) {
+            match buried {
+                Ok(()) => {
+                    tracing::warn!(
+                        queue = self.settings.queue,
+                        reason,
+                        "a message is no task: it is in the dead queue"
+                    );
+                }
+                Err(error) => {
+                    *trouble = Some(format!("the dead queue: {error}"));
+                    left.push(*delivery);
+                }
+            }
+        }
+        self.metrics.count(InboxResult::Dead, dead.len() - left.len());
+        left
+    }
+
+    /// Tells producers the ids of their tasks. Those who are not there any more miss it.
+    async fn answer(&self, replies: Vec<Publish>) {
+        if replies.is_empty() {
+            return;
+        }
+        for published in self.broker.publish(replies).await {
+            match published {
+                Ok(()) => {}
+                Err(error @ PublishError::Unroutable { .. }) => {
+                    tracing::info!(%error, "nobody waits for the id of a task any more");
+                }
+                Err(error) => tracing::warn!(%error, "a producer was not told the id of its task"),
+            }
+        }
+    }
+}
+
+/// What a producer is told of its task at once.
+fn answer(task: i64) -> String {
+    format!(r#"{{"id":{task}}}"#)
+}
+
+/// The message to the producer of `delivery`, if it wants one.
+fn reply(delivery: &Delivery, answer: &str) -> Option<Publish> {
+    let queue = delivery.reply_to().filter(|queue| !queue.is_empty())?;
+    let message = Publish::to_queue(queue, answer.to_owned())
+        .content_type("application/json")
+        .kind("gristmill.accepted")
+        .persistent(true)
+        .mandatory(true);
+    Some(match delivery.correlation_id() {
+        Some(id) => message.correlation_id(id),
+        None => message,
+    })
+}

@@ -1,0 +1,105 @@
+//! Reads new events from the store and gives them to this node's listeners, once for all of them. Reads nothing while
+//! nobody listens.
+//!
+//! What wakes it: the tracker's bell after each commit, what other nodes announce, the first listener, and a poll
+//! behind them. It reads by number, so whatever a wake-up was lost costs a poll's wait and no event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
+use tokio::time::sleep;
+
+use crate::store::Store;
+use crate::task::EventSeq;
+use crate::telemetry::metrics::TellingMetrics;
+use crate::telling::{Bell, Feed};
+
+/// What the notifier works with; shared by its incarnations.
+#[derive(Clone)]
+pub struct Parts {
+    /// What happened.
+    pub store: Arc<dyn Store>,
+    /// Who listens.
+    pub feed: Feed,
+    /// Rung after each commit.
+    pub bell: Bell,
+    /// The metrics.
+    pub metrics: TellingMetrics,
+}
+
+/// The actor.
+pub struct Notifier {
+    parts: Parts,
+}
+
+impl Notifier {
+    /// A notifier.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+}
+
+impl Actor for Notifier {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let parts = self.parts.clone();
+        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
+    }
+}
+
+impl Parts {
+    /// How often to look when nobody says that there is anything: how late events of other nodes come at the worst.
+    const POLL: Duration = Duration::from_millis(500);
+    /// The pause after a read that failed.
+    const PAUSE: Duration = Duration::from_secs(1);
+    /// Events read at a time.
+    const PAGE: u32 = 1_000;
+
+    async fn run(self) {
+        let (mut rung, mut arrivals) = (self.bell.ears(), self.feed.arrivals());
+        let mut told: Option<EventSeq> = None;
+        loop {
+            self.metrics.set_listeners(self.feed.listeners());
+            if self.feed.listeners() == 0 {
+                told = None;
+                arrivals.hear().await;
+                continue;
+            }
+            match self.tell(told).await {
+                Ok((until, more)) => {
+                    told = Some(until);
+                    if more {
+                        continue;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "events could not be read for those who listen");
+                    sleep(Self::PAUSE).await;
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = rung.hear() => {}
+                () = arrivals.hear() => {}
+                () = sleep(Self::POLL) => {}
+            }
+        }
+    }
+
+    /// Gives the listeners what came after `told`, and says how far that is and whether there may be more.
+    async fn tell(&self, told: Option<EventSeq>) -> Result<(EventSeq, bool), crate::store::StoreError> {
+        let Some(after) = told else {
+            // From here on all is told live. Those who listen read for themselves what came before.
+            let newest = self.store.newest_event().await?;
+            self.feed.publish(newest, newest, &[]);
+            return Ok((newest, true));
+        };
+        let events = self.store.events_after(after, Self::PAGE).await?;
+        let Some((until, _)) = events.last() else { return Ok((after, false)) };
+        self.feed.publish(after, *until, &events);
+        Ok((*until, events.len() == Self::PAGE as usize))
+    }
+}

@@ -1,0 +1,205 @@
+//! Tells the broker: every event to the exchange `gristmill.events`, and producers who asked for it how their task ended.
+//!
+//! One node does it for all (a duty). It reads the events by number, publishes a page with confirms, and only then notes
+//! how far it is; so after an outage, or on another node, it goes on where it was: nothing is left out, and what was
+//! published just before may come twice, with the same `message_id`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
+use tokio::time::sleep;
+
+use super::keeper::Lease;
+use crate::broker::{Broker, Publish, PublishError};
+use crate::failpoint::{self, Failpoint};
+use crate::store::{ReplyTo, Store, StoreError};
+use crate::task::{Event, EventName, EventSeq, NodeId, TaskId};
+use crate::telemetry::metrics::TellingMetrics;
+use crate::telling::{Bell, Ending, EventMessage};
+
+/// The exchange.
+pub const EXCHANGE: &str = "gristmill.events";
+
+/// The duty, and the relay's name.
+pub const DUTY: &str = "relay";
+
+/// What the relay works with; shared by its incarnations.
+#[derive(Clone)]
+pub struct Parts {
+    /// What happened.
+    pub store: Arc<dyn Store>,
+    /// Where to tell it.
+    pub broker: Broker,
+    /// Under which incarnation.
+    pub lease: Lease,
+    /// Rung after each commit.
+    pub bell: Bell,
+    /// The metrics.
+    pub metrics: TellingMetrics,
+}
+
+/// The actor.
+pub struct Relay {
+    parts: Parts,
+}
+
+impl Relay {
+    /// A relay.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+}
+
+impl Actor for Relay {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let parts = self.parts.clone();
+        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
+    }
+}
+
+/// Why a round came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the broker does not take events: {0}")]
+    Publish(#[from] PublishError),
+    #[error("the exchange `{EXCHANGE}` cannot be had: {0}")]
+    Exchange(#[from] crate::broker::TopologyError),
+}
+
+impl Parts {
+    /// How often to look when no bell rings.
+    const POLL: Duration = Duration::from_millis(500);
+    /// How often to see whether the duty is free.
+    const WAIT: Duration = Duration::from_secs(2);
+    /// How often to see whether this node has a lease.
+    const LEASE: Duration = Duration::from_millis(100);
+    /// The pause after a round that failed.
+    const PAUSE: Duration = Duration::from_secs(1);
+    /// Events at a time.
+    const PAGE: u32 = 500;
+
+    async fn run(self) {
+        let mut rung = self.bell.ears();
+        loop {
+            let Some(node) = self.lease.holder() else {
+                sleep(Self::LEASE).await;
+                continue;
+            };
+            match self.serve(node, &mut rung).await {
+                Ok(()) => sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await,
+                Err(error) => {
+                    tracing::warn!(%error, "events wait to be told to the broker");
+                    sleep(Self::PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Does the duty for as long as it is this node's; returns when it is not.
+    async fn serve(&self, node: NodeId, rung: &mut crate::telling::Ears) -> Result<(), RelayError> {
+        if !self.store.hold_duty(DUTY, node).await? {
+            return Ok(());
+        }
+        self.broker.ensure_topic_exchange(EXCHANGE).await?;
+        let Some(mut told) = self.store.relay(DUTY, node, None).await? else { return Ok(()) };
+        tracing::info!(%told, "this node tells the broker of events");
+        loop {
+            let events = self.store.events_after(told, Self::PAGE).await?;
+            if let Some((last, _)) = events.last() {
+                self.publish(&events).await?;
+                self.reply(&events).await?;
+                failpoint::hit(Failpoint::RelayBeforeNote);
+                // Somebody else has the duty by now: they go on from where we were.
+                match self.store.relay(DUTY, node, Some(*last)).await? {
+                    Some(noted) => told = noted,
+                    None => return Ok(()),
+                }
+                self.metrics.relayed(events.len());
+                if events.len() == Self::PAGE as usize {
+                    continue;
+                }
+            }
+            if self.lease.holder() != Some(node) {
+                return Ok(());
+            }
+            tokio::select! {
+                () = rung.hear() => {}
+                () = sleep(Self::POLL) => {}
+            }
+        }
+    }
+
+    async fn publish(&self, events: &[(EventSeq, Event)]) -> Result<(), RelayError> {
+        let messages = events.iter().map(|(seq, event)| {
+            let key = format!("task.{}.{}", event.fact.name().as_str(), event.kind);
+            Publish::to_exchange(EXCHANGE, &key, EventMessage::of(*seq, event).json())
+                .content_type("application/json")
+                .message_id(&seq.to_string())
+                .kind("gristmill.event")
+                .timestamp(u64::try_from(event.at.as_micros() / 1_000_000).unwrap_or(0))
+                .persistent(true)
+        });
+        for published in self.broker.publish(messages.collect()).await {
+            published?;
+        }
+        Ok(())
+    }
+
+    /// Tells the producers that wait for the end of a task that ended.
+    async fn reply(&self, events: &[(EventSeq, Event)]) -> Result<(), RelayError> {
+        let ended: Vec<TaskId> =
+            events.iter().filter(|(_, event)| ends(event.fact.name())).map(|(_, event)| event.task).collect();
+        let waiting: HashMap<TaskId, ReplyTo> = self.store.replies_of(&ended).await?.into_iter().collect();
+        for (task, reply_to) in waiting {
+            let Some(message) = self.ending(task, &reply_to).await? else { continue };
+            match self.broker.publish_one(message).await {
+                Ok(()) => {}
+                // Whoever asked is gone, and their queue with them.
+                Err(PublishError::Unroutable { .. }) => {
+                    tracing::info!(
+                        task = task.0,
+                        queue = reply_to.queue,
+                        "nobody waits for the end of the task any more"
+                    );
+                }
+                Err(error) => return Err(error.into()),
+            }
+            self.store.replied(task).await?;
+        }
+        Ok(())
+    }
+
+    /// What to tell the producer; `None` when the task was made ready again meanwhile, and has not ended after all.
+    async fn ending(&self, task: TaskId, reply_to: &ReplyTo) -> Result<Option<Publish>, StoreError> {
+        let body = match self.store.task(task).await? {
+            Some(row) => match Ending::of(&row) {
+                Some(ending) => ending.json(),
+                None => return Ok(None),
+            },
+            None => format!(r#"{{"id":{task},"status":"Deleted"}}"#),
+        };
+        let message = Publish::to_queue(&reply_to.queue, body)
+            .content_type("application/json")
+            .kind("gristmill.ending")
+            .persistent(true)
+            .mandatory(true);
+        Ok(Some(match &reply_to.correlation_id {
+            Some(id) => message.correlation_id(id),
+            None => message,
+        }))
+    }
+}
+
+fn ends(name: EventName) -> bool {
+    match name {
+        EventName::Completed | EventName::Failed | EventName::Cancelled | EventName::Deleted => true,
+        EventName::Created | EventName::Started | EventName::Progress | EventName::Retrying => false,
+    }
+}

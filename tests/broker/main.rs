@@ -1,0 +1,13 @@
+//! The broker's room against a real RabbitMQ: one that `./test` provides for tests that leave it alone, and nodes of
+//! their own for those that kill, wipe or block it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod consuming;
+mod dead;
+mod network;
+mod node;
+mod outages;
+mod publishing;
+mod secrets;

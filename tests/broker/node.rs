@@ -1,0 +1,253 @@
+//! RabbitMQ nodes, ours on them, and somebody else.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use gristmill::broker::{Batch, Broker, COMPONENT, Consumer, Declare, Publish, Subscription};
+use gristmill::clock::Clock;
+use gristmill::config::{BrokerSettings, LoadOptions, QueueForm, Settings};
+use gristmill::telemetry::Health;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+
+use crate::common::eventually;
+
+/// The node that `./test` provides.
+pub(crate) fn shared() -> String {
+    std::env::var("GRISTMILL_TEST_RABBITMQ").unwrap_or_else(|_| {
+        panic!("these tests need a RabbitMQ: run them with ./test, or under scripts/with-rabbitmq")
+    })
+}
+
+/// `rabbitmqctl` on that node.
+pub(crate) fn shared_ctl(arguments: &[&str]) {
+    let ctl = std::env::var("GRISTMILL_TEST_RABBITMQ_CTL").expect("set together with the address");
+    run(Command::new(ctl).args(arguments));
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+}
+
+/// A node of a test's own; it ends with the test.
+pub(crate) struct Node {
+    folder: tempfile::TempDir,
+}
+
+impl Node {
+    pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With more configuration; `FOLDER` in it stands for the node's folder.
+    pub(crate) fn start_with(extra: &str) -> Self {
+        let node = Self::prepare(|_| extra.to_owned());
+        node.again();
+        node
+    }
+
+    /// One whose configuration needs to know its folder; not started yet.
+    pub(crate) fn prepare(extra: impl FnOnce(&std::path::Path) -> String) -> Self {
+        let folder = tempfile::Builder::new().prefix("gristmill-node").tempdir().unwrap();
+        let text = extra(folder.path());
+        std::fs::write(folder.path().join("extra.conf"), text).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        let ports = std::fs::read_to_string(self.folder.path().join("ports")).unwrap();
+        let port = ports.lines().find_map(|line| line.strip_prefix("port=")).unwrap();
+        port.parse().unwrap()
+    }
+
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("amqp://guest:guest@{}", self.host())
+    }
+
+    /// Starts it (again, on the same port).
+    pub(crate) fn again(&self) {
+        self.script("start", &[]);
+    }
+
+    pub(crate) fn kill(&self) {
+        self.script("kill", &[]);
+    }
+
+    pub(crate) fn wipe(&self) {
+        self.script("wipe", &[]);
+    }
+
+    pub(crate) fn ctl(&self, arguments: &[&str]) {
+        self.script("ctl", arguments);
+    }
+
+    fn script(&self, action: &str, arguments: &[&str]) {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/rabbitmq-node");
+        let mut command = Command::new(script);
+        command.env("GRISTMILL_OWNER", std::process::id().to_string());
+        run(command.arg(action).arg(self.folder.path()).args(arguments));
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The settings of a broker at this address, with these changes.
+pub(crate) fn settings(url: &str, changes: &[(&str, &str)]) -> BrokerSettings {
+    let mut env = vec![("URL", url), ("RETRY_CAP_S", "0.5"), ("CONNECT_TIMEOUT_S", "5")];
+    env.extend(changes);
+    let env = env.into_iter().map(|(key, value)| (format!("GRISTMILL__BROKER__{key}").into(), value.into()));
+    let options =
+        LoadOptions { env: env.collect(), directory: "no/such/folder".into(), ..Default::default() };
+    Settings::load(options).unwrap_or_else(|error| panic!("{error}")).settings.broker
+}
+
+/// A broker with its health board.
+pub(crate) struct Ours {
+    pub(crate) broker: Broker,
+    pub(crate) health: Health,
+}
+
+impl Ours {
+    /// Begins to connect.
+    pub(crate) fn begin(url: &str, changes: &[(&str, &str)]) -> Self {
+        let health = Health::new();
+        let broker = Broker::start(&settings(url, changes), health.clone(), Clock::system());
+        Self { broker: broker.unwrap().expect("an address"), health }
+    }
+
+    /// Connected.
+    pub(crate) async fn at(url: &str, changes: &[(&str, &str)]) -> Self {
+        let ours = Self::begin(url, changes);
+        ours.broker.until_up(Duration::from_secs(30)).await.unwrap();
+        ours
+    }
+
+    pub(crate) async fn shared() -> Self {
+        Self::at(&shared(), &[]).await
+    }
+
+    /// The broker's line on the health board.
+    pub(crate) fn line(&self) -> String {
+        let snapshot = self.health.snapshot();
+        serde_json::to_string(&snapshot.components[COMPONENT]).unwrap()
+    }
+
+    /// Once its line says this.
+    pub(crate) async fn until_line_has(&self, text: &str) {
+        eventually(text, async || self.line().contains(text).then_some(())).await;
+    }
+
+    pub(crate) fn consumer(&self, queue: &str) -> Consumer {
+        self.consumer_of(queue, Declare::AttachOrCreate(QueueForm::Plain))
+    }
+
+    pub(crate) fn consumer_of(&self, queue: &str, declare: Declare) -> Consumer {
+        self.broker.consume(Subscription::new(queue, declare, 200, ""))
+    }
+
+    /// Once a consumer of the queue is there.
+    pub(crate) async fn until_consumed(&self, queue: &str) {
+        eventually("a consumer", async || {
+            let found = self.broker.queue(queue).await.ok()?;
+            (found.consumers > 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Publishes it, as often as it takes.
+    pub(crate) async fn publish_until_taken(&self, message: Publish) {
+        eventually("a message to be taken", async || self.broker.publish_one(message.clone()).await.ok())
+            .await;
+    }
+}
+
+/// A batch, or a failed test after a while.
+pub(crate) async fn batch(consumer: &mut Consumer, max: usize) -> Batch {
+    let patience = Duration::from_secs(60);
+    tokio::time::timeout(patience, consumer.batch(max)).await.expect("no delivery within a minute")
+}
+
+/// So many deliveries, all acknowledged, as text.
+pub(crate) async fn take(consumer: &mut Consumer, count: usize) -> Vec<String> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        let batch = batch(consumer, count - taken.len()).await;
+        taken.extend(batch.deliveries.iter().map(|one| String::from_utf8_lossy(&one.body).into_owned()));
+        consumer.ack(&batch).await.unwrap();
+    }
+    taken
+}
+
+/// A name that nobody else uses.
+pub(crate) fn fresh(name: &str) -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("test.{name}.{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Another client of the broker, as producers are.
+pub(crate) struct Somebody {
+    pub(crate) connection: Connection,
+    pub(crate) channel: Channel,
+}
+
+impl Somebody {
+    pub(crate) async fn at(url: &str) -> Self {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        Self { connection, channel }
+    }
+
+    /// As clients do who say nothing but the name.
+    pub(crate) async fn declares(&self, queue: &str) -> lapin::Result<lapin::Queue> {
+        self.declares_with(queue, false, &[]).await
+    }
+
+    pub(crate) async fn declares_with(
+        &self,
+        queue: &str,
+        durable: bool,
+        arguments: &[(&str, AMQPValue)],
+    ) -> lapin::Result<lapin::Queue> {
+        let mut table = FieldTable::default();
+        for (name, value) in arguments {
+            table.insert((*name).into(), value.clone());
+        }
+        let options = QueueDeclareOptions { durable, ..QueueDeclareOptions::default() };
+        // A refusal closes the channel.
+        let channel = self.connection.create_channel().await?;
+        channel.queue_declare(queue.into(), options, table).await
+    }
+
+    pub(crate) async fn publishes(&self, queue: &str, body: &str) {
+        self.publishes_with(queue, body, BasicProperties::default()).await;
+    }
+
+    pub(crate) async fn publishes_with(&self, queue: &str, body: &str, properties: BasicProperties) {
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let sent = self.channel.basic_publish("".into(), queue.into(), options, body.as_bytes(), properties);
+        let confirmation = sent.await.unwrap().await.unwrap();
+        assert_eq!(confirmation, lapin::Confirmation::Ack(None), "{queue}");
+    }
+}
+
+/// The text of an AMQP argument.
+pub(crate) fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
