@@ -13,8 +13,8 @@ use gristmill::task::{
     Outcome, Percent, Priority, RecordingId, Role, Status, Task, TaskId,
 };
 
-use crate::common::eventually;
 use crate::bench::{Bench, backoff, claim, done, failed, ids, kind, new_task, new_user, page, urgent};
+use crate::common::eventually;
 
 on_both!(
     a_created_task_reads_back_as_it_was_given,
