@@ -152,6 +152,9 @@ pub(super) struct Changes {
     pub(super) created: Vec<Task>,
     /// Changed lives, each with the status and attempt that its row must still have.
     pub(super) updated: Vec<(Life, Status, Attempt)>,
+    /// Likewise those that had ended and live again: written after the others, which may free their unique keys, and
+    /// before what is new.
+    pub(super) revived: Vec<(Life, Status, Attempt)>,
     pub(super) deleted: Vec<TaskId>,
     pub(super) ready_added: Vec<ReadyRow>,
     pub(super) ready_removed: Vec<TaskId>,
@@ -248,6 +251,8 @@ struct Planner<'a> {
     taken_emails: HashSet<String>,
     found: std::vec::IntoIter<Found>,
     taken: std::vec::IntoIter<Option<TaskId>>,
+    /// Found for takes that were passed over.
+    passed_over: Vec<TaskId>,
     unique: HashMap<UniqueKey, TaskId>,
     answered: HashMap<(String, String), (String, RememberedAnswer)>,
     lost: Vec<(TaskId, Lost)>,
@@ -280,6 +285,7 @@ impl<'a> Planner<'a> {
             taken_emails: loaded.taken_emails,
             found: loaded.found.into_iter(),
             taken: loaded.taken.into_iter(),
+            passed_over: Vec::new(),
             unique: loaded.unique,
             answered: loaded.answered,
             lost: loaded.lost,
@@ -321,10 +327,11 @@ impl<'a> Planner<'a> {
             }
             Command::Retry { task, caller } => {
                 let now = self.now;
-                Reply::Changed(
-                    self.may_live_again(*task, *caller)
-                        .and_then(|()| self.wish(*task, *caller, |life| life.retry(now))),
-                )
+                Reply::Changed(self.may_live_again(*task, *caller).and_then(|key| {
+                    let retried = self.wish(*task, *caller, |life| life.retry(now))?;
+                    self.unique.extend(key.map(|key| (key, *task)));
+                    Ok(retried)
+                }))
             }
             Command::Delete { task, caller } => Reply::Changed(self.delete(*task, *caller)),
             Command::Rescue { limit, .. } => Reply::Rescued(self.rescue(*limit)),
@@ -350,9 +357,16 @@ impl<'a> Planner<'a> {
     /// Leaves a command undone, with what was loaded for it in its order.
     fn pass_over(&mut self, command: &Command) {
         if let Command::Take(Take { wanted: Wanted::Kinds(_), .. }) = command {
-            // Its ready row is gone: the end of the group gives it a new one.
-            self.taken.next();
+            // Its ready row is gone. Who comes later in this group may have it, or its end gives it a new one.
+            self.passed_over.extend(self.taken.next().flatten());
         }
+    }
+
+    /// A task that was found for somebody who does not want it, and that this taker may have.
+    fn left_over(&mut self, kinds: &[Kind], caller: Caller) -> Option<TaskId> {
+        let fits = |task: &Task| kinds.contains(&task.life.kind) && caller.may_take(task.life.owner);
+        let at = self.passed_over.iter().position(|id| self.known(*id).is_ok_and(|it| fits(&it.task)))?;
+        Some(self.passed_over.remove(at))
     }
 
     fn create(&mut self, new: &NewTask) -> Accepted {
@@ -400,14 +414,15 @@ impl<'a> Planner<'a> {
         (!in_hand.deleted && !in_hand.task.life.status().is_terminal()).then(|| in_hand.task.clone())
     }
 
-    /// Whether a task that ended may be made ready again: not while another of its unique key lives.
-    fn may_live_again(&self, id: TaskId, caller: Caller) -> Result<(), Refused> {
+    /// Whether a task that ended may be made ready again: not while another of its unique key lives. The key.
+    fn may_live_again(&self, id: TaskId, caller: Caller) -> Result<Option<UniqueKey>, Refused> {
         self.may_touch(id, caller)?;
-        let key = self.in_hand.get(&id).and_then(|in_hand| unique_key(&in_hand.task));
-        let other = key.and_then(|key| self.unique.get(&key).copied()).filter(|other| *other != id);
-        match other.filter(|other| self.lives(*other)) {
-            Some(other) => Err(Refused::UniqueTaken { task: id, other }),
-            None => Ok(()),
+        let Some(key) = self.in_hand.get(&id).and_then(|in_hand| unique_key(&in_hand.task)) else {
+            return Ok(None);
+        };
+        match self.unique.get(&key).filter(|other| **other != id && self.lives(**other)) {
+            Some(other) => Err(Refused::UniqueTaken { task: id, other: *other }),
+            None => Ok(Some(key)),
         }
     }
 
@@ -421,14 +436,16 @@ impl<'a> Planner<'a> {
     fn take(&mut self, take: &Take) -> Result<Taken, Refused> {
         let id = match &take.wanted {
             Wanted::Id(id) => *id,
-            Wanted::Kinds(_) => match self.taken.next().flatten() {
-                Some(id) => id,
-                None => return Ok(Taken::Nothing),
-            },
+            Wanted::Kinds(kinds) => {
+                let found = self.taken.next().flatten();
+                match found.or_else(|| self.left_over(kinds, take.caller)) {
+                    Some(id) => id,
+                    None => return Ok(Taken::Nothing),
+                }
+            }
         };
         let by_id = matches!(take.wanted, Wanted::Id(_));
-        let in_hand = self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted);
-        let task = &in_hand.ok_or(Refused::NotFound(id))?.task;
+        let task = &self.known(id)?.task;
         if !take.caller.may_take(task.life.owner) {
             return Err(Refused::NotFound(id));
         }
@@ -462,17 +479,16 @@ impl<'a> Planner<'a> {
         word: &Word,
         backoff: &Backoff,
     ) -> Result<Box<Task>, Refused> {
-        let in_hand =
-            self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted).ok_or(Refused::NotFound(id))?;
+        let in_hand = self.known(id)?;
         let (life, timeout) = (&in_hand.task.life, in_hand.task.timeout);
         if !caller.may_see(life.owner, life.assignee) && !caller.may_take(life.owner) {
             return Err(Refused::NotFound(id));
         }
+        let outside = life.holder().is_none_or(|holder| holder.node().is_none());
+        // Among callers without an identity only the attempt tells one from another.
+        let named = attempt.is_some() || caller.user().is_some();
         let held = life.status() == Status::InProgress;
-        if held
-            && (life.holder().is_none_or(|holder| holder.node().is_some())
-                || !caller.may_speak(life.assignee))
-        {
+        if held && !(outside && named && caller.may_speak(life.assignee)) {
             return Err(Refused::NotHeld(id));
         }
         let now = self.now;
@@ -499,6 +515,12 @@ impl<'a> Planner<'a> {
             }
         };
         self.in_hand.get(&id).map(|it| Box::new(it.task.clone())).ok_or(Refused::NotFound(id))
+    }
+
+    /// A task that somebody outside may have heard of: not one that this very group makes.
+    fn known(&self, id: TaskId) -> Result<&InHand, Refused> {
+        let in_hand = self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted && in_hand.row.is_some());
+        in_hand.ok_or(Refused::NotFound(id))
     }
 
     fn prolong(&mut self, id: TaskId, attempt: Attempt, lease: Option<Lease>) -> Result<(), Refused> {
@@ -694,23 +716,24 @@ impl<'a> Planner<'a> {
                 }
             }
             match (row, deleted) {
-                (Some(_), true) => changes.deleted.push(id),
-                (None, true) => {
-                    // It never had a row for these to belong to.
+                (row, true) => {
+                    changes.deleted.extend(row.map(|_| id));
+                    // There is no row any more for these to belong to.
                     changes.attachments.retain(|(task, _)| *task != id);
                     changes.recordings.retain(|(_, task, ..)| *task != id);
                     changes.replies.retain(|(task, _)| *task != id);
                 }
                 (None, false) => changes.created.push(task),
-                (Some((status, attempt)), false) => {
-                    if changed {
-                        changes.updated.push((task.life, status, attempt));
-                    }
+                (Some((status, attempt)), false) if changed => {
+                    let revived = status.is_terminal() && !task.life.status().is_terminal();
+                    let rows = if revived { &mut changes.revived } else { &mut changes.updated };
+                    rows.push((task.life, status, attempt));
                 }
+                (Some(_), false) => {}
             }
         }
         // In one order everywhere, so that two nodes that make the same keys wait for each other one way only.
-        changes.created.sort_by(|a, b| a.unique_key.cmp(&b.unique_key));
+        changes.created.sort_by_cached_key(unique_key);
         changes.answers.sort_by(|(a, ..), (b, ..)| (&a.scope, &a.key).cmp(&(&b.scope, &b.key)));
         changes
     }

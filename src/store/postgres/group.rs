@@ -1,8 +1,10 @@
 //! A group of commands as one transaction: load, plan, write.
 //!
 //! Locks are taken in one order everywhere: named tasks by ascending id (waiting if need be), then ready rows
-//! with their tasks and lost tasks (never waiting), then the order of events (the holder of which waits for
-//! nothing more). What has a unique key is made in the order of the keys. So nodes cannot wait for each other in a circle.
+//! with their tasks and lost tasks (never waiting), then ready rows that go, then unique keys in their order, counts
+//! and callbacks, and at last the order of events (the holder of which waits for nothing more). So nodes hardly ever
+//! wait for each other in a circle; where they do (unique keys had again by a retry), the database ends it, and the
+//! group is planned anew.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +15,7 @@ use crate::failpoint::{self, Failpoint};
 use crate::store::plan::{Changes, Found, Loaded, Lost, Needs, UniqueKey, plan};
 use crate::store::row::{LifeColumns, RememberedRow, TASK_COLUMNS, TaskRow, event_data, micros, to_json};
 use crate::store::{Claim, Command, Grouping, RememberedAnswer, Reply, StoreError, Take, Wanted};
-use crate::task::{Event, Kind, NodeId, Task, TaskId, Timestamp, UserId};
+use crate::task::{Attempt, Event, Kind, Life, NodeId, Status, Task, TaskId, Timestamp, UserId};
 
 type Tx<'a> = Transaction<'a, Postgres>;
 
@@ -250,23 +252,35 @@ async fn lost(
 async fn take_outside(tx: &mut Tx<'_>, take: &Take) -> Result<Option<TaskId>, StoreError> {
     let Wanted::Kinds(kinds) = &take.wanted else { return Ok(None) };
     let (kinds, owners): (Vec<&str>, Vec<i64>) = crate::store::pairs(kinds, take.caller).into_iter().unzip();
-    // For each kind and owner the first by the index; of these the first of all.
-    let found: Option<i64> = sqlx::query_scalar(
-        "WITH firsts AS (SELECT first.task, first.rank, first.run_at \
+    // For each kind and owner some of the first by the index; of these the first of all that nobody else is taking.
+    let best = "WITH best AS (SELECT ready.task FROM unnest($1::text[], $2::bigint[]) AS pair (kind, owner) \
+         CROSS JOIN LATERAL (SELECT task FROM ready WHERE lane = 3 AND kind = pair.kind AND owner = pair.owner \
+         ORDER BY kind, owner, rank, run_at, task LIMIT 16) AS first JOIN ready ON ready.task = first.task \
+         JOIN tasks ON tasks.id = ready.task WHERE ready.lane = 3 \
+         ORDER BY ready.rank, ready.run_at, ready.task LIMIT 1 FOR UPDATE OF ready, tasks SKIP LOCKED) \
+         DELETE FROM ready USING best WHERE ready.task = best.task RETURNING ready.task";
+    // Others may be taking all of those. Behind them, one of each kind and owner is locked although one is taken, so
+    // for an instant others may find less than there is.
+    let behind = "WITH firsts AS (SELECT first.task, first.rank, first.run_at \
          FROM unnest($1::text[], $2::bigint[]) AS pair (kind, owner) CROSS JOIN LATERAL \
          (SELECT ready.task, ready.rank, ready.run_at FROM ready JOIN tasks ON tasks.id = ready.task \
          WHERE ready.lane = 3 AND ready.kind = pair.kind AND ready.owner = pair.owner \
          ORDER BY ready.kind, ready.owner, ready.rank, ready.run_at, ready.task \
          LIMIT 1 FOR UPDATE OF ready, tasks SKIP LOCKED) AS first) \
          DELETE FROM ready USING (SELECT task FROM firsts ORDER BY rank, run_at, task LIMIT 1) AS best \
-         WHERE ready.task = best.task RETURNING ready.task",
-    )
-    .bind(kinds)
-    .bind(owners)
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(StoreError::of("take a task"))?;
-    Ok(found.map(TaskId))
+         WHERE ready.task = best.task RETURNING ready.task";
+    for text in [best, behind] {
+        let found: Option<i64> = sqlx::query_scalar(text)
+            .bind(&kinds)
+            .bind(&owners)
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(StoreError::of("take a task"))?;
+        if let Some(found) = found {
+            return Ok(Some(TaskId(found)));
+        }
+    }
+    Ok(None)
 }
 
 /// Which tasks live with these unique keys.
@@ -328,15 +342,18 @@ async fn taken_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<HashSet<Stri
 }
 
 async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Result<(), StoreError> {
-    insert_tasks(tx, changes).await?;
-    update_tasks(tx, changes).await?;
+    // Before anything unique, for which others may wait while we wait for a ready row of theirs.
     write_ready(tx, changes).await?;
+    // What gives a unique key up, then what takes one.
+    delete_tasks(tx, changes).await?;
+    update_tasks(tx, &changes.updated).await?;
+    update_tasks(tx, &changes.revived).await?;
+    insert_tasks(tx, changes).await?;
     insert_users(tx, changes).await?;
     write_attachments(tx, changes).await?;
     count_created(tx, changes, part).await?;
     write_callbacks(tx, changes).await?;
     remember_answers(tx, changes).await?;
-    delete_tasks(tx, changes).await?;
     if let Some(now) = changes.forget_nodes {
         forget_nodes(tx, now).await?;
     }
@@ -404,11 +421,10 @@ async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     .map_err(StoreError::of("tag tasks"))
 }
 
-async fn update_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
-    if changes.updated.is_empty() {
+async fn update_tasks(tx: &mut Tx<'_>, rows: &[(Life, Status, Attempt)]) -> Result<(), StoreError> {
+    if rows.is_empty() {
         return Ok(());
     }
-    let rows = &changes.updated;
     let columns: Vec<LifeColumns> = rows.iter().map(|(life, ..)| LifeColumns::of(life)).collect();
     let changed = sqlx::query(
         "UPDATE tasks SET status = new.status, attempt = new.attempt, failures = new.failures, \
@@ -591,7 +607,8 @@ async fn write_callbacks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), Store
         .map_err(StoreError::of("keep a callback"))?;
     }
     if !changes.to_tell.is_empty() {
-        sqlx::query("UPDATE callbacks SET next_at = $2 WHERE task = ANY($1) AND next_at IS NULL")
+        // Also where somebody is at it already: holding the row until the event can be seen, we make them see it.
+        sqlx::query("UPDATE callbacks SET next_at = coalesce(next_at, $2) WHERE task = ANY($1)")
             .bind(changes.to_tell.iter().map(|task| task.0).collect::<Vec<_>>())
             .bind(now)
             .execute(&mut **tx)

@@ -158,10 +158,12 @@ impl Listener for Ears {
 }
 
 impl PostgresStore {
-    const REHOME: &'static str = "WITH outside AS (SELECT jsonb_array_elements_text($1::jsonb) AS kind) \
-        UPDATE ready SET home = CASE WHEN kind IN (SELECT kind FROM outside) THEN 3 ELSE 0 END, \
-        lane = CASE WHEN lane = 1 THEN 1 WHEN kind IN (SELECT kind FROM outside) THEN 3 ELSE 0 END \
-        WHERE (home = 3) <> (kind IN (SELECT kind FROM outside))";
+    const REHOME: &'static str = "WITH outside AS (SELECT jsonb_array_elements_text($1::jsonb) AS kind), \
+        moved AS (SELECT ready.task, CASE WHEN ready.home <> 3 THEN 3 WHEN tasks.crashes >= $2 THEN 2 ELSE 0 END \
+        AS home FROM ready JOIN tasks ON tasks.id = ready.task \
+        WHERE (ready.home = 3) <> (ready.kind IN (SELECT kind FROM outside))) \
+        UPDATE ready SET home = moved.home, lane = CASE WHEN lane = 1 THEN 1 ELSE moved.home END \
+        FROM moved WHERE ready.task = moved.task";
 
     /// This store, with `kinds` being done by workers outside.
     ///

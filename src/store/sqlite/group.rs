@@ -11,7 +11,7 @@ use crate::failpoint::{self, Failpoint};
 use crate::store::plan::{Changes, Found, Loaded, Lost, Needs, UniqueKey, plan};
 use crate::store::row::{LifeColumns, RememberedRow, TASK_COLUMNS, TaskRow, event_data, micros, to_json};
 use crate::store::{Claim, Command, Grouping, RememberedAnswer, Reply, StoreError, Take, Wanted};
-use crate::task::{Event, Kind, NodeId, Task, TaskId, Timestamp, UserId};
+use crate::task::{Attempt, Event, Kind, Life, NodeId, Status, Task, TaskId, Timestamp, UserId};
 
 type Tx<'a> = Transaction<'a, Sqlite>;
 
@@ -275,8 +275,11 @@ async fn taken_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<HashSet<Stri
 }
 
 async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Result<(), StoreError> {
+    // What gives a unique key up, then what takes one.
+    delete_tasks(tx, changes).await?;
+    update_tasks(tx, &changes.updated).await?;
+    update_tasks(tx, &changes.revived).await?;
     insert_tasks(tx, changes).await?;
-    update_tasks(tx, changes).await?;
     let ready_removed = changes.ready_removed.iter().chain(&changes.deleted).collect::<Vec<_>>();
     run(
         tx,
@@ -307,7 +310,6 @@ async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Result<(), Stor
     count_created(tx, changes, part).await?;
     write_callbacks(tx, changes).await?;
     remember_answers(tx, changes).await?;
-    delete_tasks(tx, changes).await?;
     let events = changes
         .events
         .iter()
@@ -411,9 +413,8 @@ async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     Ok(())
 }
 
-async fn update_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
-    let rows = changes
-        .updated
+async fn update_tasks(tx: &mut Tx<'_>, rows: &[(Life, Status, Attempt)]) -> Result<(), StoreError> {
+    let rows = rows
         .iter()
         .map(|(life, status, attempt)| {
             let columns = LifeColumns::of(life);

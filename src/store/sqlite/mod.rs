@@ -111,10 +111,12 @@ impl SqliteStore {
 clerk!(SqliteStore, writer, "", "");
 
 impl SqliteStore {
-    const REHOME: &'static str = "UPDATE ready SET \
-        home = CASE WHEN kind IN (SELECT value FROM json_each($1)) THEN 3 ELSE 0 END, \
-        lane = CASE WHEN lane = 1 THEN 1 WHEN kind IN (SELECT value FROM json_each($1)) THEN 3 ELSE 0 END \
-        WHERE (home = 3) <> (kind IN (SELECT value FROM json_each($1)))";
+    const REHOME: &'static str = "UPDATE ready SET home = moved.home, \
+        lane = CASE WHEN lane = 1 THEN 1 ELSE moved.home END FROM (SELECT ready.task, \
+        CASE WHEN ready.home <> 3 THEN 3 WHEN tasks.crashes >= $2 THEN 2 ELSE 0 END AS home \
+        FROM ready JOIN tasks ON tasks.id = ready.task \
+        WHERE (ready.home = 3) <> (ready.kind IN (SELECT value FROM json_each($1)))) AS moved \
+        WHERE ready.task = moved.task";
 
     /// This store, with `kinds` being done by workers outside.
     ///
