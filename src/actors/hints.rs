@@ -240,6 +240,8 @@ impl Actor for Hearer {
             async move {
                 let queues = parts.take_from_queues();
                 tokio::join!(parts.hear(), queues);
+                // Nothing is to be heard here, or not any more; the actor stays until the daemon ends.
+                std::future::pending::<()>().await;
             }
             .into_actor(self)
             .map(|(), _, ctx| ctx.stop()),
