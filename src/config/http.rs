@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::rule::{address, bytes, cores_or, optional_web_url, seconds};
+use super::rule::{address, bytes, cores_or, optional_web_url, seconds, whole};
 use super::section::section;
 use super::value::ByteSize;
 
@@ -41,6 +41,10 @@ section! {
 
         /// How long routes that wait by default wait for a result when the caller does not say, in seconds.
         "default_wait_s" => default_wait: Duration = 30, seconds(0.0..=600.0);
+
+        /// The most claims of outside workers (`POST /tasks/claim` with `wait_s`) that may wait for a task at the
+        /// same time; more are answered 503. Each holds a connection and a little memory, and no thread.
+        "max_waiting" => max_waiting: usize = 10_000, whole(1..=1_000_000);
 
         check fits;
     }

@@ -54,8 +54,8 @@ catalogue! {
          byte order mark too), or more than 128 levels of nesting. `detail` names the place.";
     InvalidParameter = "invalid_parameter", BAD_REQUEST,
         "A parameter is not valid",
-        "A part of the path or of the query is unknown, given twice, missing, or not what it should be. `errors` names \
-         each, `allowed` lists what there is.";
+        "A part of the path or of the query, or `Idempotency-Key`, is unknown, given twice, missing, or not what it \
+         should be. `errors` names each, `allowed` lists what there is.";
     InvalidForm = "invalid_form", BAD_REQUEST,
         "The form is not valid",
         "The multipart form cannot be read, lacks the file, or has a field that is unknown, given twice or too long.";
@@ -78,6 +78,9 @@ catalogue! {
     TaskNotFound = "task_not_found", NOT_FOUND,
         "There is no such task",
         "No task has this number, or it is not the caller's to know of.";
+    NoFreeTask = "no_free_task", NOT_FOUND,
+        "No task is free",
+        "No task of kind `manual` that the caller may take is waiting now. Ask again later.";
     RecordingNotFound = "recording_not_found", NOT_FOUND,
         "There is no such recording",
         "No recording has this id, or it is not of the user that the link names.";
@@ -92,8 +95,8 @@ catalogue! {
         "No byte of the body came for `http.request_timeout_s`. Nothing was kept; send the request again.";
     StatusForbids = "status_forbids", CONFLICT,
         "The task's status forbids this",
-        "The task stands where the action is not allowed: only what has not ended can be cancelled, and only what \
-         failed or was cancelled can be retried.";
+        "The task stands where the action is not allowed: only what has not ended can be cancelled, only what failed or \
+         was cancelled can be retried, and only what waits and has come due can be claimed.";
     StaleAttempt = "stale_attempt", CONFLICT,
         "The attempt is not the current one",
         "A worker spoke for an attempt that is over: its lease ran out, or the task was cancelled, given back or ended. \
@@ -146,6 +149,10 @@ catalogue! {
     KindNotDirect = "kind_not_direct", UNPROCESSABLE_ENTITY,
         "Tasks of this kind are not created directly",
         "The kind has a route of its own, which `detail` names.";
+    KindNotClaimable = "kind_not_claimable", UNPROCESSABLE_ENTITY,
+        "Workers outside do not take this kind",
+        "There is no such kind, or the daemon does it itself. `allowed` lists the kinds that can be claimed: `manual`, \
+         and what `kinds.outside` names.";
     InvalidPayload = "invalid_payload", UNPROCESSABLE_ENTITY,
         "The payload does not fit the kind",
         "`detail` says what is wrong with it.";
@@ -166,8 +173,8 @@ catalogue! {
          request id. The operator has to restore it, or the recording has to be sent again.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE,
         "Too much is waiting already",
-        "As many writes wait, or as many uploads come without a proof of their user, as the daemon may hold. Nothing \
-         was done; try again after `Retry-After`.";
+        "As many writes or claims wait, or as many uploads come without a proof of their user, as the daemon may hold. \
+         Nothing was done; try again after `Retry-After`.";
     Interrupted = "interrupted", SERVICE_UNAVAILABLE,
         "The daemon was interrupted",
         "The daemon restarted a part of itself while it wrote: the request may or may not have taken effect. Look \

@@ -19,6 +19,7 @@ use super::task_view::TaskView;
 use super::tasks::{json_answer, location};
 use super::upload::blocking;
 use super::{Problem, State, filename};
+use crate::account::Caller;
 use crate::blob::BlobError;
 use crate::store::Recording;
 use crate::task::{Attachment, RecordingId, Role, Status, UserId};
@@ -123,7 +124,7 @@ fn not_yet(recording: &Recording) -> HttpResponse {
     answer.insert_header((header::RETRY_AFTER, 1));
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     answer.insert_header((header::LOCATION, location(recording.task.life.id)));
-    json_answer(answer, TaskView::json(&recording.task))
+    json_answer(answer, TaskView::json(&recording.task, Caller::Anonymous))
 }
 
 async fn file(

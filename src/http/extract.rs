@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::catalogue::Code;
 use super::problem::Fault;
 use super::{Problem, State};
-use crate::task::{TaskId, UserId};
+use crate::task::{TaskId, TraceParent, UserId};
 
 /// How long one body may take: no longer than the patience between two pieces, and all of it no longer than at the
 /// slowest pace, so that nobody holds a connection and a draft for ever by a byte now and then.
@@ -239,6 +239,13 @@ pub(super) fn number(text: &str) -> Result<i64, String> {
             Err(format!("expected a whole number from 1 to {}, got `{text}`", i64::MAX))
         }
     }
+}
+
+/// The trace that the request belongs to. One that cannot be read is ignored, as the W3C's Trace Context has it.
+pub(super) fn traceparent(request: &HttpRequest) -> Option<TraceParent> {
+    let mut values = request.headers().get_all(HeaderName::from_static("traceparent"));
+    let only = values.next().filter(|_| values.next().is_none())?;
+    only.to_str().ok()?.parse().ok()
 }
 
 /// The number of the task in the path.

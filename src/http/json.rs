@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::Problem;
 use super::catalogue::Code;
 use super::problem::Fault;
+use crate::task::Json;
 
 /// The deepest nesting that is taken. As much as serde reads by default, so that whoever reads the payload later can.
 const MAX_DEPTH: usize = 128;
@@ -264,6 +265,33 @@ impl<'a> Form<'a> {
                 None
             }
         }
+    }
+
+    /// Yes or no.
+    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+        let value = self.raw(name)?;
+        match value.get() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => {
+                self.fault(name, format!("expected true or false, got {}", shown(value)));
+                None
+            }
+        }
+    }
+
+    /// JSON of any shape and at most `most` bytes of text, which stays the text that came.
+    pub(super) fn any(&mut self, name: &str, most: usize) -> Option<Json> {
+        let text = self.raw(name)?.get();
+        if text.len() > most {
+            let (most_kib, bytes) = (most / 1024, text.len());
+            self.fault(
+                name,
+                format!("expected at most {most_kib} KiB ({most} bytes) of JSON, got {bytes} bytes"),
+            );
+            return None;
+        }
+        Some(Json::trusted(text))
     }
 
     /// An array of at most `MOST` texts. Longer ones are counted, and what is in them is not looked at.

@@ -4,15 +4,19 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `events`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and `task_view` are a task as it
-//!   comes and as it is shown; `upload` is a recording on its way to the disk.
+//! - `tasks`, `events`, `outside`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and `task_view` are a
+//!   task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is for workers that
+//!   are not ours, `outside_form` what they send.
+//! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
 //! What is true: every error that a handler gives is a [`Problem`] of the catalogue; input is read strictly and within
-//! bounds of size and time; an answer that says "created" is given after the commit.
+//! bounds of size and time; an answer that says "created" is given after the commit; whoever hangs up is not waited for
+//! any longer.
 
+mod again;
 mod auth;
 mod catalogue;
 mod download;
@@ -20,9 +24,12 @@ mod events;
 mod extract;
 mod filename;
 mod health;
+mod idempotency;
 mod json;
 mod observe;
 mod openapi;
+mod outside;
+mod outside_form;
 mod page;
 mod prefer;
 mod problem;
@@ -111,11 +118,13 @@ pub fn server(
     let patience = state.http.request_timeout;
     let state = web::Data::new(state);
     let unproven = web::Data::new(upload::Unproven::new());
+    let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
     let server = HttpServer::new(move || {
         let state = state.clone();
         App::new()
             .app_data(state.clone())
             .app_data(unproven.clone())
+            .app_data(waiting.clone())
             .configure(move |app| routes::configure(app, &state))
     })
     .workers(workers.max(1))
@@ -124,6 +133,8 @@ pub fn server(
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(patience)
     .client_disconnect_timeout(LINGER.min(patience))
+    // Who closes their side of the connection is gone: nothing is waited for, or claimed, in their name.
+    .h1_allow_half_closed(false)
     .disable_signals()
     // Whole seconds are all it takes; 0 would cut everybody off at once.
     .shutdown_timeout(patience_at_the_end.as_secs().max(1))

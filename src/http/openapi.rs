@@ -8,7 +8,9 @@ use utoipa::OpenApi;
 use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
-use super::{download, events, health, records, task_form, task_view, tasks, users};
+use super::{
+    download, events, health, idempotency, outside, outside_form, records, task_form, task_view, tasks, users,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,12 +23,17 @@ use super::{download, events, health, records, task_form, task_view, tasks, user
     ),
     paths(
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
-        events::all, events::of_task, users::create, users::create_alias,
+        events::all, events::of_task,
+        outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
+        outside::take_free, outside::total,
+        users::create, users::create_alias,
         records::create, records::create_alias, download::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
-        task_view::TaskView<'_>, task_view::FailureSchema, task_form::NewTaskSchema, users::NewUserSchema,
+        task_view::TaskView<'_>, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
+        outside_form::ClaimSchema, outside_form::HeartbeatSchema, outside_form::ProgressSchema, outside_form::CompleteSchema,
+        outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, users::NewUserSchema,
         users::CreatedUser<'_>, records::RecordingView<'_>, records::NewRecordingSchema,
         download::FileSchema,
     )),
@@ -49,23 +56,59 @@ fn document() -> Value {
         let Some(operation) = operation else { continue };
         describe_problems(&mut operation["responses"], &route);
         operation["security"] = security(&route);
+        if route.problems.contains(&Code::KeyReused) {
+            describe_key(operation);
+        }
     }
     // An empty body is the shortest way to a task.
     document["paths"]["/tasks"]["post"]["requestBody"]["required"] = json!(false);
     let schemas = &mut document["components"]["schemas"];
     // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
-    for form in ["NewTask", "NewUser", "NewRecording"] {
+    for form in FORMS {
         schemas[form]["additionalProperties"] = json!(false);
     }
     let given = |field: &str| json!({"required": [field], "properties": {field: {"type": "string"}}});
     schemas["NewUser"]["anyOf"] = json!([given("name"), given("email")]);
     schemas["NewTask"]["properties"]["tags"]["items"] =
         json!({"type": "string", "minLength": 1, "maxLength": 64});
+    let kinds = &mut schemas["Claim"]["properties"]["kinds"];
+    kinds["items"] = json!({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$"});
+    kinds["uniqueItems"] = json!(true);
+    schemas["Claim"]["oneOf"] = json!([{"required": ["kinds"]}, {"required": ["id"]}]);
     schemas["Problem"] = problem_schema();
     document["components"]["securitySchemes"] = json!({
         "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."}
     });
     document
+}
+
+/// The forms whose fields are all there are.
+const FORMS: [&str; 9] =
+    ["NewTask", "NewUser", "NewRecording", "Claim", "Heartbeat", "Progress", "Complete", "Fail", "Release"];
+
+/// Adds the header that makes a request count once, and the one that tells of it.
+fn describe_key(operation: &mut Value) {
+    let key = json!({
+        "name": idempotency::NAME,
+        "in": "header",
+        "required": false,
+        "description": "Makes the request count once: sent again with the same key within 24 hours, it does nothing and \
+            is answered as before, also when the task is gone by then. A key belongs to the caller (all callers without \
+            an identity share theirs: draw it at random) and to one request; with another it is `key_reused`. Refusals \
+            are not remembered. 1 to 255 visible ASCII characters, bare or in quotes.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::MAX_BYTES + 2},
+        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    });
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(key),
+        None => operation["parameters"] = json!([key]),
+    }
+    let told = json!({"schema": {"type": "string", "const": "true"},
+        "description": "There where the answer was given before to the same `Idempotency-Key`."});
+    let answers = operation["responses"].as_object_mut().into_iter().flatten();
+    for (_, answer) in answers.filter(|(status, _)| status.starts_with('2')) {
+        answer["headers"][idempotency::REPLAYED.as_str()] = told.clone();
+    }
 }
 
 /// Adds an answer for each status with the problems that have it.

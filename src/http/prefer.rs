@@ -117,6 +117,18 @@ pub(super) async fn settle(state: &State, accepted: Task, patience: Duration) ->
     }
 }
 
+/// A task that was accepted by an earlier request, as it is after the wait; `None` when it is gone, or cannot be seen.
+pub(super) async fn revisit(state: &State, id: TaskId, patience: Duration) -> Option<Task> {
+    match wait(state, id, Instant::now() + patience).await {
+        Some(Ok(task)) => task,
+        Some(Err(error)) => {
+            tracing::warn!(task_id = id.0, "task {id} was accepted before, but cannot be seen: {error}");
+            None
+        }
+        None => state.store.task(id).await.ok().flatten(),
+    }
+}
+
 /// `None` when the daemon began to drain first.
 async fn wait(
     state: &State,

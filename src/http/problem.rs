@@ -17,7 +17,7 @@ use crate::blob::BlobError;
 use crate::intake::IntakeError;
 use crate::media::wav::{WavError, WavErrorClass};
 use crate::store::{Refused, StoreError, WriteError};
-use crate::task::{IllegalTransition, TaskId};
+use crate::task::{IllegalTransition, Kind, TaskId};
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -328,6 +328,12 @@ impl From<IntakeError> for Problem {
             IntakeError::Anonymous => Self::new(Code::Unauthenticated, detail),
             IntakeError::UnknownKind { .. } => Self::new(Code::UnknownKind, detail),
             IntakeError::NotDirect { .. } => Self::new(Code::KindNotDirect, detail),
+            IntakeError::NotClaimable { index, claimable, .. } => {
+                let pointer = Some(format!("/kinds/{index}"));
+                let fault = Fault { field: format!("kinds[{index}]"), pointer, problem: detail };
+                Self::with_faults(Code::KindNotClaimable, vec![fault])
+                    .allowing(claimable.iter().map(Kind::as_str))
+            }
             IntakeError::Payload { .. } => Self::new(Code::InvalidPayload, detail),
             IntakeError::EmailTaken => Self::new(Code::EmailTaken, detail),
             IntakeError::Callback { .. } => Self::new(Code::InvalidBody, detail),

@@ -1,19 +1,25 @@
 //! `POST /records`: a recording comes in and is converted.
 
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::catalogue::Code;
+use super::idempotency::{Key, REPLAYED, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::upload::{self, Refusal, Unproven, Upload, blocking};
 use super::{Problem, State, auth};
+use crate::account::Caller;
 use crate::intake::Done;
-use crate::task::{RecordingId, Status, Task, UserId};
+use crate::store::{Accepted, RememberedAnswer, Reply};
+use crate::task::{RecordingId, Status, Task, TaskId, UserId};
 use crate::telemetry::Action;
 
 /// A recording that was taken.
@@ -25,7 +31,7 @@ pub(super) struct RecordingView<'a> {
     id: RecordingId,
     /// Where the MP3 is, once it is made. Whoever has the link can fetch it.
     #[schema(example = "http://localhost:5000/record?id=2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11&user=3")]
-    url: String,
+    url: &'a str,
     /// What the file was called.
     #[schema(example = "talk.wav")]
     filename: &'a str,
@@ -68,46 +74,117 @@ pub(super) async fn create(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let caller = auth::caller_so_far(&state, &request, named(&request)?).await?;
+    let key = Key::of(&request)?;
     let Upload { owner, draft, filename } = upload::read(&state, &unproven, &request, body, caller)
         .await
         .map_err(|refusal| written_down(&state, refusal))?;
     let blobs = state.blobs.clone();
     let kept = blocking(move || blobs.keep(draft)).await??;
     let id = RecordingId::fresh();
-    let Done::Now(task) = state.intake.record(owner, &kept, (id, filename.clone()), None).await? else {
-        return Err(Problem::internal("no key was given"));
-    };
+    let url = link(&state, &request, id, owner);
+    let taken = Taken { id, url, filename };
+    let remember = key.map(|key| {
+        // The bytes, by the name that they make.
+        let parts = [kept.name.as_str().as_bytes(), taken.filename.as_bytes()];
+        let taken = taken.clone();
+        key.remember(&request, Caller::User(owner), &parts, move |reply| taken.remembered(reply, owner))
+    });
+    let done = state.intake.record(owner, &kept, (id, taken.filename.clone()), remember).await?;
     // Its task names the blob now; the pin is needed no more.
     drop(kept);
-    // Now, since nobody may be there any more when the conversion ends.
-    state.actions.record(&Action::RecordingAccepted { filename: filename.clone() });
-
     let wish = Wish::of(&request);
-    let task = prefer::settle(&state, task, wish.patience(&state, state.http.default_wait)).await?;
-    let status = task.life.status();
-    match status {
-        Status::Completed => state.actions.record(&Action::RecordingSaved { filename: filename.clone() }),
-        Status::Failed | Status::Cancelled => {
-            state.actions.record(&Action::RecordingFailed { filename });
-            return Err(not_made(&task, Code::ConversionFailed));
+    let patience = wish.patience(&state, state.http.default_wait);
+    match done {
+        Done::Now(task) => {
+            // Now, since nobody may be there any more when the conversion ends.
+            let filename = taken.filename.clone();
+            state.actions.record(&Action::RecordingAccepted { filename: filename.clone() });
+            let task = prefer::settle(&state, task, patience).await?;
+            match task.life.status() {
+                Status::Completed => state.actions.record(&Action::RecordingSaved { filename }),
+                Status::Failed | Status::Cancelled => {
+                    state.actions.record(&Action::RecordingFailed { filename });
+                }
+                Status::New | Status::InProgress => {}
+            }
+            taken.answer(&state, &task, owner, wish)
         }
-        Status::New | Status::InProgress => {}
+        Done::Before(answer) => taken_before(&state, answer, owner, wish, patience).await,
     }
-    let url = link(&state, &request, id, owner);
-    let made = status == Status::Completed && wish != Wish::Async;
-    let mut answer = if made { HttpResponse::Created() } else { HttpResponse::Accepted() };
-    if made {
-        let place = HeaderValue::from_str(&url).map_err(|error| Problem::internal(error.to_string()))?;
-        answer.insert_header((header::LOCATION, place));
-    } else {
-        answer.insert_header((header::LOCATION, location(task.life.id)));
+}
+
+/// What is told of a recording besides its task.
+#[derive(Clone, Deserialize)]
+struct Taken {
+    id: RecordingId,
+    url: String,
+    filename: String,
+}
+
+impl Taken {
+    /// The answer, as the task stands.
+    fn answer(&self, state: &State, task: &Task, owner: UserId, wish: Wish) -> Result<HttpResponse, Problem> {
+        let status = task.life.status();
+        match status {
+            Status::Failed | Status::Cancelled => return Err(not_made(task, Code::ConversionFailed)),
+            Status::New | Status::InProgress | Status::Completed => {}
+        }
+        let made = status == Status::Completed && wish != Wish::Async;
+        let mut answer = if made { HttpResponse::Created() } else { HttpResponse::Accepted() };
+        if made {
+            let place =
+                HeaderValue::from_str(&self.url).map_err(|error| Problem::internal(error.to_string()))?;
+            answer.insert_header((header::LOCATION, place));
+        } else {
+            answer.insert_header((header::LOCATION, location(task.life.id)));
+        }
+        if let Some(applied) = wish.applied(state) {
+            answer.insert_header((PREFERENCE_APPLIED, applied));
+        }
+        Ok(json_answer(answer, self.json(task, owner)))
     }
-    if let Some(applied) = wish.applied(&state) {
-        answer.insert_header((PREFERENCE_APPLIED, applied));
+
+    fn json(&self, task: &Task, owner: UserId) -> Vec<u8> {
+        let task = TaskView::of(task, Caller::User(owner));
+        let view = RecordingView { id: self.id, url: &self.url, filename: &self.filename, task };
+        TaskView::many(&view)
     }
-    let view = RecordingView { id, url, filename: &filename, task: TaskView::of(&task) };
-    let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(error.to_string()))?;
-    Ok(json_answer(answer, body))
+
+    /// What to remember: the answer of who does not wait.
+    fn remembered(&self, reply: &Reply, owner: UserId) -> Option<RememberedAnswer> {
+        let Reply::Created(made) = reply else { return None };
+        let [Accepted { task, .. }] = made.as_slice() else { return None };
+        let place = Some(location(task.life.id));
+        Some(remembered(StatusCode::ACCEPTED, place, self.json(task, owner)))
+    }
+}
+
+/// Answers an upload that came before, with the recording of then as it stands now.
+async fn taken_before(
+    state: &State,
+    answer: RememberedAnswer,
+    owner: UserId,
+    wish: Wish,
+    patience: Duration,
+) -> Result<HttpResponse, Problem> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        id: i64,
+    }
+    #[derive(Deserialize)]
+    struct Before {
+        #[serde(flatten)]
+        taken: Taken,
+        task: Numbered,
+    }
+    let before: Before = serde_json::from_str(&answer.body)
+        .map_err(|error| Problem::internal(format!("a remembered answer cannot be read: {error}")))?;
+    let Some(task) = prefer::revisit(state, TaskId(before.task.id), patience).await else {
+        return replayed(answer);
+    };
+    let mut answer = before.taken.answer(state, &task, owner, wish)?;
+    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(answer)
 }
 
 /// The same under the name that the audio service documents.

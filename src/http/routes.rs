@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
 use super::observe::{no_route, observe};
-use super::{Problem, State, download, events, health, records, tasks, users};
+use super::{Problem, State, download, events, health, outside, records, tasks, users};
 
 /// One method of one path.
 struct Line {
@@ -24,6 +24,8 @@ struct Line {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Get,
+    /// A `GET` that does something: without the `HEAD` that a `GET` brings along.
+    Take,
     Post,
     Delete,
 }
@@ -49,11 +51,16 @@ const BODY: &[Code] = &[Code::IncompleteBody, Code::RequestTimeout, Code::Unsupp
 /// Routes that read JSON.
 const JSON: &[Code] = &[Code::InvalidJson, Code::InvalidBody, Code::BodyTooLarge];
 /// Routes that write.
-const WRITE: &[Code] = &[Code::Overloaded, Code::Interrupted, Code::DatabaseUnavailable];
+const WRITE: &[Code] = &[Code::Overloaded, Code::Interrupted, Code::DatabaseUnavailable, Code::KeyReused];
 /// Routes that create tasks from what the caller says.
 const SUBMIT: &[Code] = &[Code::UnknownKind, Code::KindNotDirect, Code::InvalidPayload, Code::TaskNotFound];
 /// Routes that change a task.
 const CHANGE: &[Code] = &[Code::TaskNotFound, Code::StatusForbids];
+/// Routes that give a task to a program outside.
+const CLAIM: &[Code] =
+    &[Code::TaskNotFound, Code::StatusForbids, Code::NotForWorkers, Code::KindNotClaimable];
+/// Routes by which it speaks of the task.
+const WORD: &[Code] = &[Code::TaskNotFound, Code::StaleAttempt, Code::NotHeld];
 /// Routes that take recordings.
 const RECORD: &[Code] = &[
     Code::InvalidForm,
@@ -81,6 +88,7 @@ const TABLE: &[Line] = &[
     line(Verb::Post, "/tasks", || web::to(tasks::create), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
     line(Verb::Get, "/tasks", || web::to(tasks::list), &[CALLER]),
     line(Verb::Post, "/tasks/batch", || web::to(tasks::create_batch), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
+    line(Verb::Post, "/tasks/claim", || web::to(outside::claim), &[CALLER, BODY, JSON, WRITE, CLAIM]),
     line(Verb::Get, "/tasks/{id}", || web::to(tasks::get), &[CALLER, &[Code::TaskNotFound]]),
     line(Verb::Delete, "/tasks/{id}", || web::to(tasks::delete), &[CALLER, WRITE, &[Code::TaskNotFound]]),
     line(
@@ -90,7 +98,39 @@ const TABLE: &[Line] = &[
         &[CALLER, &[Code::TaskNotFound, Code::Overloaded]],
     ),
     line(Verb::Post, "/tasks/{id}/cancel", || web::to(tasks::cancel), &[CALLER, BODY, JSON, WRITE, CHANGE]),
-    line(Verb::Post, "/tasks/{id}/retry", || web::to(tasks::retry), &[CALLER, BODY, JSON, WRITE, CHANGE]),
+    line(
+        Verb::Post,
+        "/tasks/{id}/retry",
+        || web::to(tasks::retry),
+        &[CALLER, BODY, JSON, WRITE, CHANGE, &[Code::UniqueTaken]],
+    ),
+    line(
+        Verb::Post,
+        "/tasks/{id}/heartbeat",
+        || web::to(outside::heartbeat),
+        &[CALLER, BODY, JSON, WRITE, WORD],
+    ),
+    line(
+        Verb::Post,
+        "/tasks/{id}/progress",
+        || web::to(outside::progress),
+        &[CALLER, BODY, JSON, WRITE, WORD],
+    ),
+    line(
+        Verb::Post,
+        "/tasks/{id}/complete",
+        || web::to(outside::complete),
+        &[CALLER, BODY, JSON, WRITE, WORD],
+    ),
+    line(Verb::Post, "/tasks/{id}/fail", || web::to(outside::fail), &[CALLER, BODY, JSON, WRITE, WORD]),
+    line(Verb::Post, "/tasks/{id}/release", || web::to(outside::release), &[CALLER, BODY, JSON, WRITE, WORD]),
+    line(
+        Verb::Take,
+        "/take_free_task",
+        || web::to(outside::take_free),
+        &[CALLER, WRITE, &[Code::NoFreeTask]],
+    ),
+    line(Verb::Get, "/total_tasks_created", || web::to(outside::total), &[CALLER]),
     line(Verb::Get, "/events", || web::to(events::all), &[CALLER, &[Code::Overloaded]]),
     line(Verb::Post, "/users", || web::to(users::create), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
     line(Verb::Post, "/user", || web::to(users::create_alias), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
@@ -118,7 +158,7 @@ const fn line(
 impl Verb {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Get => "GET",
+            Self::Get | Self::Take => "GET",
             Self::Post => "POST",
             Self::Delete => "DELETE",
         }
@@ -128,6 +168,7 @@ impl Verb {
     fn methods(self) -> &'static [Method] {
         match self {
             Self::Get => &[Method::GET, Method::HEAD],
+            Self::Take => &[Method::GET],
             Self::Post => &[Method::POST],
             Self::Delete => &[Method::DELETE],
         }

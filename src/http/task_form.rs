@@ -8,11 +8,22 @@ use super::Problem;
 use super::json::{self, Form};
 use super::problem::Fault;
 use crate::intake::Submission;
+use crate::kinds::manual;
 use crate::task::{Json, Kind, Priority, Status, Task, Timestamp};
 
 /// The fields that there are.
-pub(super) const FIELDS: &[&str] =
-    &["kind", "payload", "priority", "run_at", "max_attempts", "timeout_s", "tags"];
+pub(super) const FIELDS: &[&str] = &[
+    "kind",
+    "payload",
+    "meta",
+    "priority",
+    "run_at",
+    "max_attempts",
+    "timeout_s",
+    "tags",
+    "unique_key",
+    "callback_url",
+];
 
 /// The most tasks in one batch.
 pub(super) const MAX_BATCH: usize = 10_000;
@@ -25,11 +36,14 @@ const MIN_TIMEOUT_S: f64 = 0.001;
 #[schema(as = NewTask, example = json!({"kind": "noop", "payload": {"any": "thing"}, "priority": 10, "tags": ["nightly"]}))]
 #[expect(dead_code, reason = "documents what `submission` reads")]
 pub(super) struct NewTaskSchema {
-    /// What to do; `noop` unless said.
+    /// What to do; `noop` unless said, `manual` where there is `meta`.
     #[schema(pattern = "^[a-z][a-z0-9_]{0,31}$", default = "noop")]
     kind: Option<String>,
     /// The kind's input, any JSON of at most 256 KiB (262,144 bytes of text); kept as it is.
     payload: Option<serde_json::Value>,
+    /// What a person is to know of a `manual` task, any JSON of at most 256 KiB, in place of a payload; kept as the
+    /// payload `{"meta": ...}`.
+    meta: Option<serde_json::Value>,
     /// How urgent: higher runs sooner.
     #[schema(minimum = -100, maximum = 100, default = 0)]
     priority: Option<i64>,
@@ -45,6 +59,14 @@ pub(super) struct NewTaskSchema {
     /// Words to find it by: at most 16, each of 1 to 64 bytes.
     #[schema(max_items = 16)]
     tags: Option<Vec<String>>,
+    /// While a task of yours of this kind with this key has not ended, no other is made: that one is the answer. 1 to
+    /// 200 bytes, no control characters.
+    #[schema(min_length = 1, max_length = 200)]
+    unique_key: Option<String>,
+    /// Where to tell of the task's events, in their order: a public `http` or `https` address, which is called with
+    /// POST and signed as Standard Webhooks are.
+    #[schema(max_length = 2000, example = "https://example.com/hook")]
+    callback_url: Option<String>,
 }
 
 /// One submission out of the body; an empty body is an empty object.
@@ -93,31 +115,43 @@ pub(super) fn batch(body: &[u8]) -> Result<Vec<Submission>, Problem> {
 fn submission(mut form: Form<'_>) -> (Submission, Vec<Fault>) {
     let attempts = (1, i64::from(Task::MAX_ATTEMPTS));
     let timeouts = (MIN_TIMEOUT_S, Task::MAX_TIMEOUT.as_secs_f64());
+    let (kind, payload) = work(&mut form);
     let submission = Submission {
-        kind: form.parsed("kind", str::parse::<Kind>),
-        payload: payload(&mut form),
+        kind,
+        payload,
         priority: form.whole("priority", Priority::BOUNDS).and_then(Priority::new).unwrap_or_default(),
         run_at: form.parsed("run_at", instant),
         max_attempts: form.whole("max_attempts", attempts).and_then(|tries| u32::try_from(tries).ok()),
         timeout: form.number("timeout_s", timeouts).map(Duration::from_secs_f64),
         tags: tags(&mut form),
+        unique_key: form.parsed("unique_key", |key| check_key(key).map(|()| key.to_owned())),
+        callback_url: form.text("callback_url"),
         ..Submission::default()
     };
     (submission, form.faults())
 }
 
-fn payload(form: &mut Form<'_>) -> Option<Json> {
-    let text = form.raw("payload")?.get();
-    let most = Task::MAX_PAYLOAD_BYTES;
-    if text.len() > most {
-        let (most_kib, bytes) = (most / 1024, text.len());
-        form.fault(
-            "payload",
-            format!("expected at most {most_kib} KiB ({most} bytes) of JSON, got {bytes} bytes"),
-        );
-        return None;
+/// What to do, and with what: `meta` alone makes a task for people.
+fn work(form: &mut Form<'_>) -> (Option<Kind>, Option<Json>) {
+    let kind = form.parsed("kind", str::parse::<Kind>);
+    let payload = form.any("payload", Task::MAX_PAYLOAD_BYTES);
+    let Some(meta) = form.any("meta", Task::MAX_PAYLOAD_BYTES) else { return (kind, payload) };
+    let manual = manual::kind();
+    if form.raw("payload").is_some() {
+        form.fault("meta", "give either `meta` or `payload`");
+    } else if kind.as_ref().is_some_and(|kind| *kind != manual) {
+        form.fault("meta", format!("only a task of kind `{manual}` has it, which is the kind unless said"));
     }
-    Some(Json::trusted(text))
+    (Some(manual), Some(Json::trusted(&format!("{{\"meta\":{}}}", meta.as_str()))))
+}
+
+/// Whether that can be a unique key.
+fn check_key(key: &str) -> Result<(), String> {
+    let most = Task::MAX_UNIQUE_KEY_BYTES;
+    if (1..=most).contains(&key.len()) && !key.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(format!("expected 1 to {most} bytes without control characters, got {} bytes", key.len()))
 }
 
 fn tags(form: &mut Form<'_>) -> Vec<String> {

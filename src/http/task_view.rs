@@ -1,13 +1,17 @@
 //! A task as JSON: the one form in which all routes show it.
 //!
 //! True here: `id`, `kind`, `status`, `created_at` and `updated_at` are always there; any other field is left out where
-//! it has no value, or where its value is `null`. What the caller gave as JSON comes back as the text that it was.
+//! it has no value, or where its value is `null`. What the caller gave as JSON comes back as the text that it was. Where
+//! a task calls back is for its owner's eyes: whoever works on it for somebody else does not see it.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::task::{Failure, Json, State, Task, Timestamp};
+use crate::account::Caller;
+use crate::kinds::manual;
+use crate::store::CallbackState;
+use crate::task::{Failure, Holder, Json, State, Task, Timestamp, TraceParent};
 
 /// A task.
 #[derive(Serialize, ToSchema)]
@@ -30,6 +34,16 @@ pub(super) struct TaskView<'a> {
     /// Whose it is; left out where nobody owns it.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<i64>,
+    /// The user who has it in hand, or had when it ended; left out where no user took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assignee: Option<i64>,
+    /// What the program outside calls itself that has it in hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<&'a str>,
+    /// Until when whoever has it in hand may keep it without a word; then it is free again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    lease_until: Option<Timestamp>,
     /// How urgent: higher runs sooner.
     #[schema(minimum = -100, maximum = 100)]
     priority: i64,
@@ -49,6 +63,10 @@ pub(super) struct TaskView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     run_at: Option<Timestamp>,
+    /// Too late to start from then on: it fails instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
     /// When the newest try started.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -62,6 +80,22 @@ pub(super) struct TaskView<'a> {
     timeout_s: Option<f64>,
     /// Words to find it by.
     tags: &'a [String],
+    /// While it has not ended, no other of its owner and kind is made with this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_key: Option<&'a str>,
+    /// Where its events are told; shown to its owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback_url: Option<&'a str>,
+    /// How far telling them is; only where one task is asked for by its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<CallbackView<'a>>,
+    /// The trace that it belongs to, as the header of that name was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    /// What a `manual` task was made of, where it was made of `meta`; in place of `payload`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    meta: Option<&'a RawValue>,
     /// The kind's input.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -82,12 +116,31 @@ pub(super) struct TaskView<'a> {
     updated_at: Timestamp,
 }
 
+/// How far telling a task's events is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Callback)]
+pub(super) struct CallbackView<'a> {
+    /// Whether there is something to tell.
+    pending: bool,
+    /// Failed tries to tell the next event.
+    tries: u32,
+    /// When the next try is, while there is something to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_at: Option<Timestamp>,
+    /// Events that were passed over, since telling them failed for too long.
+    given_up: u64,
+    /// What went wrong last; left out once it goes well again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'a str>,
+}
+
 /// Why a try failed.
 #[derive(ToSchema)]
 #[schema(as = Failure)]
 #[expect(dead_code, reason = "documents the form of `task::Failure`")]
 pub(super) struct FailureSchema {
-    /// The word: `error`, `invalid_input`, `timeout`, `panic` or `poison`.
+    /// The word: `error`, `invalid_input`, `timeout`, `panic`, `expired` or `poison`.
     #[schema(example = "invalid_input")]
     reason: String,
     /// The story.
@@ -103,9 +156,10 @@ fn status_schema() -> utoipa::openapi::Object {
 }
 
 impl<'a> TaskView<'a> {
-    /// The form of `task`.
-    pub(super) fn of(task: &'a Task) -> Self {
+    /// The form of `task` as `caller` sees it, who may.
+    pub(super) fn of(task: &'a Task, caller: Caller) -> Self {
         let life = &task.life;
+        let (meta, payload) = input(task);
         let result = match &life.state {
             State::Completed { result, .. } => raw(result),
             State::New { .. } | State::InProgress { .. } | State::Failed { .. } | State::Cancelled { .. } => {
@@ -117,6 +171,12 @@ impl<'a> TaskView<'a> {
             kind: life.kind.as_str(),
             status: life.status().as_str(),
             owner: life.owner.map(|owner| owner.0),
+            assignee: life.assignee.map(|assignee| assignee.0),
+            worker: match life.holder() {
+                Some(Holder::Worker(name)) => Some(name.as_str()),
+                Some(Holder::Node(_) | Holder::Person) | None => None,
+            },
+            lease_until: life.lease().map(|lease| lease.until),
             priority: life.priority.get(),
             attempt: life.attempt.0,
             failures: life.failures,
@@ -124,11 +184,17 @@ impl<'a> TaskView<'a> {
             max_attempts: life.max_attempts,
             progress: life.progress.map(|percent| percent.get()),
             run_at: life.run_at(),
+            expires_at: task.expires_at,
             started_at: life.started_at,
             finished_at: life.finished_at(),
             timeout_s: task.timeout.map(|timeout| timeout.as_secs_f64()),
             tags: &task.tags,
-            payload: raw(&task.payload),
+            unique_key: task.unique_key.as_deref(),
+            callback_url: task.callback.as_deref().filter(|_| caller.may_touch(life.owner)),
+            callback: None,
+            traceparent: task.traceparent.as_ref().map(TraceParent::as_str),
+            meta,
+            payload,
             result,
             error: life.error.as_ref(),
             created_at: task.created_at,
@@ -136,15 +202,44 @@ impl<'a> TaskView<'a> {
         }
     }
 
-    /// The JSON text of `task`.
-    pub(super) fn json(task: &'a Task) -> Vec<u8> {
-        Self::many(&Self::of(task))
+    /// The JSON text of `task` as `caller` sees it.
+    pub(super) fn json(task: &'a Task, caller: Caller) -> Vec<u8> {
+        Self::many(&Self::of(task, caller))
+    }
+
+    /// The same, with how far telling its events is.
+    pub(super) fn with_callback(mut self, callback: &'a CallbackState) -> Self {
+        self.callback = Some(CallbackView {
+            pending: callback.pending,
+            tries: callback.tries,
+            next_at: callback.next_at,
+            given_up: callback.given_up,
+            last_error: callback.last_error.as_deref(),
+        });
+        self
     }
 
     /// The JSON text of whatever holds views. Texts and numbers always have a JSON form.
     pub(super) fn many<T: Serialize + ?Sized>(views: &T) -> Vec<u8> {
         serde_json::to_vec(views).unwrap_or_default()
     }
+}
+
+/// What a task was made of, as it was given: `meta` or the payload.
+fn input(task: &Task) -> (Option<&RawValue>, Option<&RawValue>) {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Manual<'a> {
+        #[serde(borrow)]
+        meta: &'a RawValue,
+    }
+    if task.life.kind == manual::kind()
+        && let Ok(Manual { meta }) = serde_json::from_str(task.payload.as_str())
+        && meta.get() != "null"
+    {
+        return (Some(meta), None);
+    }
+    (None, raw(&task.payload))
 }
 
 /// The text as it is. Checked when it came in; should a row hold something else all the same, it is left out rather than

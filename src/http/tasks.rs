@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{StatusCode, uri};
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 use super::catalogue::Code;
 use super::extract::{self, Query};
+use super::idempotency::{Key, changed, changed_answer, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
 use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
-use super::{Problem, State, auth, json};
-use crate::intake::{Done, IntakeError};
-use crate::store::{Order, Page, TaskFilter};
+use super::{Problem, State, again, auth, json};
+use crate::account::Caller;
+use crate::intake::{Done, IntakeError, Submission};
+use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply, TaskFilter};
 use crate::task::{Kind, State as Stage, Status, Task, TaskId};
 
 /// The parameter that every route here takes.
@@ -37,9 +39,12 @@ const PAGE_BYTES: usize = 8 << 20;
 
 /// Creates a task.
 #[utoipa::path(
-    post, path = "/tasks", operation_id = "createTask", tag = "Tasks", params(UserParam, PreferHeader),
+    post, path = "/tasks", operation_id = "createTask", tag = "Tasks",
+    params(UserParam, PreferHeader, TraceHeader),
     request_body(content = NewTaskSchema, description = "The task; an empty body makes a `noop`."),
     responses(
+        (status = 200, description = "A task with this `unique_key` has not ended: that one.", body = TaskView<'_>,
+            headers(("location" = String, description = "`/tasks/{id}`"))),
         (status = 201, description = "Created; with `Prefer: wait=N`: and ended.", body = TaskView<'_>,
             headers(("location" = String, description = "`/tasks/{id}`"))),
         (status = 202, description = "Created; it has not ended (`respond-async`, or the wait ran out).",
@@ -52,32 +57,50 @@ pub(super) async fn create(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let caller = auth::caller(&state, &request, named(&request)?).await?;
+    let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
-    let submission = task_form::one(&body)?;
+    let submission = Submission { traceparent: extract::traceparent(&request), ..task_form::one(&body)? };
+    let remember =
+        key.map(|key| key.remember(&request, caller, &[&body], move |reply| created(reply, caller)));
     drop(body);
-    let created =
-        state.intake.submit(caller, vec![submission], None).await.map_err(|error| refused(error, false))?;
-    let Done::Now(created) = created else { return Err(Problem::internal("no key was given")) };
-    let Some(task) = created.into_iter().next().map(|made| made.task) else {
+    let wish = Wish::of(&request);
+    let made = state.intake.submit(caller, vec![submission], remember).await;
+    let made = match made.map_err(|error| refused(error, false))? {
+        Done::Now(made) => made.into_iter().next(),
+        Done::Before(answer) => return again::one(&state, caller, wish, answer).await,
+    };
+    let Some(Accepted { task, fresh }) = made else {
         return Err(Problem::internal("a task was asked for and none was given"));
     };
-    let wish = Wish::of(&request);
     let task = prefer::settle(&state, task, wish.patience(&state, Duration::ZERO)).await?;
-    let mut answer = HttpResponse::build(created_status(wish, std::slice::from_ref(&task)));
+    let status = again::status(wish, fresh, task.life.status().is_terminal());
+    let mut answer = HttpResponse::build(status);
     answer.insert_header((header::LOCATION, location(task.life.id)));
     if let Some(applied) = wish.applied(&state) {
         answer.insert_header((PREFERENCE_APPLIED, applied));
     }
-    Ok(json_answer(answer, TaskView::json(&task)))
+    Ok(json_answer(answer, TaskView::json(&task, caller)))
+}
+
+/// What to remember of a task that was asked for.
+fn created(reply: &Reply, caller: Caller) -> Option<RememberedAnswer> {
+    let Reply::Created(made) = reply else { return None };
+    let [Accepted { task, fresh }] = made.as_slice() else { return None };
+    let status = again::status(Wish::Default, *fresh, false);
+    Some(remembered(status, Some(location(task.life.id)), TaskView::json(task, caller)))
 }
 
 /// Creates tasks, all or none.
 #[utoipa::path(
-    post, path = "/tasks/batch", operation_id = "createTasks", tag = "Tasks", params(UserParam, PreferHeader),
+    post, path = "/tasks/batch", operation_id = "createTasks", tag = "Tasks",
+    params(UserParam, PreferHeader, TraceHeader),
     request_body(content = Vec<NewTaskSchema>, description = "1 to 10,000 tasks."),
     responses(
-        (status = 201, description = "All created, in the order given.", body = Vec<TaskView<'_>>),
-        (status = 202, description = "All created; not all have ended.", body = Vec<TaskView<'_>>),
+        (status = 200, description = "None was made: for each, the task with its `unique_key` that has not ended.",
+            body = Vec<TaskView<'_>>),
+        (status = 201, description = "The tasks in the order given, at least one of them made now.",
+            body = Vec<TaskView<'_>>),
+        (status = 202, description = "All accepted; not all have ended.", body = Vec<TaskView<'_>>),
     ),
 )]
 pub(super) async fn create_batch(
@@ -86,13 +109,23 @@ pub(super) async fn create_batch(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let caller = auth::caller(&state, &request, named(&request)?).await?;
+    let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
-    let submissions = task_form::batch(&body)?;
+    let mut submissions = task_form::batch(&body)?;
+    if let Some(trace) = extract::traceparent(&request) {
+        submissions.iter_mut().for_each(|submission| submission.traceparent = Some(trace.clone()));
+    }
+    let remember =
+        key.map(|key| key.remember(&request, caller, &[&body], move |reply| created_all(reply, caller)));
     drop(body);
-    let made = state.intake.submit(caller, submissions, None).await.map_err(|error| refused(error, true))?;
-    let Done::Now(made) = made else { return Err(Problem::internal("no key was given")) };
-    let mut tasks: Vec<Task> = made.into_iter().map(|made| made.task).collect();
     let wish = Wish::of(&request);
+    let made = state.intake.submit(caller, submissions, remember).await;
+    let made = match made.map_err(|error| refused(error, true))? {
+        Done::Now(made) => made,
+        Done::Before(answer) => return again::many(&state, caller, wish, answer).await,
+    };
+    let fresh = made.iter().any(|made| made.fresh);
+    let mut tasks: Vec<Task> = made.into_iter().map(|made| made.task).collect();
     let deadline = tokio::time::Instant::now() + wish.patience(&state, Duration::ZERO);
     for task in &mut tasks {
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
@@ -101,11 +134,20 @@ pub(super) async fn create_batch(
         }
         *task = prefer::settle(&state, task.clone(), left).await?;
     }
-    let mut answer = HttpResponse::build(created_status(wish, &tasks));
+    let ended = tasks.iter().all(|task| task.life.status().is_terminal());
+    let mut answer = HttpResponse::build(again::status(wish, fresh, ended));
     if let Some(applied) = wish.applied(&state) {
         answer.insert_header((PREFERENCE_APPLIED, applied));
     }
-    Ok(list_answer(answer, &tasks))
+    Ok(list_answer(answer, &tasks, caller))
+}
+
+/// What to remember of a batch.
+fn created_all(reply: &Reply, caller: Caller) -> Option<RememberedAnswer> {
+    let Reply::Created(made) = reply else { return None };
+    let status = again::status(Wish::Default, made.iter().any(|made| made.fresh), false);
+    let views: Vec<TaskView<'_>> = made.iter().map(|made| TaskView::of(&made.task, caller)).collect();
+    Some(remembered(status, None, TaskView::many(views.as_slice())))
 }
 
 /// How many of `tasks` make a page: at most `limit`, and no more than carry [`PAGE_BYTES`], but at least one.
@@ -165,7 +207,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     if let Some(last) = tasks.last().filter(|_| more) {
         answer.insert_header((header::LINK, next_link(&request, last.life.id)?));
     }
-    Ok(list_answer(answer, &tasks))
+    Ok(list_answer(answer, &tasks, caller))
 }
 
 /// A task.
@@ -176,9 +218,16 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = extract::task_id(&request)?;
     let caller = auth::reader(&state, &request, named(&request)?).await?;
-    let task = state.store.task(id).await?.filter(|task| caller.may_touch(task.life.owner));
+    let task = state.store.task(id).await?;
+    let task = task.filter(|task| caller.may_see(task.life.owner, task.life.assignee));
     let task = task.ok_or_else(|| Problem::no_task(id))?;
-    Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task)))
+    let mut view = TaskView::of(&task, caller);
+    let tells = task.callback.is_some() && caller.may_touch(task.life.owner);
+    let callback = if tells { state.store.callback_of(id).await? } else { None };
+    if let Some(callback) = &callback {
+        view = view.with_callback(callback);
+    }
+    Ok(json_answer(HttpResponse::Ok(), TaskView::many(&view)))
 }
 
 /// Removes a task, stopping it first if it runs, and what it owns.
@@ -189,11 +238,21 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
 pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = extract::task_id(&request)?;
     let caller = auth::caller(&state, &request, named(&request)?).await?;
-    state.intake.delete(caller, id, None).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let remember = Key::of(&request)?.map(|key| key.remember(&request, caller, &[], deleted));
+    match state.intake.delete(caller, id, remember).await? {
+        Done::Now(_) => Ok(HttpResponse::NoContent().finish()),
+        Done::Before(answer) => replayed(answer),
+    }
 }
 
-/// Stops a task that has not ended.
+/// What to remember of a removal.
+fn deleted(reply: &Reply) -> Option<RememberedAnswer> {
+    let Reply::Changed(Ok(_)) = reply else { return None };
+    Some(remembered(StatusCode::NO_CONTENT, None, Vec::new()))
+}
+
+/// Stops a task that has not ended. Whoever works on it outside learns it from the answer to their next word, which is
+/// `stale_attempt`.
 #[utoipa::path(
     post, path = "/tasks/{id}/cancel", operation_id = "cancelTask", tag = "Tasks", params(TaskParam, UserParam),
     responses((status = 200, description = "It is cancelled.", body = TaskView<'_>)),
@@ -205,11 +264,10 @@ pub(super) async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     let id = extract::task_id(&request)?;
     let caller = auth::caller(&state, &request, named(&request)?).await?;
-    nothing(&state, &request, body).await?;
-    let Done::Now(task) = state.intake.cancel(caller, id, None).await? else {
-        return Err(Problem::internal("no key was given"));
-    };
-    Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task)))
+    let key = Key::of(&request)?;
+    let body = nothing(&state, &request, body).await?;
+    let remember = key.map(|key| key.remember(&request, caller, &[&body], changed(caller)));
+    changed_answer(state.intake.cancel(caller, id, remember).await?, caller)
 }
 
 /// Makes a task that failed or was cancelled ready again.
@@ -224,11 +282,10 @@ pub(super) async fn retry(
 ) -> Result<HttpResponse, Problem> {
     let id = extract::task_id(&request)?;
     let caller = auth::caller(&state, &request, named(&request)?).await?;
-    nothing(&state, &request, body).await?;
-    let Done::Now(task) = state.intake.retry(caller, id, None).await? else {
-        return Err(Problem::internal("no key was given"));
-    };
-    Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task)))
+    let key = Key::of(&request)?;
+    let body = nothing(&state, &request, body).await?;
+    let remember = key.map(|key| key.remember(&request, caller, &[&body], changed(caller)));
+    changed_answer(state.intake.retry(caller, id, remember).await?, caller)
 }
 
 /// The number of a task.
@@ -259,6 +316,16 @@ pub(super) struct PreferHeader {
     /// `respond-async` answers at once with 202; `wait=N` waits up to N seconds for the end.
     #[param(example = "wait=10")]
     prefer: Option<String>,
+}
+
+/// The trace of the request.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what `extract::traceparent` reads")]
+pub(super) struct TraceHeader {
+    /// The trace that the task belongs to, as the W3C's Trace Context has it; what is none is ignored.
+    #[param(example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
+    traceparent: Option<String>,
 }
 
 /// The parameters of a list.
@@ -304,26 +371,16 @@ pub(super) fn named(request: &HttpRequest) -> Result<Option<crate::task::UserId>
 }
 
 /// A body that has nothing to say: empty, or an empty object.
-async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<(), Problem> {
+async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
     let body = extract::json_body(state, request, body).await?;
-    json::refuse(json::object(&body, &[])?.faults())
+    json::refuse(json::object(&body, &[])?.faults())?;
+    Ok(body)
 }
 
 /// The words of a status.
 fn no_status() -> String {
     let words = Status::ALL.map(|status| format!("`{status}`"));
     format!("expected one of {}", words.join(", "))
-}
-
-/// 201 unless the caller did not want to wait, or waited in vain.
-pub(super) fn created_status(wish: Wish, tasks: &[Task]) -> StatusCode {
-    let ended = tasks.iter().all(|task| task.life.status().is_terminal());
-    match wish {
-        Wish::Default => StatusCode::CREATED,
-        Wish::Async => StatusCode::ACCEPTED,
-        Wish::Wait(_) if ended => StatusCode::CREATED,
-        Wish::Wait(_) => StatusCode::ACCEPTED,
-    }
 }
 
 /// A refusal with its place in the body, as the intake does not know what the body was.
@@ -335,6 +392,7 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         IntakeError::Payload { index, .. } => (Code::InvalidPayload, index, "payload"),
         IntakeError::Callback { index, .. } => (Code::InvalidBody, index, "callback_url"),
         IntakeError::Anonymous
+        | IntakeError::NotClaimable { .. }
         | IntakeError::KeyReused
         | IntakeError::EmailTaken
         | IntakeError::User(_)
@@ -373,7 +431,7 @@ pub(super) fn json_answer(mut answer: HttpResponseBuilder, body: Vec<u8>) -> Htt
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(body)
 }
 
-fn list_answer(answer: HttpResponseBuilder, tasks: &[Task]) -> HttpResponse {
-    let views: Vec<TaskView<'_>> = tasks.iter().map(TaskView::of).collect();
+fn list_answer(answer: HttpResponseBuilder, tasks: &[Task], caller: Caller) -> HttpResponse {
+    let views: Vec<TaskView<'_>> = tasks.iter().map(|task| TaskView::of(task, caller)).collect();
     json_answer(answer, TaskView::many(views.as_slice()))
 }

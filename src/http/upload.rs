@@ -23,6 +23,7 @@ use crate::blob::{BlobError, Draft};
 use crate::config::ByteSize;
 use crate::media::wav::{WavErrorClass, WavReader};
 use crate::task::UserId;
+use crate::telemetry::{Action, RefusalReason};
 
 /// As much as is gathered before the disk is asked to take it.
 const BUFFER: usize = 256 * 1024;
@@ -119,9 +120,21 @@ pub(super) async fn read(
         file: None,
         seen: None,
     };
-    match reading.form(Multipart::new(request.headers(), body)).await {
+    let read = reading.form(Multipart::new(request.headers(), body)).await;
+    let seen = reading.seen.take();
+    match read {
         Ok((owner, draft, filename)) => Ok(Upload { owner, draft, filename }),
-        Err(problem) => Err(Refusal { problem, filename: reading.seen }),
+        Err(problem) => Err(Refusal { problem, filename: seen }),
+    }
+}
+
+/// Dropped with a file in it, it was dropped in the middle: the caller hung up, and nobody else would write it down.
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(filename) = self.seen.take() {
+            let reason = RefusalReason::Incomplete;
+            self.state.actions.record(&Action::RecordingRefused { filename, reason });
+        }
     }
 }
 
@@ -382,8 +395,7 @@ fn unreadable(error: MultipartError) -> Problem {
 }
 
 /// The word for the action log, where the refusal is about the file.
-pub(super) fn reason(code: Code) -> Option<crate::telemetry::RefusalReason> {
-    use crate::telemetry::RefusalReason;
+pub(super) fn reason(code: Code) -> Option<RefusalReason> {
     if matches!(code, Code::UnsupportedAudio) {
         Some(RefusalReason::UnsupportedFormat)
     } else if matches!(code, Code::DamagedAudio) {

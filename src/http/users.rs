@@ -1,16 +1,18 @@
 //! `/users`: making users.
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extract::{self, Query};
+use super::idempotency::{Key, remembered, replayed};
 use super::tasks::json_answer;
 use super::{Problem, State, json};
-use crate::account::{Email, Name, User};
+use crate::account::{Caller, Email, Name, User};
 use crate::intake::Done;
+use crate::store::{RememberedAnswer, Reply};
 use crate::task::Timestamp;
 use crate::telemetry::Action;
 
@@ -47,12 +49,28 @@ pub(super) struct CreatedUser<'a> {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// The access token, shown this once.
+    /// The access token, shown this once: the answer that is given again for an `Idempotency-Key` is without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = Uuid)]
-    token: String,
+    token: Option<String>,
 }
 
-/// Creates a user. The token is shown this once.
+impl<'a> CreatedUser<'a> {
+    /// The JSON text. Texts and numbers always have a JSON form.
+    fn json(user: &'a User, token: Option<String>) -> Vec<u8> {
+        let view = Self {
+            id: user.id.0,
+            name: user.name.as_ref().map(Name::as_str),
+            email: user.email.as_ref().map(Email::as_str),
+            created_at: user.created_at,
+            token,
+        };
+        serde_json::to_vec(&view).unwrap_or_default()
+    }
+}
+
+/// Creates a user. The token is shown this once: who loses it, be it with an answer that did not arrive, makes another
+/// user.
 #[utoipa::path(
     post, path = "/users", operation_id = "createUser", tag = "Users", request_body(content = NewUserSchema),
     responses((status = 201, description = "Created.", body = CreatedUser<'_>)),
@@ -63,27 +81,30 @@ pub(super) async fn create(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[]).finish()?;
+    let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
     let mut form = json::object(&body, FIELDS)?;
     let name = form.parsed("name", str::parse::<Name>);
     let email = form.parsed("email", str::parse::<Email>);
     json::refuse(form.faults())?;
-    let Done::Now((user, token)) = state.intake.create_user(name, email, None).await? else {
-        return Err(Problem::internal("no key was given"));
+    // Nobody needs to say who they are here: the keys are those of callers without an identity.
+    let remember = key.map(|key| key.remember(&request, Caller::Anonymous, &[&body], created));
+    let (user, token) = match state.intake.create_user(name, email, remember).await? {
+        Done::Now(made) => made,
+        Done::Before(answer) => return replayed(answer),
     };
     state.actions.record(&Action::UserCreated { name: called(&user) });
-    let view = CreatedUser {
-        id: user.id.0,
-        name: user.name.as_ref().map(Name::as_str),
-        email: user.email.as_ref().map(Email::as_str),
-        created_at: user.created_at,
-        token: token.reveal(),
-    };
-    let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(error.to_string()))?;
+    let body = CreatedUser::json(&user, Some(token.reveal()));
     let mut answer = HttpResponse::Created();
     // It holds a secret.
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(json_answer(answer, body))
+}
+
+/// What to remember of a user who was made: not the token.
+fn created(reply: &Reply) -> Option<RememberedAnswer> {
+    let Reply::UserCreated(Some(user)) = reply else { return None };
+    Some(remembered(StatusCode::CREATED, None, CreatedUser::json(user, None)))
 }
 
 /// The same under the name that the audio service documents.

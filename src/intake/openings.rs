@@ -44,6 +44,13 @@ impl Openings {
         told
     }
 
+    /// How many wait now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.waiters.values().filter(|waiter| !waiter.is_closed()).count()
+    }
+
     /// Somebody else may have made a task of `kind`.
     pub fn hint(&self, kind: &Kind) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

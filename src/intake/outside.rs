@@ -3,6 +3,7 @@
 //! Called by the routes. Whoever waits for a task is woken by the tracker's word of what was made or freed on this
 //! node (`Openings`), and looks now and then all the same: other nodes make tasks too.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -26,25 +27,26 @@ impl Intake {
     const LOOK_OUT: Duration = Duration::from_secs(1);
 
     /// Gives a program the most urgent free task of `kinds`, waiting for one until `deadline`; `None` when none
-    /// came. Waiting ends early when `enough` resolves (a drain, a caller that hung up).
+    /// came. Waiting ends early when `enough` resolves (a drain). Who hangs up drops the future: then nothing is
+    /// taken, except where the write was on its way already; such a task is free again when its lease runs out.
     ///
     /// # Errors
-    /// [`IntakeError::Refused`] for a kind that is the daemon's own work.
+    /// [`IntakeError::NotClaimable`] for a kind that there is not, or that is the daemon's own work.
     pub async fn claim(
         &self,
         caller: Caller,
         kinds: Vec<Kind>,
         terms: ClaimTerms,
-        deadline: Instant,
+        (deadline, enough): (Instant, impl Future<Output = ()>),
         remember: Option<Remember>,
     ) -> Result<Done<Option<Task>>, IntakeError> {
         self.admit(caller)?;
-        for (index, kind) in kinds.iter().enumerate() {
-            if !self.kinds.outside().contains(kind) {
-                let known = self.kinds.outside().iter().map(Kind::as_str).collect::<Vec<_>>().join(", ");
-                return Err(IntakeError::UnknownKind { index, kind: kind.clone(), known });
-            }
+        let outside = self.kinds.outside();
+        if let Some((index, kind)) = kinds.iter().enumerate().find(|(_, kind)| !outside.contains(*kind)) {
+            let (kind, claimable) = (kind.clone(), outside.iter().cloned().collect());
+            return Err(IntakeError::NotClaimable { index, kind, claimable });
         }
+        let mut enough = pin!(enough);
         let take = Take {
             wanted: Wanted::Kinds(kinds.clone()),
             caller,
@@ -56,12 +58,16 @@ impl Intake {
             let opening = self.openings.of(&kinds);
             match self.take_one(&take, remember.clone()).await? {
                 Done::Now(None) => {}
-                taken => return Ok(taken),
+                taken @ (Done::Now(Some(_)) | Done::Before(_)) => return Ok(taken),
             }
             if Instant::now() >= deadline {
                 return Ok(Done::Now(None));
             }
-            self.look_out(&kinds, caller, opening, deadline).await;
+            tokio::select! {
+                biased;
+                () = &mut enough => return Ok(Done::Now(None)),
+                () = self.look_out(&kinds, caller, opening, deadline) => {}
+            }
         }
     }
 

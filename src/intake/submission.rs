@@ -61,6 +61,16 @@ pub enum IntakeError {
         /// What to do.
         instead: &'static str,
     },
+    /// Workers outside do not take that kind.
+    #[error("workers outside do not take tasks of kind `{kind}`; they take: {}", names(claimable))]
+    NotClaimable {
+        /// Which of the kinds asked for, from 0.
+        index: usize,
+        /// What was asked for.
+        kind: Kind,
+        /// What may be asked for.
+        claimable: Vec<Kind>,
+    },
     /// The payload is not one of that kind.
     #[error("the payload does not fit kind `{kind}`: {problem}")]
     Payload {
@@ -94,4 +104,8 @@ pub enum IntakeError {
     /// It could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+fn names(kinds: &[Kind]) -> String {
+    kinds.iter().map(Kind::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -14,15 +14,17 @@ use gristmill::blob::Blobs;
 use gristmill::clock::Clock;
 use gristmill::config::{LoadOptions, Settings};
 use gristmill::http;
-use gristmill::intake::{Arrivals, Intake, Policy};
+use gristmill::intake::{Arrivals, Intake, Openings, Policy};
 use gristmill::kinds::{Registry, RunError};
 use gristmill::media::Cancel;
+use gristmill::outbound;
 use gristmill::store::{
     Claim, Command, Inbound, Lanes, Registration, Reply, SqliteStore, Store, WriteError, Writer, channel,
 };
 use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task};
 use gristmill::telemetry::metrics::{self, HttpMetrics};
 use gristmill::telemetry::{ActionLog, Health, Phase};
+use gristmill::telling::Feed;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -64,9 +66,11 @@ pub(crate) struct Daemon {
     pub(crate) blobs: Blobs,
     pub(crate) health: Health,
     pub(crate) draining: CancellationToken,
+    pub(crate) openings: Openings,
     pub(crate) actions: ActionLog,
     pub(crate) folder: TempDir,
     tracker: watch::Sender<Tracker>,
+    writer: Writer,
     server: ServerHandle,
 }
 
@@ -74,27 +78,37 @@ pub(crate) struct Daemon {
 pub(crate) async fn start(wishes: Wishes) -> Daemon {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&wishes, &folder);
-    let real = SqliteStore::open(&folder.path().join("gristmill.db"), 4, Clock::system()).await.unwrap();
-    let store = FaultyStore::new(real);
     let blobs = Blobs::open(&folder.path().join("blobs"), "seat").unwrap();
     let (writer, lanes) = channel(wishes.lane.unwrap_or(10_000), 100);
-    let arrivals = Arrivals::default();
+    let (arrivals, openings) = (Arrivals::default(), Openings::default());
     let mut kinds = Registry::standard(&settings.kinds).with(Failing);
     if wishes.broken_transcode {
         kinds = kinds.with(BrokenTranscode);
     }
     let kinds = Arc::new(kinds);
+    let clock = Clock::system();
+    let real = SqliteStore::open(&folder.path().join("gristmill.db"), 4, clock).await.unwrap();
+    let real = real.with_outside(kinds.outside().iter().cloned()).await.unwrap();
+    let store = FaultyStore::new(real);
     let policy = Policy {
         anonymous: settings.auth.anonymous,
         max_attempts: 3,
         keep_original: settings.records.keep_original,
+        lease: settings.tasks.lease,
+        manual_lease: Some(settings.tasks.manual_lease).filter(|lease| !lease.is_zero()),
+        backoff: Backoff::default(),
+        callbacks: outbound::Policy::public(),
     };
-    let intake = Intake::new(writer.clone(), store.clone(), kinds.clone(), arrivals.clone(), policy);
+    let intake =
+        Intake::new(writer.clone(), store.clone(), kinds.clone(), arrivals.clone(), openings.clone(), policy);
     let health = Health::new();
     health.set_phase(Phase::Ready);
     let actions = ActionLog::open(&settings.log).unwrap();
     let draining = CancellationToken::new();
     let state = http::State {
+        feed: Feed::new(store.clone()),
+        listeners: Arc::default(),
+        only_health: false,
         intake,
         store: store.clone(),
         blobs: blobs.clone(),
@@ -119,12 +133,33 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     };
     store.register(&registration).await.unwrap();
     let (tracker, told) = watch::channel(if wishes.idle { Tracker::Writing } else { Tracker::Working });
-    let engine = Engine { store: store.clone(), blobs: blobs.clone(), kinds, arrivals, writer, node };
+    let engine = Engine {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        kinds,
+        arrivals,
+        openings: openings.clone(),
+        writer: writer.clone(),
+        node,
+    };
     tokio::spawn(engine.run(lanes, told));
 
     let (address, server) = serve(state);
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    Daemon { address, client, store, blobs, health, draining, actions, folder, tracker, server }
+    Daemon {
+        address,
+        client,
+        store,
+        blobs,
+        health,
+        draining,
+        openings,
+        actions,
+        folder,
+        tracker,
+        writer,
+        server,
+    }
 }
 
 fn settings(wishes: &Wishes, folder: &TempDir) -> Settings {
@@ -164,6 +199,11 @@ impl Daemon {
         self.tracker(Tracker::Working);
     }
 
+    /// Frees what was held for longer than its lease, as the janitor does.
+    pub(crate) async fn rescue(&self) {
+        self.writer.rescue(1000, None).await.unwrap();
+    }
+
     /// The file whose bytes have that ETag.
     pub(crate) fn file_of(&self, etag: &str) -> PathBuf {
         let name = etag.trim_matches('"');
@@ -190,6 +230,7 @@ struct Engine {
     blobs: Blobs,
     kinds: Arc<Registry>,
     arrivals: Arrivals,
+    openings: Openings,
     writer: Writer,
     node: NodeId,
 }
@@ -223,6 +264,7 @@ impl Engine {
         match self.store.commit(&commands).await {
             Ok(committed) => {
                 self.arrivals.tell(&committed.events);
+                self.openings.tell(&committed.events);
                 for (answer, reply) in answers.into_iter().zip(committed.replies) {
                     answer.give(reply.map_err(|error| WriteError::Store(Arc::new(error))));
                 }
@@ -242,6 +284,7 @@ impl Engine {
             Claim { node: self.node, want, known: Vec::new(), look: true, promote: true, suspect: false };
         let Ok(committed) = self.store.commit(&[Command::Claim(claim)]).await else { return };
         self.arrivals.tell(&committed.events);
+        self.openings.tell(&committed.events);
         for reply in committed.replies {
             if let Ok(Reply::Claimed(claimed)) = reply {
                 for task in claimed.tasks {

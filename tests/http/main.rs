@@ -6,10 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
 mod client;
+mod fields;
 mod harness;
+mod keys;
 mod kinds;
 mod lists;
 mod operations;
+mod outside;
 mod playback;
 mod problems;
 mod records;

@@ -138,7 +138,8 @@ async fn a_path_that_is_not_there_is_told_and_a_wrong_method_with_those_that_are
     for route in &routes {
         let mut allowed: BTreeSet<&str> =
             routes.iter().filter(|other| other.path == route.path).map(|other| other.method).collect();
-        if allowed.contains("GET") {
+        // A `GET` that takes something is not to be tried out by a `HEAD`.
+        if allowed.contains("GET") && route.path != "/take_free_task" {
             allowed.insert("HEAD");
         }
         let path = route.path.replace("{id}", "1");

@@ -51,6 +51,7 @@ async fn provoke(code: Code) -> Option<Answer> {
         Code::NotFound => daemon.get("/nothing").await,
         Code::TaskNotFound => daemon.get("/tasks/99").await,
         Code::RecordingNotFound => daemon.get("/record?user=1&id=00000000-0000-4000-8000-000000000000").await,
+        Code::NoFreeTask => daemon.get("/take_free_task").await,
         Code::OriginalNotKept => {
             let link = path_of(recording("").await.json(201)["url"].as_str().unwrap());
             daemon.get(&format!("{link}&format=wav")).await
@@ -65,6 +66,38 @@ async fn provoke(code: Code) -> Option<Answer> {
                 daemon.ask("POST", "/tasks", |request| request.header("prefer", "wait=30")).await.json(201);
             daemon.post(&format!("/tasks/{}/retry", done["id"]), "").await
         }
+        Code::StaleAttempt => {
+            daemon.post("/tasks", r#"{"meta":1}"#).await.json(201);
+            let task = daemon.get("/take_free_task").await.json(200);
+            daemon.post(&format!("/tasks/{}/cancel", task["id"]), "").await.json(200);
+            daemon.post(&format!("/tasks/{}/complete", task["id"]), r#"{"attempt":1}"#).await
+        }
+        Code::NotHeld => {
+            daemon.post("/tasks", r#"{"meta":1}"#).await.json(201);
+            let take = daemon.ask("GET", "/take_free_task", |request| request.bearer_auth(&ann.token));
+            let task = take.await.json(200);
+            daemon.post(&format!("/tasks/{}/complete", task["id"]), r#"{"attempt":1}"#).await
+        }
+        Code::NotForWorkers => {
+            let noop = daemon.post("/tasks", "").await.json(201);
+            daemon.post("/tasks/claim", &format!(r#"{{"id":{}}}"#, noop["id"])).await
+        }
+        Code::UniqueTaken => {
+            let unique = r#"{"kind":"manual","unique_key":"k"}"#;
+            let first = daemon.post("/tasks", unique).await.json(201);
+            daemon.post(&format!("/tasks/{}/cancel", first["id"]), "").await.json(200);
+            daemon.post("/tasks", unique).await.json(201);
+            daemon.post(&format!("/tasks/{}/retry", first["id"]), "").await
+        }
+        Code::KeyReused => {
+            let ask = |path: &'static str| {
+                daemon.ask("POST", path, |request| request.header("idempotency-key", "k"))
+            };
+            ask("/tasks").await.json(201);
+            ask("/tasks?user_id=1").await.problem(Code::Unauthenticated);
+            ask("/tasks/1/cancel").await
+        }
+        Code::KindNotClaimable => daemon.post("/tasks/claim", r#"{"kinds":["noop"]}"#).await,
         Code::EmailTaken => {
             daemon.post("/users", r#"{"email":"a@b"}"#).await.json(201);
             daemon.post("/users", r#"{"email":"a@b"}"#).await

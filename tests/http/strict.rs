@@ -5,8 +5,20 @@ use serde_json::{Value, json};
 
 use crate::harness::{Daemon, Wishes, start};
 
-const JSON_ROUTES: [&str; 6] =
-    ["/tasks", "/tasks/batch", "/tasks/1/cancel", "/tasks/1/retry", "/users", "/user"];
+const JSON_ROUTES: [&str; 12] = [
+    "/tasks",
+    "/tasks/batch",
+    "/tasks/1/cancel",
+    "/tasks/1/retry",
+    "/tasks/claim",
+    "/tasks/1/heartbeat",
+    "/tasks/1/progress",
+    "/tasks/1/complete",
+    "/tasks/1/fail",
+    "/tasks/1/release",
+    "/users",
+    "/user",
+];
 
 async fn daemon() -> Daemon {
     let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
@@ -100,6 +112,23 @@ async fn each_bad_field_is_named_with_what_was_expected() {
         (json!({"tags": ["a\u{0}b"]}), "tags", "no control characters"),
         (json!({"tags": ["a", "a"]}), "tags", "given twice"),
         (json!({"tags": many}), "tags", "at most 16"),
+        (json!({"unique_key": ""}), "unique_key", "1 to 200 bytes"),
+        (json!({"unique_key": "x".repeat(201)}), "unique_key", "1 to 200 bytes"),
+        (json!({"unique_key": "a\nb"}), "unique_key", "control characters"),
+        (json!({"unique_key": 7}), "unique_key", "expected text"),
+        (json!({"callback_url": 7}), "callback_url", "expected text"),
+        (json!({"callback_url": "gopher://example.com/"}), "callback_url", "http"),
+        (json!({"callback_url": "http://127.0.0.1/hook"}), "callback_url", ""),
+        (json!({"callback_url": "http://[::1]/hook"}), "callback_url", ""),
+        (json!({"callback_url": "https://u:p@example.com/"}), "callback_url", "user"),
+        (
+            json!({"callback_url": format!("https://example.com/{}", "x".repeat(2000))}),
+            "callback_url",
+            "2000",
+        ),
+        (json!({"meta": 1, "kind": "noop"}), "meta", "`manual`"),
+        (json!({"meta": 1, "payload": 2}), "meta", "either"),
+        (json!({"meta": "x".repeat(256 << 10)}), "meta", "256 KiB"),
         (json!({"Kind": "noop"}), "Kind", "there are: kind, payload"),
         (json!({"status": "Completed"}), "status", "no such field"),
         (json!({"id": 7}), "id", "no such field"),

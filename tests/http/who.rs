@@ -15,7 +15,15 @@ async fn by(daemon: &Daemon, method: &str, path: &str, who: &Someone) -> Answer 
 }
 
 /// Every route that finds out who is calling, on a task.
-const CALLED: [(&str, &str); 8] = [
+const CALLED: [(&str, &str); 16] = [
+    ("POST", "/tasks/claim"),
+    ("POST", "/tasks/1/heartbeat"),
+    ("POST", "/tasks/1/progress"),
+    ("POST", "/tasks/1/complete"),
+    ("POST", "/tasks/1/fail"),
+    ("POST", "/tasks/1/release"),
+    ("GET", "/take_free_task"),
+    ("GET", "/total_tasks_created"),
     ("POST", "/tasks"),
     ("POST", "/tasks/batch"),
     ("GET", "/tasks"),
@@ -120,10 +128,15 @@ async fn where_naming_is_trusted_a_named_user_is_the_caller() {
 async fn where_anonymous_callers_are_not_let_in_they_neither_read_nor_write() {
     let daemon = start(wishes(&[("auth.anonymous", "false")])).await;
     for (method, path) in CALLED {
-        let body = if path.ends_with("batch") { "[{}]" } else { "" };
-        if path == "/records" {
-            continue;
-        }
+        let body = match path {
+            "/records" => continue,
+            "/tasks/batch" => "[{}]",
+            "/tasks/claim" => r#"{"kinds":["manual"]}"#,
+            "/tasks/1/progress" => r#"{"attempt":1,"percent":1}"#,
+            "/tasks/1/fail" => r#"{"attempt":1,"message":"x"}"#,
+            "/tasks/1/heartbeat" | "/tasks/1/complete" | "/tasks/1/release" => r#"{"attempt":1}"#,
+            _ => "",
+        };
         let asked =
             daemon.ask(method, path, |request| request.header("content-type", "application/json").body(body));
         asked.await.problem(Code::Unauthenticated);
