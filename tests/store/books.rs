@@ -100,6 +100,15 @@ async fn a_relay_begins_with_the_newest_event_and_is_the_duty_holders(bench: Ben
     bench.store.hold_duty("out", other).await.unwrap();
     assert_eq!(relay(bench.node, Some(EventSeq(999))).await, None, "it is another's now");
     assert_eq!(relay(other, None).await, Some(next), "which goes on where that one was");
+
+    let newest = bench.store.newest_event().await.unwrap();
+    for _ in 0..2 {
+        bench.store.begin_relay("early").await.unwrap();
+        bench.create(vec![new_task()]).await;
+    }
+    assert!(bench.store.hold_duty("early", other).await.unwrap(), "begun, and nobody's yet");
+    let told = bench.store.relay("early", other, None).await.unwrap();
+    assert_eq!(told, Some(newest), "from when it was begun, not from when somebody took it");
 }
 
 async fn a_callback_is_told_each_event_in_order_and_wakes_for_the_next(bench: Bench) {

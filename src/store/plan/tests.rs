@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::Token;
+use crate::store::command::{Rescued, Taken, Word};
 use crate::task::invariants::History;
 use crate::task::{
-    Backoff, EventName, Failure, FailureReason, Json, Percent, Priority, RecordingId, Role, State,
+    Backoff, EventName, Failure, FailureReason, Holder, Json, Percent, Priority, RecordingId, Role, State,
 };
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_micros(8), cap: Duration::from_micros(100) };
@@ -48,10 +49,12 @@ fn done() -> Outcome {
 /// The command, to count once. Only what went well is remembered: by the number of the task.
 fn once(key: &str, request: &str, command: Command) -> Command {
     let answer = |reply: &Reply| {
-        let task = match reply {
-            Reply::Created(tasks) => tasks.first().map(|accepted| &accepted.task)?,
-            Reply::Taken(Ok(Taken::Task(task))) | Reply::Changed(Ok(task)) => task,
-            _ => return None,
+        let task = if let Reply::Created(tasks) = reply {
+            tasks.first().map(|accepted| &accepted.task)?
+        } else if let Reply::Taken(Ok(Taken::Task(task))) | Reply::Changed(Ok(task)) = reply {
+            task
+        } else {
+            return None;
         };
         Some(RememberedAnswer { status: 200, location: None, body: task.life.id.to_string() })
     };

@@ -9,7 +9,9 @@
 //!   hold that lock.
 
 mod group;
+mod load;
 mod read;
+mod write;
 
 use std::future::Future;
 use std::str::FromStr;

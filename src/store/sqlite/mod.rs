@@ -11,7 +11,9 @@
 //!   statements, each prepared once.
 
 mod group;
+mod load;
 mod read;
+mod write;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

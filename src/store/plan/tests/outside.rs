@@ -26,10 +26,8 @@ fn keyed(key: &str) -> NewTask {
 }
 
 fn taken(reply: &Reply) -> Option<i64> {
-    match reply {
-        Reply::Taken(Ok(Taken::Task(task))) => Some(task.life.id.0),
-        _ => None,
-    }
+    let Reply::Taken(Ok(Taken::Task(task))) = reply else { return None };
+    Some(task.life.id.0)
 }
 
 fn made(reply: &Reply) -> Vec<(i64, bool)> {
