@@ -152,6 +152,10 @@ fn judges(error: &dyn sqlx::error::DatabaseError) -> bool {
     !matches!(primary, 0 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 13 | 14 | 15 | 26)
 }
 
+/// For how long the database must have missed a node's session before the node is taken for dead: several times as long
+/// as a living one takes to come back.
+pub const MISSED: Duration = Duration::from_millis(1_500);
+
 /// A node as it registers itself.
 #[derive(Debug, Clone)]
 pub struct Registration {
@@ -190,6 +194,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the database does not answer.
     async fn renew(&self, node: NodeId, lease: Duration) -> Result<bool, StoreError>;
+
+    /// Shows, between renewals, that this process lives. Where the database sees who is connected to it, a node that it
+    /// misses for [`MISSED`] is taken for dead before its lease runs out; elsewhere this does nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn present(&self, node: NodeId) -> Result<(), StoreError>;
 
     /// Gives the lease back at the end of a drain. What the node still holds counts as released, not as lost.
     ///

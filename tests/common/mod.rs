@@ -9,6 +9,7 @@
 
 pub mod faulty;
 pub mod proxy;
+pub mod rabbit;
 pub mod wav;
 
 use std::future::Future;

@@ -195,6 +195,11 @@ impl Bench {
         self.test.another().await
     }
 
+    /// A second process on the same database, where there can be one.
+    pub(crate) async fn another_if_there_can_be(&self) -> Option<Arc<dyn Store>> {
+        if self.is_postgres() { Some(self.another().await) } else { None }
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.test.is_postgres()
     }

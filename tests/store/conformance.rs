@@ -14,6 +14,7 @@ use gristmill::task::{
 };
 
 use crate::bench::{Bench, backoff, claim, done, failed, ids, kind, new_task, new_user, page, urgent};
+use crate::common::eventually;
 
 on_both!(
     a_created_task_reads_back_as_it_was_given,
@@ -28,6 +29,7 @@ on_both!(
     a_spared_nodes_tasks_are_freed_without_blame,
     a_node_does_not_judge_its_own_tasks,
     a_lease_that_ran_out_cannot_be_renewed_and_claims_nothing,
+    a_process_that_died_is_known_before_its_lease_runs_out,
     a_newcomer_in_the_seat_ends_the_lease_of_whoever_had_it,
     a_suspect_waits_apart_from_all_others,
     cancel_retry_and_delete_obey_the_status_and_the_owner,
@@ -251,6 +253,37 @@ async fn a_lease_that_ran_out_cannot_be_renewed_and_claims_nothing(bench: Bench)
     assert!(!bench.store.renew(bench.node, lease).await.unwrap(), "and it stays lost");
     let zombie = bench.settle(held[0].life.id, Attempt(1), done()).await;
     assert!(matches!(zombie, Err(Refused::Illegal(IllegalTransition::Stale { .. }))), "{zombie:?}");
+}
+
+async fn a_process_that_died_is_known_before_its_lease_runs_out(bench: Bench) {
+    let id = bench.create(vec![new_task()]).await[0].life.id;
+    let (other, node) = (bench.another_if_there_can_be().await, NodeId::fresh());
+    let registration = Registration {
+        node,
+        seat: "other seat".into(),
+        name: "test".into(),
+        lease: Duration::from_secs(10),
+        predecessor: None,
+    };
+    let Some(other) = other else { return };
+    other.register(&registration).await.unwrap();
+    other.present(node).await.unwrap();
+    assert_eq!(bench.claim_as(node, 1).await.tasks.len(), 1);
+    for _ in 0..3 {
+        bench.advance(2);
+        assert_eq!(bench.rescue().await.tasks, 0, "it is there, though it says nothing");
+    }
+    // Its connections end with it.
+    other.close().await;
+    eventually("the node to be missed", async || {
+        bench.rescue().await;
+        bench.advance(1);
+        // Within the lease, of which four seconds are left, and the tenths that this takes.
+        (bench.task(id).await.life.status() == Status::New).then_some(())
+    })
+    .await;
+    assert_eq!(bench.task(id).await.life.crashes, 1);
+    assert!(!bench.store.renew(node, Duration::from_secs(10)).await.unwrap(), "and it stays over");
 }
 
 async fn a_newcomer_in_the_seat_ends_the_lease_of_whoever_had_it(bench: Bench) {

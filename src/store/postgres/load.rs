@@ -7,8 +7,8 @@ use sqlx::AssertSqlSafe;
 use super::group::{Tx, numbers};
 use super::{NOW, PostgresStore};
 use crate::store::plan::{Found, Loaded, Lost, Needs, UniqueKey};
-use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow};
-use crate::store::{Claim, RememberedAnswer, StoreError, Take, Wanted};
+use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, micros};
+use crate::store::{Claim, MISSED, RememberedAnswer, StoreError, Take, Wanted};
 use crate::task::{Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 impl PostgresStore {
@@ -177,6 +177,7 @@ async fn lost(
     now: Timestamp,
 ) -> Result<Vec<(TaskId, Lost)>, StoreError> {
     let doing = StoreError::of;
+    miss_nodes(tx, except, now).await?;
     let of_nodes: Vec<(i64, bool)> = sqlx::query_as(
         "SELECT tasks.id, coalesce((SELECT spared FROM nodes WHERE nodes.id = tasks.holder), FALSE) FROM tasks \
          WHERE tasks.status = 'In Progress' AND tasks.holder NOT LIKE '%:%' AND NOT EXISTS \
@@ -216,6 +217,25 @@ async fn lost(
         lost.extend(found.into_iter().map(|task| (TaskId(task), how)));
     }
     Ok(lost)
+}
+
+/// Looks which nodes the database does not see any more, and ends the leases of those that it has missed for long
+/// enough.
+async fn miss_nodes(tx: &mut Tx<'_>, except: Option<NodeId>, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE nodes SET missed_at = CASE WHEN looked.gone THEN coalesce(nodes.missed_at, $1) END, \
+         lease_until = CASE WHEN looked.gone AND nodes.missed_at <= $1 - $2 THEN 0 ELSE nodes.lease_until END \
+         FROM (SELECT id, NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = nodes.session) AS gone \
+         FROM nodes WHERE lease_until > $1 AND session IS NOT NULL AND id IS DISTINCT FROM $3) AS looked \
+         WHERE nodes.id = looked.id AND (looked.gone OR nodes.missed_at IS NOT NULL)",
+    )
+    .bind(now.as_micros())
+    .bind(micros(MISSED))
+    .bind(except.map(|node| node.to_string()))
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+    .map_err(StoreError::of("look for dead nodes"))
 }
 
 /// Takes the ready row of the most urgent, oldest task that the caller may have.

@@ -15,6 +15,7 @@ mod write;
 
 use std::future::Future;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -59,6 +60,8 @@ pub struct PostgresStore {
     writer: Own<PgConnection>,
     keeper: Own<PgConnection>,
     clerk: Own<PgConnection>,
+    /// The keeper's session as the row of the node has it; 0 when it has none.
+    session: AtomicI32,
     options: PgConnectOptions,
     readers: PgPool,
     /// How long a read may take, the network included.
@@ -120,6 +123,7 @@ impl PostgresStore {
             writer: Own::new(connect.clone().options(by_key), options.connect_timeout),
             keeper: Own::new(connect.clone(), options.connect_timeout),
             clerk: Own::new(connect.clone(), options.connect_timeout),
+            session: AtomicI32::new(0),
             options: connect,
             readers,
             patience: options.statement_timeout * 2,
@@ -241,6 +245,8 @@ impl Store for PostgresStore {
             .await
             .map_err(doing("register the node"))?;
         tx.commit().await.map_err(doing("register the node"))?;
+        // The new row knows of no session yet.
+        self.session.store(0, Ordering::Relaxed);
         connection.keep();
         Ok(())
     }
@@ -260,6 +266,26 @@ impl Store for PostgresStore {
             .map_err(StoreError::of("renew the lease"))?;
         connection.keep();
         Ok(renewed.rows_affected() == 1)
+    }
+
+    async fn present(&self, node: NodeId) -> Result<(), StoreError> {
+        let doing = || StoreError::of("show that the node lives");
+        let mut connection = self.keeper.borrow().await?;
+        let session: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(doing())?;
+        if self.session.load(Ordering::Relaxed) != session {
+            sqlx::query("UPDATE nodes SET session = $1, missed_at = NULL WHERE id = $2")
+                .bind(i64::from(session))
+                .bind(node.to_string())
+                .execute(&mut *connection)
+                .await
+                .map_err(doing())?;
+            self.session.store(session, Ordering::Relaxed);
+        }
+        connection.keep();
+        Ok(())
     }
 
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {

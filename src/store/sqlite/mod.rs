@@ -243,6 +243,10 @@ impl Store for SqliteStore {
         Ok(renewed.rows_affected() == 1)
     }
 
+    async fn present(&self, _: NodeId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {
         let mut connection = self.writer.borrow().await?;
         sqlx::query("UPDATE nodes SET lease_until = 0, spared = 1 WHERE id = ?1")
