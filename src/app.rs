@@ -31,7 +31,7 @@ use crate::actors::keeper::{self, Keep, Keeper, Lease};
 use crate::actors::runner::Runner;
 use crate::actors::runs::{Runs, Stop};
 use crate::actors::supervisor::{Drain, Family, Link, Patience, Supervisor};
-use crate::actors::{callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, tracker};
+use crate::actors::{Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, tracker};
 use crate::blob::{BlobError, Blobs};
 use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
@@ -104,6 +104,7 @@ pub struct App {
     demand: Demand,
     runs: Runs,
     draining: CancellationToken,
+    closing: CancellationToken,
     supervisor: actix::Addr<Supervisor>,
     ingress: Link<Ingress>,
     keeper: Keeper,
@@ -239,6 +240,7 @@ struct Wiring {
     bell: Bell,
     hints: hints::Hints,
     draining: CancellationToken,
+    closing: CancellationToken,
     recorder: MetricsHandle,
     metrics: tracker::Metrics,
 }
@@ -283,7 +285,8 @@ impl App {
             store.begin_relay(relay::DUTY).await?;
         }
         let broker = Broker::start(&settings.broker, health.clone(), clock.clone())?;
-        let (draining, feed) = (CancellationToken::new(), Feed::new(Arc::clone(&store)));
+        let (draining, closing) = (CancellationToken::new(), CancellationToken::new());
+        let feed = Feed::new(Arc::clone(&store));
         let (lease, runs, arrivals) = (Lease::default(), Runs::default(), Arrivals::default());
         let demand = Demand::new(&kinds, lease.clone());
         // An outcome lane with room for every permit: no run waits to say how it ended.
@@ -297,6 +300,7 @@ impl App {
             feed: feed.clone(),
             bell: Bell::default(),
             draining: draining.clone(),
+            closing: closing.clone(),
             clock: clock.clone(),
             health: health.clone(),
             store: Arc::clone(&store),
@@ -367,6 +371,7 @@ impl App {
             demand,
             runs,
             draining,
+            closing,
             supervisor,
             ingress,
             keeper,
@@ -437,6 +442,7 @@ impl App {
         }
         // What could not be given back by itself is, with the lease.
         self.keeper.retire().await;
+        self.closing.cancel();
         match timeout(CLOSE_PATIENCE, self.store.close()).await {
             Ok(()) => {
                 self.engine.stop();
@@ -600,7 +606,9 @@ impl Wiring {
     fn tellers(&self, family: &mut Family, engine: &Arbiter, intake: &Intake) -> Result<(), StartError> {
         let roles = &self.settings.general.roles;
         let telling = TellingMetrics::new();
+        let bench = Bench { runtime: Handle::current(), closing: self.closing.clone() };
         let parts = hints::Parts {
+            bench: bench.clone(),
             hints: self.hints.clone(),
             store: Arc::clone(&self.store),
             broker: self.broker.clone().map(|broker| (broker, self.settings.broker.clone())),
@@ -619,6 +627,7 @@ impl Wiring {
         family.add("hint hearer", metrics::Actor::Hints, engine.handle(), Link::default(), make);
 
         let parts = notifier::Parts {
+            bench: bench.clone(),
             store: Arc::clone(&self.store),
             feed: self.feed.clone(),
             bell: self.bell.clone(),
@@ -641,12 +650,12 @@ impl Wiring {
                 Arc::new(outbound::SystemResolver::default()),
             );
             let parts = callbacks::Parts {
+                bench: bench.clone(),
                 store: Arc::clone(&self.store),
                 client,
                 secret: Arc::new(secret),
                 settings,
                 metrics: telling.clone(),
-                runtime: Handle::current(),
             };
             let make = move || callbacks::Callbacks::new(parts.clone());
             family.add("callbacks", metrics::Actor::Callbacks, engine.handle(), Link::default(), make);
@@ -654,6 +663,7 @@ impl Wiring {
         let Some(broker) = &self.broker else { return Ok(()) };
         if roles.has(Role::Janitor) {
             let parts = relay::Parts {
+                bench: bench.clone(),
                 store: Arc::clone(&self.store),
                 broker: broker.clone(),
                 lease: self.lease.clone(),
@@ -665,6 +675,7 @@ impl Wiring {
         }
         if roles.has(Role::Http) {
             let parts = inbox::Parts {
+                bench: bench.clone(),
                 broker: broker.clone(),
                 settings: self.settings.broker.clone(),
                 intake: intake.clone(),

@@ -1,120 +1,17 @@
 //! RabbitMQ nodes, ours on them, and somebody else.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use gristmill::broker::{Batch, Broker, COMPONENT, Consumer, Declare, Publish, Subscription};
 use gristmill::clock::Clock;
-use gristmill::config::{BrokerSettings, LoadOptions, QueueForm, Settings};
+use gristmill::config::QueueForm;
 use gristmill::telemetry::Health;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
 use crate::common::eventually;
-
-/// The node that `./test` provides.
-pub(crate) fn shared() -> String {
-    std::env::var("GRISTMILL_TEST_RABBITMQ").unwrap_or_else(|_| {
-        panic!("these tests need a RabbitMQ: run them with ./test, or under scripts/with-rabbitmq")
-    })
-}
-
-/// `rabbitmqctl` on that node.
-pub(crate) fn shared_ctl(arguments: &[&str]) {
-    let ctl = std::env::var("GRISTMILL_TEST_RABBITMQ_CTL").expect("set together with the address");
-    run(Command::new(ctl).args(arguments));
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {output:?}");
-}
-
-/// A node of a test's own; it ends with the test.
-pub(crate) struct Node {
-    folder: tempfile::TempDir,
-}
-
-impl Node {
-    pub(crate) fn start() -> Self {
-        Self::start_with("")
-    }
-
-    /// With more configuration; `FOLDER` in it stands for the node's folder.
-    pub(crate) fn start_with(extra: &str) -> Self {
-        let node = Self::prepare(|_| extra.to_owned());
-        node.again();
-        node
-    }
-
-    /// One whose configuration needs to know its folder; not started yet.
-    pub(crate) fn prepare(extra: impl FnOnce(&std::path::Path) -> String) -> Self {
-        let folder = tempfile::Builder::new().prefix("gristmill-node").tempdir().unwrap();
-        let text = extra(folder.path());
-        std::fs::write(folder.path().join("extra.conf"), text).unwrap();
-        Self { folder }
-    }
-
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        let ports = std::fs::read_to_string(self.folder.path().join("ports")).unwrap();
-        let port = ports.lines().find_map(|line| line.strip_prefix("port=")).unwrap();
-        port.parse().unwrap()
-    }
-
-    pub(crate) fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port())
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("amqp://guest:guest@{}", self.host())
-    }
-
-    /// Starts it (again, on the same port).
-    pub(crate) fn again(&self) {
-        self.script("start", &[]);
-    }
-
-    pub(crate) fn kill(&self) {
-        self.script("kill", &[]);
-    }
-
-    pub(crate) fn wipe(&self) {
-        self.script("wipe", &[]);
-    }
-
-    pub(crate) fn ctl(&self, arguments: &[&str]) {
-        self.script("ctl", arguments);
-    }
-
-    fn script(&self, action: &str, arguments: &[&str]) {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/rabbitmq-node");
-        let mut command = Command::new(script);
-        command.env("GRISTMILL_OWNER", std::process::id().to_string());
-        run(command.arg(action).arg(self.folder.path()).args(arguments));
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// The settings of a broker at this address, with these changes.
-pub(crate) fn settings(url: &str, changes: &[(&str, &str)]) -> BrokerSettings {
-    let mut env = vec![("URL", url), ("RETRY_CAP_S", "0.5"), ("CONNECT_TIMEOUT_S", "5")];
-    env.extend(changes);
-    let env = env.into_iter().map(|(key, value)| (format!("GRISTMILL__BROKER__{key}").into(), value.into()));
-    let options =
-        LoadOptions { env: env.collect(), directory: "no/such/folder".into(), ..Default::default() };
-    Settings::load(options).unwrap_or_else(|error| panic!("{error}")).settings.broker
-}
+pub(crate) use crate::common::rabbit::{Node, settings, shared, shared_ctl};
 
 /// A broker with its health board.
 pub(crate) struct Ours {

@@ -40,6 +40,8 @@ pub(crate) struct Start {
     pub(crate) settings: Vec<(&'static str, String)>,
     /// A program to run the daemon under.
     pub(crate) under: Vec<String>,
+    /// The daemon's roles; all of them when empty.
+    pub(crate) roles: &'static str,
 }
 
 impl Start {
@@ -103,7 +105,10 @@ impl Place {
     /// Starts a daemon; does not wait for it.
     pub(crate) fn spawn(&self, start: &Start) -> Daemon {
         let binary = env!("CARGO_BIN_EXE_gristmill").to_owned();
-        let line: Vec<String> = start.under.iter().cloned().chain([binary, "serve".into()]).collect();
+        let mut line: Vec<String> = start.under.iter().cloned().chain([binary, "serve".into()]).collect();
+        if !start.roles.is_empty() {
+            line.extend(["--roles".to_owned(), start.roles.to_owned()]);
+        }
         let log = self.folder.path().join(format!("{}.log", start.seat));
         let log_file = OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = Command::new(&line[0]);

@@ -34,6 +34,9 @@ pub(crate) enum Ask {
     Tasks { tag: String, count: usize },
     /// A recording, under a file name that no other request has.
     Recording { filename: String, wav: Wav },
+    /// A message to the broker's queue that asks for one task with this tag, which no other request has. The tag is its
+    /// `message_id` as well; it may have been sent several times. The answer is the broker's: a confirm shows no task.
+    Message { tag: String },
     /// The end of a task.
     Cancel(TaskId),
     /// Another try.
@@ -137,6 +140,8 @@ pub(crate) struct Tally {
     pub(crate) requests: usize,
     pub(crate) not_sent: usize,
     pub(crate) unknown: usize,
+    /// Of the requests, those that went through the broker.
+    pub(crate) messages: usize,
     pub(crate) accepted: usize,
     pub(crate) completed: usize,
     pub(crate) cancelled: usize,
@@ -150,11 +155,12 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} requests ({} refused connections, {} of unknown effect), {} tasks accepted: {} completed, {} \
+            "{} requests ({} refused connections, {} of unknown effect, {} messages), {} tasks accepted: {} completed, {} \
              cancelled, {} deleted, {} poison; {} runs lost with their worker; {} recordings verified",
             self.requests,
             self.not_sent,
             self.unknown,
+            self.messages,
             self.accepted,
             self.completed,
             self.cancelled,
@@ -305,7 +311,7 @@ impl Judge<'_> {
                 Ask::Cancel(task) => (task, |wishes| &mut wishes.cancel),
                 Ask::Retry(task) => (task, |wishes| &mut wishes.retry),
                 Ask::Delete(task) => (task, |wishes| &mut wishes.delete),
-                Ask::Tasks { .. } | Ask::Recording { .. } | Ask::Look(_) => continue,
+                Ask::Tasks { .. } | Ask::Recording { .. } | Ask::Message { .. } | Ask::Look(_) => continue,
             };
             let wish = pick(self.wishes.entry(task).or_default());
             *wish = heard.max(*wish);
@@ -336,6 +342,11 @@ impl Judge<'_> {
             let (mark, count) = match &entry.ask {
                 Ask::Tasks { tag, count } => (tag.as_str(), *count),
                 Ask::Recording { filename, .. } => (filename.as_str(), 1),
+                Ask::Message { tag } => {
+                    let there = left.remove(tag.as_str()).unwrap_or_default();
+                    self.message(tag, &entry.answer, &there);
+                    continue;
+                }
                 Ask::Cancel(_) | Ask::Retry(_) | Ask::Delete(_) | Ask::Look(_) => continue,
             };
             let there = left.remove(mark).unwrap_or_default();
@@ -373,6 +384,18 @@ impl Judge<'_> {
         for (mark, tasks) in left {
             self.broken(format!("nobody asked for {mark}: {tasks:?}"));
         }
+    }
+
+    /// A message that was confirmed became a task; and however often it was delivered, no more than one.
+    fn message(&mut self, tag: &str, answer: &Answer, there: &[TaskId]) {
+        self.tally.accepted += there.len();
+        self.tally.messages += 1;
+        let confirmed = matches!(answer, Answer::Done { .. });
+        self.demand(!confirmed || !there.is_empty(), || format!("message {tag} was confirmed and is lost"));
+        let sent = *answer != Answer::NotSent;
+        self.demand(there.len() <= usize::from(sent), || {
+            format!("message {tag} ({answer:?}) was done more than once, or unasked: {there:?}")
+        });
     }
 
     /// Every task has ended, once, rightly, and as its events say.

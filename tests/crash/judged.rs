@@ -17,6 +17,7 @@ const CANCELLED: TaskId = TaskId(5);
 const DELETED: TaskId = TaskId(6);
 const RECORDING: TaskId = TaskId(7);
 const POISON: TaskId = TaskId(8);
+const MESSAGE: TaskId = TaskId(10);
 
 /// What a WAV becomes here.
 fn mp3(wav: Wav) -> Vec<u8> {
@@ -60,6 +61,11 @@ impl Case {
         case.poisoned(POISON);
         case.hear(Ask::Tasks { tag: "r7".into(), count: 5 }, Answer::NotSent);
         case.hear(Ask::Tasks { tag: "r8".into(), count: 5 }, Answer::Unknown);
+        case.hear(Ask::Message { tag: "m1".into() }, done(Vec::new()));
+        case.create(MESSAGE, &["m1"]);
+        case.runs(MESSAGE);
+        case.completes(MESSAGE);
+        case.hear(Ask::Message { tag: "m2".into() }, Answer::Unknown);
         case.end.listed = case.end.tasks.iter().map(Seen::of).collect();
         case
     }
@@ -192,9 +198,9 @@ fn a_good_history_passes_and_is_counted() {
     let case = Case::good();
     let (wrong, tally) = judge(&case.history, &case.end, &mp3);
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!((tally.accepted, tally.completed, tally.recordings), (8, 5, 1));
+    assert_eq!((tally.accepted, tally.completed, tally.recordings), (9, 6, 1));
     assert_eq!((tally.cancelled, tally.deleted, tally.poison), (1, 1, 1));
-    assert_eq!((tally.requests, tally.not_sent, tally.unknown, tally.lost_workers), (11, 1, 1, 3));
+    assert_eq!((tally.requests, tally.not_sent, tally.unknown, tally.lost_workers), (13, 1, 2, 3));
 }
 
 /// A fault, what it does to a good history, and words of what the judge must say.
@@ -214,6 +220,20 @@ fn each_fault_is_found_in_a_history_that_has_it() {
                 case.end.files.clear();
             },
             "r5.wav was accepted and is lost",
+        ),
+        ("a lost message", |case| case.lose_row(MESSAGE), "message m1 was confirmed and is lost"),
+        (
+            "a message done twice",
+            |case| {
+                case.create(TaskId(9), &["m2"]);
+                case.create(TaskId(11), &["m2"]);
+                for task in [TaskId(9), TaskId(11)] {
+                    case.runs(task);
+                    case.completes(task);
+                }
+                case.relist();
+            },
+            "message m2 (Unknown) was done more than once",
         ),
         ("a completion told twice", |case| case.completes(SINGLE), "an attempt has one outcome"),
         (

@@ -1,6 +1,7 @@
 //! Clients that ask for everything at once, and write down what they asked and what came back.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,6 +33,15 @@ pub(crate) struct User {
 #[derive(Clone)]
 pub(crate) struct Clients {
     inner: Arc<Inner>,
+    door: Arc<Door>,
+}
+
+/// Where clients find the daemon.
+#[derive(Default)]
+struct Door {
+    /// How often the clients were told where to turn: the last word counts.
+    turns: AtomicU64,
+    target: watch::Sender<Option<SocketAddr>>,
 }
 
 struct Inner {
@@ -41,9 +51,6 @@ struct Inner {
     /// Newest last: tasks that were promised, and whether they are the user's.
     known: Mutex<Vec<(TaskId, bool)>>,
     marks: AtomicU64,
-    /// How often the clients were told where to turn: the last word counts.
-    turns: AtomicU64,
-    target: watch::Sender<Option<SocketAddr>>,
 }
 
 /// Clients at work.
@@ -76,10 +83,14 @@ impl Clients {
             entries: Mutex::default(),
             known: Mutex::default(),
             marks: AtomicU64::new(1),
-            turns: AtomicU64::new(0),
-            target: watch::Sender::new(Some(address)),
         };
-        Self { inner: Arc::new(inner) }
+        let door = Door { turns: AtomicU64::new(0), target: watch::Sender::new(Some(address)) };
+        Self { inner: Arc::new(inner), door: Arc::new(door) }
+    }
+
+    /// The same clients, before the door of another daemon: they share the user and the log.
+    pub(crate) fn at_another_door(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), door: Arc::default() }
     }
 
     pub(crate) fn user(&self) -> &User {
@@ -115,14 +126,14 @@ impl Clients {
     }
 
     fn next_turn(&self) -> u64 {
-        self.inner.turns.fetch_add(1, Ordering::SeqCst) + 1
+        self.door.turns.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     async fn turn(&self, turn: u64, mut address: watch::Receiver<Option<SocketAddr>>) {
         // A daemon that dies before it listens is never turned to.
         let Ok(address) = address.wait_for(Option::is_some).await.map(|address| *address) else { return };
-        self.inner.target.send_if_modified(|target| {
-            let newest = self.inner.turns.load(Ordering::SeqCst) == turn;
+        self.door.target.send_if_modified(|target| {
+            let newest = self.door.turns.load(Ordering::SeqCst) == turn;
             if newest {
                 *target = address;
             }
@@ -132,9 +143,14 @@ impl Clients {
 
     /// Sets clients to work, some of which send recordings.
     pub(crate) fn start(&self, seed: u64) -> Load {
+        self.start_some(seed, 0..6)
+    }
+
+    /// Sets these of the clients to work: 0 and 1 send recordings, those from 2 on do all else.
+    pub(crate) fn start_some(&self, seed: u64, numbers: Range<u64>) -> Load {
         let stop = watch::Sender::new(false);
         let mut clients = JoinSet::new();
-        for number in 0..6 {
+        for number in numbers {
             let (this, mut stopped) = (self.clone(), stop.subscribe());
             let mut rng = StdRng::seed_from_u64(seed.wrapping_add(number));
             clients.spawn(async move {
@@ -143,13 +159,18 @@ impl Clients {
                         if number < 2 { this.record(&mut rng).await } else { this.task(&mut rng).await };
                     if answer == Answer::NotSent {
                         // Nobody is there: look again when somebody is, or in a moment.
-                        let mut target = this.inner.target.subscribe();
+                        let mut target = this.door.target.subscribe();
                         let _ = tokio::time::timeout(Duration::from_millis(20), target.changed()).await;
                     }
                 }
             });
         }
         Load { stop, clients }
+    }
+
+    /// Notes what somebody asked in another way than these clients do, and what came back.
+    pub(crate) fn note(&self, entries: impl IntoIterator<Item = Entry>) {
+        self.inner.entries.lock().unwrap().extend(entries);
     }
 
     /// A tag or file name that no other request has.
@@ -257,7 +278,7 @@ impl Clients {
     }
 
     fn url(&self, path: &str) -> String {
-        let target = *self.inner.target.borrow();
+        let target = *self.door.target.borrow();
         format!("http://{}{path}", target.expect("a daemon was started"))
     }
 

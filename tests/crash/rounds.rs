@@ -37,7 +37,7 @@ impl Fate {
 }
 
 /// A number from the environment, or one of our own.
-fn asked_for(name: &str, otherwise: impl FnOnce() -> u64) -> u64 {
+pub(crate) fn asked_for(name: &str, otherwise: impl FnOnce() -> u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text}: expected a whole number")),
         Err(_) => otherwise(),
