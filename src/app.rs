@@ -105,6 +105,8 @@ pub struct App {
     runs: Runs,
     draining: CancellationToken,
     closing: CancellationToken,
+    /// Cancelled once the inbox has carried out what it held; `None` where there is no inbox.
+    inbox: Option<CancellationToken>,
     supervisor: actix::Addr<Supervisor>,
     ingress: Link<Ingress>,
     keeper: Keeper,
@@ -218,6 +220,9 @@ const RUNS_SHARE: f64 = 0.7;
 const RETURN_SHARE: f64 = 0.1;
 const HTTP_SHARE: f64 = 0.2;
 
+/// The least that giving back has, however short the grace.
+const RETURN_LEAST: Duration = Duration::from_secs(2);
+
 /// How long the pools may take to close at the end of a drain: everything is written down by then.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -324,7 +329,7 @@ impl App {
         let intake = wiring.intake();
         let make_server = wiring.server(listener, &intake, &actions);
         let mut family = wiring.family(lanes, &engine, ingress.clone(), janitor.clone(), make_server);
-        wiring.tellers(&mut family, &engine, &intake)?;
+        let inbox = wiring.tellers(&mut family, &engine, &intake)?;
         let patience = Patience {
             max_restarts: wiring.settings.supervisor.max_restarts as usize,
             window: wiring.settings.supervisor.window,
@@ -372,6 +377,7 @@ impl App {
             runs,
             draining,
             closing,
+            inbox,
             supervisor,
             ingress,
             keeper,
@@ -430,7 +436,14 @@ impl App {
             tracing::warn!(runs = self.runs.count(), "time is up: what still runs is given back");
             self.runs.stop_all(Stop::Interrupted);
             // A run has a moment to stop by itself; its outcome must still be written down.
-            self.runs_end_within(self.grace.mul_f64(RETURN_SHARE).max(Duration::from_secs(2))).await;
+            self.runs_end_within(self.grace.mul_f64(RETURN_SHARE).max(RETURN_LEAST)).await;
+        }
+        if let Some(inbox) = &self.inbox
+            && timeout(self.grace.mul_f64(HTTP_SHARE).max(RETURN_LEAST), inbox.cancelled()).await.is_err()
+        {
+            tracing::warn!(
+                "messages that were taken from the broker could not be carried out: they come again"
+            );
         }
         // From here on actors end as they should; until here one that dies is started again, the tracker above all.
         self.supervisor.do_send(Drain);
@@ -603,7 +616,13 @@ impl Wiring {
     }
 
     /// The actors between this node and the others, and the world outside.
-    fn tellers(&self, family: &mut Family, engine: &Arbiter, intake: &Intake) -> Result<(), StartError> {
+    /// Gives what is cancelled when the inbox, should there be one, is done in a drain.
+    fn tellers(
+        &self,
+        family: &mut Family,
+        engine: &Arbiter,
+        intake: &Intake,
+    ) -> Result<Option<CancellationToken>, StartError> {
         let roles = &self.settings.general.roles;
         let telling = TellingMetrics::new();
         let bench = Bench { runtime: Handle::current(), closing: self.closing.clone() };
@@ -660,7 +679,7 @@ impl Wiring {
             let make = move || callbacks::Callbacks::new(parts.clone());
             family.add("callbacks", metrics::Actor::Callbacks, engine.handle(), Link::default(), make);
         }
-        let Some(broker) = &self.broker else { return Ok(()) };
+        let Some(broker) = &self.broker else { return Ok(None) };
         if roles.has(Role::Janitor) {
             let parts = relay::Parts {
                 bench: bench.clone(),
@@ -668,12 +687,14 @@ impl Wiring {
                 broker: broker.clone(),
                 lease: self.lease.clone(),
                 bell: self.bell.clone(),
+                draining: self.draining.clone(),
                 metrics: telling,
             };
             let make = move || relay::Relay::new(parts.clone());
             family.add("relay", metrics::Actor::Relay, engine.handle(), Link::default(), make);
         }
-        if roles.has(Role::Http) {
+        let inbox = roles.has(Role::Http).then(CancellationToken::new);
+        if let Some(finished) = inbox.clone() {
             let parts = inbox::Parts {
                 bench: bench.clone(),
                 broker: broker.clone(),
@@ -681,12 +702,13 @@ impl Wiring {
                 intake: intake.clone(),
                 read: Arc::new(http::read_message),
                 draining: self.draining.clone(),
+                finished,
                 metrics: InboxMetrics::new(),
             };
             let make = move || inbox::Inbox::new(parts.clone());
             family.add("inbox", metrics::Actor::Inbox, engine.handle(), Link::default(), make);
         }
-        Ok(())
+        Ok(inbox)
     }
 }
 

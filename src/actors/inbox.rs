@@ -5,6 +5,8 @@
 //! - The same `message_id` makes one task, however often it is delivered. Without one, each delivery makes a task, and
 //!   a redelivery after a crash between commit and acknowledgement makes a second.
 //! - What is no task goes to the dead queue whole, with the reason, and is acknowledged once the broker has it there.
+//! - A drain carries out what was delivered already: a restart in good order gives nothing back, so it spends none of
+//!   the deliveries that a queue may allow a message.
 //! - While the database does not answer, the batch in hand is kept and nothing more is taken; nothing is given back to
 //!   be delivered again and again.
 
@@ -12,12 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context};
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Bench;
-use crate::broker::{Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription};
+use crate::broker::{
+    Batch, Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription,
+};
 use crate::config::BrokerSettings;
 use crate::failpoint::{self, Failpoint};
 use crate::intake::{Done, Intake, IntakeError, Submission};
@@ -43,6 +48,8 @@ pub struct Parts {
     pub read: ReadBody,
     /// Cancelled when the daemon drains.
     pub draining: CancellationToken,
+    /// Cancelled once the inbox holds nothing any more that it could still carry out, after the drain has begun.
+    pub finished: CancellationToken,
     /// The metrics.
     pub metrics: InboxMetrics,
 }
@@ -82,6 +89,8 @@ enum Fate {
 impl Parts {
     /// For how long a `message_id` is remembered.
     const REMEMBER: Duration = Duration::from_secs(7 * 24 * 3600);
+    /// After so long without a message there is none on its way.
+    const QUIET: Duration = Duration::from_millis(100);
     /// The pause before the same is tried again.
     const PAUSE: Duration = Duration::from_millis(500);
 
@@ -99,20 +108,34 @@ impl Parts {
                 batch = consumer.batch(most) => batch,
                 () = self.draining.cancelled() => break,
             };
-            let handled = self.handle(&mut consumer, &batch.deliveries).await;
-            if !handled {
+            if !self.carry_out(&mut consumer, &batch).await {
                 break;
             }
-            failpoint::hit(Failpoint::InboxBeforeAck);
-            match consumer.ack(&batch).await {
-                Ok(()) => {}
-                // The connection went; all of these come again and meet their tasks by their `message_id`.
-                Err(lost) => tracing::info!(%lost, "messages whose tasks are committed come again"),
+        }
+        // What was sent to us already is carried out too: given back, it would have spent one of its deliveries.
+        consumer.pause_in_good_order(Self::QUIET).await;
+        while let Some(batch) = consumer.batch(most).now_or_never() {
+            if !self.carry_out(&mut consumer, &batch).await {
+                break;
             }
         }
-        consumer.pause().await;
+        self.finished.cancel();
         // Nothing more is taken; the actor stays until the daemon ends.
         std::future::pending::<()>().await;
+    }
+
+    /// Carries out a batch and acknowledges it; `false` when the daemon drains before that could be done.
+    async fn carry_out(&self, consumer: &mut Consumer, batch: &Batch) -> bool {
+        if !self.handle(consumer, &batch.deliveries).await {
+            return false;
+        }
+        failpoint::hit(Failpoint::InboxBeforeAck);
+        match consumer.ack(batch).await {
+            Ok(()) => {}
+            // The connection went; all of these come again and meet their tasks by their `message_id`.
+            Err(lost) => tracing::info!(%lost, "messages whose tasks are committed come again"),
+        }
+        true
     }
 
     /// Carries out all deliveries of a batch; `false` when the daemon drains before that could be done.
@@ -137,20 +160,20 @@ impl Parts {
             self.answer(replies).await;
             left = again;
             if left.is_empty() {
-                if consumer.is_paused() {
+                if consumer.is_paused() && !self.draining.is_cancelled() {
                     tracing::info!("messages are taken again");
                     consumer.resume();
                 }
                 return true;
             }
             if !consumer.is_paused() {
+                consumer.pause().await;
                 let reason = trouble.unwrap_or_default();
                 tracing::warn!(
                     waiting = left.len(),
                     reason,
                     "no more messages are taken until these are dealt with"
                 );
-                consumer.pause().await;
             }
             tokio::select! {
                 () = sleep(Self::PAUSE) => {}

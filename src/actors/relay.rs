@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::Bench;
 use super::keeper::Lease;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub lease: Lease,
     /// Rung after each commit.
     pub bell: Bell,
+    /// Cancelled when the daemon drains.
+    pub draining: CancellationToken,
     /// The metrics.
     pub metrics: TellingMetrics,
 }
@@ -97,6 +100,8 @@ impl Parts {
             };
             match self.serve(node, &mut rung).await {
                 Ok(()) => sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await,
+                // The connection is closed already: the next daemon goes on.
+                Err(_) if self.draining.is_cancelled() => std::future::pending().await,
                 Err(error) => {
                     tracing::warn!(%error, "events wait to be told to the broker");
                     sleep(Self::PAUSE).await;

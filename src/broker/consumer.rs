@@ -190,6 +190,23 @@ impl Consumer {
         }
     }
 
+    /// The same, for good: first lets come what the broker may be sending already, until it may send no more before an
+    /// acknowledgement, or nothing came for as long as `quiet`. What a quorum queue sends while it is told to stop never
+    /// reaches us, and counts as given back once.
+    pub async fn pause_in_good_order(&mut self, quiet: Duration) {
+        while self.unacked.len() < usize::from(self.subscription.prefetch)
+            && self.attached.as_ref().is_some_and(|attached| attached.stream.is_some())
+        {
+            match timeout(quiet, self.hear()).await {
+                Ok(Heard::Delivery(delivery)) => self.arrived(*delivery),
+                Ok(Heard::Ended(reason)) => self.detach(&reason),
+                Ok(Heard::Answer(_)) => {}
+                Ok(Heard::Silence) | Err(_) => break,
+            }
+        }
+        self.pause().await;
+    }
+
     /// Takes deliveries again.
     pub fn resume(&mut self) {
         self.paused = false;

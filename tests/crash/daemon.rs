@@ -279,6 +279,8 @@ impl Daemon {
         // The grace, a moment for what outlives it, and what a busy machine takes.
         let status = self.ended_within(GRACE * 2 + Duration::from_secs(10), "SIGTERM").await;
         assert_eq!(status.code(), Some(0), "a drain ends well:\n{}", self.log_tail());
+        let log = self.log();
+        assert!(!log.contains("panicked at"), "something panicked:\n{log}");
     }
 
     fn poll(&mut self) -> Option<ExitStatus> {

@@ -13,7 +13,7 @@ use crate::rounds::leases;
 use crate::world::World;
 
 /// The only task of an answer.
-fn only(answer: &Answer) -> TaskId {
+pub(crate) fn only(answer: &Answer) -> TaskId {
     let Answer::Done { tasks, .. } = answer else { panic!("expected a task: {answer:?}") };
     assert_eq!(tasks.len(), 1, "{answer:?}");
     tasks[0].id

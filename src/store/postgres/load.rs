@@ -170,25 +170,6 @@ async fn promote(
     Ok(())
 }
 
-/// Looks which nodes the database does not see any more, and ends the leases of those that it has missed for long
-/// enough.
-async fn miss_nodes(tx: &mut Tx<'_>, except: Option<NodeId>, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE nodes SET missed_at = CASE WHEN looked.gone THEN coalesce(nodes.missed_at, $1) END, \
-         lease_until = CASE WHEN looked.gone AND nodes.missed_at <= $1 - $2 THEN 0 ELSE nodes.lease_until END \
-         FROM (SELECT id, NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = nodes.session) AS gone \
-         FROM nodes WHERE lease_until > $1 AND session IS NOT NULL AND id IS DISTINCT FROM $3) AS looked \
-         WHERE nodes.id = looked.id AND (looked.gone OR nodes.missed_at IS NOT NULL)",
-    )
-    .bind(now.as_micros())
-    .bind(micros(MISSED))
-    .bind(except.map(|node| node.to_string()))
-    .execute(&mut **tx)
-    .await
-    .map(drop)
-    .map_err(StoreError::of("look for dead nodes"))
-}
-
 async fn lost(
     tx: &mut Tx<'_>,
     limit: u32,

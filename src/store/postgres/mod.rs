@@ -21,6 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::clerk::{self, clerk};
@@ -153,12 +154,26 @@ const PARTS: i64 = 1_000;
 const CHANNEL: &str = "gristmill";
 
 /// A connection that listens.
-struct Ears(PgListener);
+struct Ears {
+    /// There until this is dropped.
+    listener: Option<PgListener>,
+    /// sqlx spawns when a listener is dropped, and panics where it cannot: the actor that has this may be dropped after
+    /// its runtime.
+    runtime: Handle,
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        let _runtime = self.runtime.enter();
+        self.listener = None;
+    }
+}
 
 #[async_trait]
 impl Listener for Ears {
     async fn hear(&mut self) -> Result<String, StoreError> {
-        let word = self.0.recv().await.map_err(StoreError::of("listen to the other nodes"))?;
+        let Some(listener) = &mut self.listener else { unreachable!("it goes only with this") };
+        let word = listener.recv().await.map_err(StoreError::of("listen to the other nodes"))?;
         Ok(word.payload().to_owned())
     }
 }
@@ -412,7 +427,7 @@ impl Store for PostgresStore {
             Ok(listener)
         };
         let listener = self.limited(connect).await?;
-        Ok(Some(Box::new(Ears(listener))))
+        Ok(Some(Box::new(Ears { listener: Some(listener), runtime: Handle::current() })))
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {

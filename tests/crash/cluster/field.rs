@@ -13,6 +13,7 @@ use super::producer::{Producer, QUEUE};
 use crate::common::rabbit::{Node, shared, shared_ctl};
 use crate::common::{Engine, eventually};
 use crate::daemon::{Daemon, Start};
+use crate::load::Clients;
 use crate::world::{Judged, World};
 
 /// The place of a story.
@@ -64,11 +65,12 @@ impl Field {
 
     /// A daemon with the broker.
     pub(super) fn plain(&self) -> Start {
-        self.with_broker(Start::plain())
+        Self::furnish(Start::plain(), &self.url)
     }
 
-    pub(super) fn with_broker(&self, start: Start) -> Start {
-        start.with("BROKER__URL", &self.url).with("BROKER__RETRY_CAP_S", 0.5).with("BROKER__HEARTBEAT_S", 2)
+    /// A daemon with the broker at this address.
+    pub(super) fn furnish(start: Start, url: &str) -> Start {
+        start.with("BROKER__URL", url).with("BROKER__RETRY_CAP_S", 0.5).with("BROKER__HEARTBEAT_S", 2)
     }
 
     /// Makes the queue of tasks, and the dead queue where the broker itself may put something there.
@@ -119,14 +121,6 @@ impl Field {
         eventually("the queue of tasks", async || self.producer.broker().queue(QUEUE).await.ok()).await
     }
 
-    /// Waits until a daemon takes messages.
-    pub(super) async fn consumed(&self, consumers: u32) {
-        eventually(&format!("{consumers} daemons take messages"), async || {
-            (self.queue().await.consumers == consumers).then_some(())
-        })
-        .await;
-    }
-
     /// What `/health/ready` says.
     pub(super) async fn health(&self) -> Value {
         let answer = self.world.clients.get("/health/ready", false).send().await.unwrap();
@@ -146,6 +140,18 @@ impl Field {
             as_told.then_some(())
         })
         .await;
+    }
+
+    /// One of the daemon's metrics.
+    pub(super) async fn metric(clients: &Clients, name: &str) -> Option<f64> {
+        let text = clients.get("/metrics", false).send().await.ok()?.text().await.ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        Some(line.parse().unwrap())
+    }
+
+    /// How many messages the broker has delivered to the daemon.
+    pub(super) async fn delivered(&self) -> f64 {
+        Self::metric(&self.world.clients, "gristmill_broker_delivered_total").await.expect("it is counted")
     }
 
     /// How many messages have become tasks.
@@ -178,14 +184,18 @@ impl Field {
         .await;
     }
 
+    /// How many messages are in the dead queue.
+    pub(super) async fn dead(&self) -> u32 {
+        self.producer.broker().queue(&dead()).await.map_or(0, |queue| queue.messages)
+    }
+
     /// Ends the story: all is settled, the daemon drains, the dead queue is empty, the listener and the judge agree.
     pub(super) async fn end(&mut self, daemons: &mut [Daemon]) -> Judged {
         self.settled().await;
         for daemon in daemons {
             daemon.drain().await;
         }
-        let dead = self.producer.broker().queue(&dead()).await.map_or(0, |queue| queue.messages);
-        assert_eq!(dead, 0, "messages in the dead queue");
+        assert_eq!(self.dead().await, 0, "messages in the dead queue");
         let judged = self.world.judge().await;
         let twice = match &self.ear {
             Some(ear) => ear.agrees_with(&judged.end.events).await.to_string(),

@@ -8,5 +8,8 @@ mod ear;
 mod field;
 mod ingress;
 mod network;
+mod nodes;
 mod outages;
 mod producer;
+mod restarts;
+mod roles;

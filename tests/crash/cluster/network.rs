@@ -44,21 +44,25 @@ async fn while_the_database_is_away_messages_stay_in_the_queue_and_are_not_given
     let start = field.plain().with("DATABASE__URL", url).with("DATABASE__STATEMENT_TIMEOUT_S", 2);
     let daemon = field.world.start(&start).await;
     let flood = field.producer.start(200);
-    for _ in 0..2 {
+    for round in 0..2 {
         field.messages_became_tasks(field.tasks_of_messages().await + 50).await;
         proxy.set_silent(true);
         proxy.swallow_what_is_open();
-        field.consumed(0).await;
-        let taken = field.tasks_of_messages().await;
-        // It goes on not to take anything while more and more waits.
-        let waiting = field.queue().await.messages;
-        eventually("more to wait", async || (field.queue().await.messages >= waiting + 200).then_some(()))
+        let stopped = "no more messages are taken until these are dealt with";
+        eventually("the daemon to stop consuming", async || {
+            (daemon.log().matches(stopped).count() > round).then_some(())
+        })
+        .await;
+        // It takes nothing while more waits than it could hold.
+        let (taken, waiting) = (field.delivered().await, field.queue().await.messages);
+        eventually("more to wait", async || (field.queue().await.messages > waiting + 200).then_some(()))
             .await;
-        assert_eq!((field.queue().await.consumers, field.tasks_of_messages().await), (0, taken));
+        assert_eq!(field.delivered().await, taken, "messages were taken for which there is no room");
         proxy.set_silent(false);
+        // Its lease was over.
         field.world.deaths += 1;
-        field.consumed(1).await;
     }
+    field.messages_became_tasks(field.tasks_of_messages().await + 50).await;
     flood.stop().await;
     field.end(&mut [daemon]).await;
 }

@@ -64,9 +64,9 @@ impl Producer {
     /// Sends so many messages and waits until all are confirmed.
     pub(super) async fn send(&self, count: usize) {
         let (_never, stop) = watch::channel(false);
-        for _ in 0..count.div_ceil(Self::PAGE) {
-            let tags = (0..Self::PAGE.min(count)).map(|_| self.clients.mark()).collect();
-            self.page(tags, true, &stop).await;
+        let tags: Vec<String> = (0..count).map(|_| self.clients.mark()).collect();
+        for page in tags.chunks(Self::PAGE) {
+            self.page(page.to_vec(), true, &stop).await;
         }
     }
 
