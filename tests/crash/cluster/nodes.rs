@@ -127,7 +127,7 @@ fn load(nodes: &[Node], seed: u64) -> Vec<Load> {
 }
 
 fn seed(story: &str) -> u64 {
-    let seed = asked_for("GRISTMILL_CRASH_SEED", rand::random::<u32>().into());
+    let seed = asked_for("GRISTMILL_CRASH_SEED", || rand::random::<u32>().into());
     println!("{story}: GRISTMILL_CRASH_SEED={seed}");
     seed
 }
