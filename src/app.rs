@@ -436,7 +436,9 @@ impl App {
         if let Some(inbox) = &self.inbox
             && timeout(self.grace.mul_f64(HTTP_SHARE).max(RETURN_LEAST), inbox.cancelled()).await.is_err()
         {
-            tracing::warn!("messages that were taken from the broker could not be carried out: they come again");
+            tracing::warn!(
+                "messages that were taken from the broker could not be carried out: they come again"
+            );
         }
         // From here on actors end as they should; until here one that dies is started again, the tracker above all.
         self.supervisor.do_send(Drain);

@@ -19,7 +19,9 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Batch, Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription};
+use crate::broker::{
+    Batch, Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription,
+};
 use crate::config::BrokerSettings;
 use crate::failpoint::{self, Failpoint};
 use crate::intake::{Done, Intake, IntakeError, Submission};

@@ -86,7 +86,12 @@ impl Ear {
         }
         let happened: Vec<i64> = events.iter().map(|(seq, _)| seq.0).collect();
         let missing: Vec<&i64> = happened.iter().filter(|id| !first.contains_key(id)).take(10).collect();
-        assert!(missing.is_empty(), "{} events, {} told; these are not: {missing:?}", events.len(), order.len());
+        assert!(
+            missing.is_empty(),
+            "{} events, {} told; these are not: {missing:?}",
+            events.len(),
+            order.len()
+        );
         assert_eq!(order, happened, "in the order in which they happened, and none that did not");
         for (seq, event) in events {
             assert_eq!(*first[&seq.0], EventMessage::of(*seq, event).json());

@@ -30,7 +30,9 @@ pub(super) struct Field {
 pub(super) enum Form {
     Durable,
     /// Replicated, with a limit on how often a message may be given back; then it goes to the dead queue.
-    Quorum { limit: i64 },
+    Quorum {
+        limit: i64,
+    },
 }
 
 impl Field {
@@ -174,7 +176,8 @@ impl Field {
         eventually("the queue to be empty", async || (self.queue().await.messages == 0).then_some(())).await;
         self.world.idle().await;
         eventually("all events to be told", async || {
-            let text = "SELECT (SELECT coalesce(max(id), 0) FROM events) - told FROM duties WHERE name = 'relay'";
+            let text =
+                "SELECT (SELECT coalesce(max(id), 0) FROM events) - told FROM duties WHERE name = 'relay'";
             let rows: Vec<(i64,)> = self.world.rows(text).await;
             (rows == [(0,)]).then_some(())
         })

@@ -24,7 +24,8 @@ async fn deaths(engine: Engine) {
         for nth in [1, 4] {
             let failpoint = format!("{}:{nth}", point.name());
             let start = field.plain();
-            let mut daemon = field.world.spawn(&crate::daemon::Start { failpoint: Some(failpoint.clone()), ..start });
+            let mut daemon =
+                field.world.spawn(&crate::daemon::Start { failpoint: Some(failpoint.clone()), ..start });
             let status = daemon.ended(&format!("{failpoint} was never reached")).await;
             assert_eq!(status.signal(), Some(SIGKILL), "{failpoint}: {status}");
             field.world.deaths += 1;

@@ -55,7 +55,8 @@ async fn while_the_database_is_away_messages_stay_in_the_queue_and_are_not_given
         .await;
         // It takes nothing while more waits than it could hold.
         let (taken, waiting) = (field.delivered().await, field.queue().await.messages);
-        eventually("more to wait", async || (field.queue().await.messages > waiting + 200).then_some(())).await;
+        eventually("more to wait", async || (field.queue().await.messages > waiting + 200).then_some(()))
+            .await;
         assert_eq!(field.delivered().await, taken, "messages were taken for which there is no room");
         proxy.set_silent(false);
         // Its lease was over.

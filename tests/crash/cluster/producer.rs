@@ -44,7 +44,11 @@ impl Producer {
     /// One whose messages go into the history of `clients`.
     pub(super) fn new(url: &str, clients: &Clients) -> Self {
         let broker = Broker::start(&settings(url, &[]), Health::new(), Clock::system());
-        Self { broker: broker.unwrap().expect("an address"), clients: clients.clone(), confirmed: Arc::default() }
+        Self {
+            broker: broker.unwrap().expect("an address"),
+            clients: clients.clone(),
+            confirmed: Arc::default(),
+        }
     }
 
     /// The connections it has, for looking at the broker.

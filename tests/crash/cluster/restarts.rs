@@ -14,8 +14,10 @@ async fn twenty_five_drains_with_a_full_prefetch_give_no_message_back() {
     let mut field = Field::shared(Engine::Postgres, Form::Quorum { limit: 0 }).await;
     let flood = field.producer.start(200);
     for _ in 0..25 {
-        eventually("more to wait than one may hold", async || (field.queue().await.messages > 20).then_some(()))
-            .await;
+        eventually("more to wait than one may hold", async || {
+            (field.queue().await.messages > 20).then_some(())
+        })
+        .await;
         let start = field.plain().with("BROKER__PREFETCH", 20);
         let taken = field.tasks_of_messages().await;
         let mut daemon = field.world.start(&start).await;
