@@ -31,7 +31,7 @@ use crate::actors::keeper::{self, Keep, Keeper, Lease};
 use crate::actors::runner::Runner;
 use crate::actors::runs::{Runs, Stop};
 use crate::actors::supervisor::{Drain, Family, Link, Patience, Supervisor};
-use crate::actors::{callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, tracker};
+use crate::actors::{Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, tracker};
 use crate::blob::{BlobError, Blobs};
 use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
@@ -104,6 +104,7 @@ pub struct App {
     demand: Demand,
     runs: Runs,
     draining: CancellationToken,
+    closing: CancellationToken,
     /// Cancelled once the inbox has carried out what it held; `None` where there is no inbox.
     inbox: Option<CancellationToken>,
     supervisor: actix::Addr<Supervisor>,
@@ -244,6 +245,7 @@ struct Wiring {
     bell: Bell,
     hints: hints::Hints,
     draining: CancellationToken,
+    closing: CancellationToken,
     recorder: MetricsHandle,
     metrics: tracker::Metrics,
 }
@@ -288,7 +290,8 @@ impl App {
             store.begin_relay(relay::DUTY).await?;
         }
         let broker = Broker::start(&settings.broker, health.clone(), clock.clone())?;
-        let (draining, feed) = (CancellationToken::new(), Feed::new(Arc::clone(&store)));
+        let (draining, closing) = (CancellationToken::new(), CancellationToken::new());
+        let feed = Feed::new(Arc::clone(&store));
         let (lease, runs, arrivals) = (Lease::default(), Runs::default(), Arrivals::default());
         let demand = Demand::new(&kinds, lease.clone());
         // An outcome lane with room for every permit: no run waits to say how it ended.
@@ -302,6 +305,7 @@ impl App {
             feed: feed.clone(),
             bell: Bell::default(),
             draining: draining.clone(),
+            closing: closing.clone(),
             clock: clock.clone(),
             health: health.clone(),
             store: Arc::clone(&store),
@@ -372,6 +376,7 @@ impl App {
             demand,
             runs,
             draining,
+            closing,
             inbox,
             supervisor,
             ingress,
@@ -450,6 +455,7 @@ impl App {
         }
         // What could not be given back by itself is, with the lease.
         self.keeper.retire().await;
+        self.closing.cancel();
         match timeout(CLOSE_PATIENCE, self.store.close()).await {
             Ok(()) => {
                 self.engine.stop();
@@ -619,7 +625,9 @@ impl Wiring {
     ) -> Result<Option<CancellationToken>, StartError> {
         let roles = &self.settings.general.roles;
         let telling = TellingMetrics::new();
+        let bench = Bench { runtime: Handle::current(), closing: self.closing.clone() };
         let parts = hints::Parts {
+            bench: bench.clone(),
             hints: self.hints.clone(),
             store: Arc::clone(&self.store),
             broker: self.broker.clone().map(|broker| (broker, self.settings.broker.clone())),
@@ -638,6 +646,7 @@ impl Wiring {
         family.add("hint hearer", metrics::Actor::Hints, engine.handle(), Link::default(), make);
 
         let parts = notifier::Parts {
+            bench: bench.clone(),
             store: Arc::clone(&self.store),
             feed: self.feed.clone(),
             bell: self.bell.clone(),
@@ -660,12 +669,12 @@ impl Wiring {
                 Arc::new(outbound::SystemResolver::default()),
             );
             let parts = callbacks::Parts {
+                bench: bench.clone(),
                 store: Arc::clone(&self.store),
                 client,
                 secret: Arc::new(secret),
                 settings,
                 metrics: telling.clone(),
-                runtime: Handle::current(),
             };
             let make = move || callbacks::Callbacks::new(parts.clone());
             family.add("callbacks", metrics::Actor::Callbacks, engine.handle(), Link::default(), make);
@@ -673,6 +682,7 @@ impl Wiring {
         let Some(broker) = &self.broker else { return Ok(None) };
         if roles.has(Role::Janitor) {
             let parts = relay::Parts {
+                bench: bench.clone(),
                 store: Arc::clone(&self.store),
                 broker: broker.clone(),
                 lease: self.lease.clone(),
@@ -686,6 +696,7 @@ impl Wiring {
         let inbox = roles.has(Role::Http).then(CancellationToken::new);
         if let Some(finished) = inbox.clone() {
             let parts = inbox::Parts {
+                bench: bench.clone(),
                 broker: broker.clone(),
                 settings: self.settings.broker.clone(),
                 intake: intake.clone(),

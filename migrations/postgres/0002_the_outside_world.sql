@@ -101,3 +101,8 @@ CREATE TABLE duties (
     node TEXT,
     told BIGINT
 );
+
+-- What the database itself can see of a node: the session of its lease keeper, and since when that is missing. A process
+-- that died is known for dead before its lease runs out. SQLite has no sessions.
+ALTER TABLE nodes ADD COLUMN session BIGINT;
+ALTER TABLE nodes ADD COLUMN missed_at BIGINT;

@@ -100,3 +100,8 @@ CREATE TABLE duties (
     node TEXT,
     told INTEGER
 ) STRICT;
+
+-- What the database itself can see of a node: the session of its lease keeper, and since when that is missing. A process
+-- that died is known for dead before its lease runs out. SQLite has no sessions.
+ALTER TABLE nodes ADD COLUMN session INTEGER;
+ALTER TABLE nodes ADD COLUMN missed_at INTEGER;

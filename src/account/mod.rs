@@ -75,4 +75,24 @@ mod tests {
             assert_eq!(caller.may_touch(owner), allowed, "{caller:?} on what {owner:?} owns");
         }
     }
+
+    #[test]
+    fn who_works_on_a_task_sees_it_and_nobody_speaks_for_another() {
+        let (ann, bob) = (UserId(1), UserId(2));
+        for (caller, owner, assignee, sees, takes, speaks) in [
+            (Caller::User(ann), Some(ann), None, true, true, false),
+            (Caller::User(ann), None, Some(ann), true, true, true),
+            (Caller::User(ann), None, Some(bob), false, true, false),
+            (Caller::User(ann), Some(bob), None, false, false, false),
+            (Caller::User(ann), Some(bob), Some(ann), true, false, true),
+            (Caller::Anonymous, None, None, true, true, true),
+            (Caller::Anonymous, None, Some(ann), true, true, false),
+            (Caller::Anonymous, Some(ann), None, false, false, true),
+        ] {
+            let case = format!("{caller:?}, owned by {owner:?}, given to {assignee:?}");
+            assert_eq!(caller.may_see(owner, assignee), sees, "{case}");
+            assert_eq!(caller.may_take(owner), takes, "{case}");
+            assert_eq!(caller.may_speak(assignee), speaks, "{case}");
+        }
+    }
 }

@@ -9,10 +9,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
+use actix::{Actor, Context};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
+use super::Bench;
 use crate::config::WebhookSettings;
 use crate::outbound::{Client, Request, Target, webhook};
 use crate::store::{Callback, Store, StoreError, Told};
@@ -23,6 +24,8 @@ use crate::telling::callback_body;
 /// What the actor works with; shared by its incarnations.
 #[derive(Clone)]
 pub struct Parts {
+    /// Where and until when it works.
+    pub bench: Bench,
     /// Whom to tell what.
     pub store: Arc<dyn Store>,
     /// The way out.
@@ -33,8 +36,6 @@ pub struct Parts {
     pub settings: WebhookSettings,
     /// The metrics.
     pub metrics: TellingMetrics,
-    /// Where callbacks are made: their network and TLS need not wait for the engine's thread.
-    pub runtime: tokio::runtime::Handle,
 }
 
 /// The actor.
@@ -55,7 +56,7 @@ impl Actor for Callbacks {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
-        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
+        self.parts.bench.work(ctx, parts.run());
     }
 }
 
@@ -96,7 +97,7 @@ impl Parts {
             let full = due.len() == free as usize;
             for callback in due {
                 let (parts, places) = (self.clone(), Arc::clone(&places));
-                self.runtime.spawn(async move {
+                self.bench.runtime.spawn(async move {
                     // As many were asked for as there are places.
                     let _place = places.acquire_owned().await;
                     let task = callback.task;

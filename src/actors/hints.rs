@@ -12,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
+use actix::{Actor, Context};
 use futures_util::future::join_all;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::Bench;
 use super::demand::Demand;
 use super::runs::{Runs, Stop};
 use crate::broker::{Broker, DeadLetters, Declare, OwnQueue, Publish, PublishError, Subscription};
@@ -174,6 +175,8 @@ impl Word {
 /// What the actors here work with; shared by their incarnations.
 #[derive(Clone)]
 pub struct Parts {
+    /// Where and until when it works.
+    pub bench: Bench,
     /// What is to be sent.
     pub hints: Hints,
     /// The way through the database.
@@ -214,7 +217,7 @@ impl Actor for Teller {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
-        ctx.spawn(async move { parts.send_all().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
+        self.parts.bench.work(ctx, parts.send_all());
     }
 }
 
@@ -236,16 +239,11 @@ impl Actor for Hearer {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
-        ctx.spawn(
-            async move {
-                let queues = parts.take_from_queues();
-                tokio::join!(parts.hear(), queues);
-                // Nothing is to be heard here, or not any more; the actor stays until the daemon ends.
-                std::future::pending::<()>().await;
-            }
-            .into_actor(self)
-            .map(|(), _, ctx| ctx.stop()),
-        );
+        self.parts.bench.work(ctx, async move {
+            tokio::join!(parts.hear(), parts.take_from_queues());
+            // Where there is nobody to hear there is nothing to do, and no reason to end.
+            std::future::pending::<()>().await;
+        });
     }
 }
 

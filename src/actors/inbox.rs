@@ -13,12 +13,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
+use actix::{Actor, Context};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::Bench;
 use crate::broker::{
     Batch, Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription,
 };
@@ -35,6 +36,8 @@ pub type ReadBody = Arc<dyn Fn(&[u8]) -> Result<Submission, String> + Send + Syn
 /// What the inbox works with; shared by its incarnations.
 #[derive(Clone)]
 pub struct Parts {
+    /// Where and until when it works.
+    pub bench: Bench,
     /// Where messages come from.
     pub broker: Broker,
     /// Which queue, and how.
@@ -69,7 +72,7 @@ impl Actor for Inbox {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
-        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
+        self.parts.bench.work(ctx, parts.run());
     }
 }
 

@@ -94,6 +94,9 @@ pub struct Keep {
     pub on_end: Box<dyn Fn() + Send>,
 }
 
+/// How often a living process shows that it is one: several times within [`crate::store::MISSED`].
+const PRESENT: Duration = Duration::from_millis(400);
+
 /// The name on the health board.
 pub const COMPONENT: &str = "lease";
 
@@ -215,7 +218,7 @@ impl Keep {
         let mut until = registered + self.duration;
         let mut pause = (self.duration / 3).saturating_sub(registered.elapsed());
         loop {
-            if let Some(tell) = pause_for(pause, stopped).await {
+            if let Some(tell) = self.pause_present(node, pause, stopped).await {
                 return Some(tell);
             }
             let sent = Instant::now();
@@ -239,6 +242,29 @@ impl Keep {
                     pause = self.duration / 20;
                 }
                 Err(_) => return None,
+            }
+        }
+    }
+
+    /// Waits for the next renewal, showing meanwhile that this process lives; or hears the stop signal.
+    async fn pause_present(
+        &self,
+        node: NodeId,
+        pause: Duration,
+        stopped: &mut StopSignal,
+    ) -> Option<oneshot::Sender<()>> {
+        let wake = Instant::now() + pause;
+        loop {
+            let left = wake.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            if let Some(tell) = pause_for(left.min(PRESENT), stopped).await {
+                return Some(tell);
+            }
+            // When it cannot be shown, the renewal has the last word.
+            if !matches!(timeout(PRESENT, self.store.present(node)).await, Ok(Ok(()))) {
+                tracing::debug!("the database was not shown that this node lives");
             }
         }
     }

@@ -25,6 +25,13 @@
 //! answered with "interrupted", claimed tasks that nobody runs are noticed by the dispatcher and released, a dead
 //! node's are freed by a janitor.
 
+use std::future::Future;
+
+use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
 pub mod callbacks;
 pub mod demand;
 pub mod dispatcher;
@@ -39,6 +46,44 @@ pub mod runner;
 pub mod runs;
 pub mod supervisor;
 pub mod tracker;
+
+/// Where an actor that is one long piece of work does it, and until when. Cheap to clone.
+#[derive(Clone)]
+pub struct Bench {
+    /// The runtime that has threads of its own: the engine's thread is for coordinating.
+    pub runtime: Handle,
+    /// Cancelled at the end of a drain, before the database is closed.
+    pub closing: CancellationToken,
+}
+
+impl Bench {
+    /// Does `work` as the work of the actor whose context that is: its end, or its panic, is the actor's end. At the end
+    /// of a drain it is dropped where it stands.
+    pub(crate) fn work<A, F>(&self, ctx: &mut Context<A>, work: F)
+    where
+        A: Actor<Context = Context<A>>,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let closing = self.closing.clone();
+        let task = self.runtime.spawn(async move {
+            tokio::select! {
+                () = work => false,
+                () = closing.cancelled() => true,
+            }
+        });
+        // With the actor the work ends too.
+        let task = AbortOnDropHandle::new(task);
+        let ended = actix::fut::wrap_future::<_, A>(task);
+        ctx.spawn(ended.map(|ended, _, ctx| match ended {
+            Ok(true) => {}
+            Ok(false) => ctx.stop(),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => ctx.stop(),
+            },
+        }));
+    }
+}
 
 /// What a task that did not return said when it ended.
 pub(crate) fn panic_text(error: tokio::task::JoinError) -> String {

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
+use actix::{Actor, Context};
 use tokio::time::sleep;
 
+use super::Bench;
 use crate::store::Store;
 use crate::task::EventSeq;
 use crate::telemetry::metrics::TellingMetrics;
@@ -18,6 +19,8 @@ use crate::telling::{Bell, Feed};
 /// What the notifier works with; shared by its incarnations.
 #[derive(Clone)]
 pub struct Parts {
+    /// Where and until when it works.
+    pub bench: Bench,
     /// What happened.
     pub store: Arc<dyn Store>,
     /// Who listens.
@@ -46,7 +49,7 @@ impl Actor for Notifier {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
-        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
+        self.parts.bench.work(ctx, parts.run());
     }
 }
 

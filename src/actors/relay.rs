@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt as _, AsyncContext, Context, WrapFuture};
+use actix::{Actor, Context};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::Bench;
 use super::keeper::Lease;
 use crate::broker::{Broker, Publish, PublishError};
 use crate::failpoint::{self, Failpoint};
@@ -29,6 +30,8 @@ pub const DUTY: &str = "relay";
 /// What the relay works with; shared by its incarnations.
 #[derive(Clone)]
 pub struct Parts {
+    /// Where and until when it works.
+    pub bench: Bench,
     /// What happened.
     pub store: Arc<dyn Store>,
     /// Where to tell it.
@@ -61,7 +64,7 @@ impl Actor for Relay {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
-        ctx.spawn(async move { parts.run().await }.into_actor(self).map(|(), _, ctx| ctx.stop()));
+        self.parts.bench.work(ctx, parts.run());
     }
 }
 

@@ -13,51 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use lapin::Channel;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-};
-use lapin::types::FieldTable;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions};
 use rand::Rng;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::link::{Board, Link, Open};
+use super::attach::{Attached, Attempt, Subscription, jittered};
+use super::link::{Board, Link};
 use super::message::Delivery;
-use super::topology::{Declare, QueueState, Topology, TopologyError, short};
+use super::topology::{Declare, QueueState, Topology, TopologyError};
 use crate::telemetry::metrics::BrokerMetrics;
 
 /// The pause after a failed attempt to attach, at the least and at the most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// What to consume.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscription {
-    /// The queue; not looked at for [`Declare::Fanout`], whose queue the broker names.
-    pub queue: String,
-    /// What the queue should be.
-    pub declare: Declare,
-    /// How many deliveries may wait for their acknowledgement, 1 to 65,535.
-    pub prefetch: u16,
-    /// The consumer's name, for people who look at the broker; the broker invents one if it is empty.
-    pub consumer_tag: String,
-    /// After so long without a delivery the consumer asks the broker whether it is still attached (somewhat earlier or
-    /// later, so that many do not ask together).
-    pub liveness: Duration,
-}
-
-impl Subscription {
-    /// A subscription that asks after 30 s of silence whether it still stands.
-    pub fn new(queue: &str, declare: Declare, prefetch: u16, consumer_tag: &str) -> Self {
-        Self {
-            queue: queue.to_owned(),
-            declare,
-            prefetch,
-            consumer_tag: consumer_tag.to_owned(),
-            liveness: Duration::from_secs(30),
-        }
-    }
-}
 
 /// The channel that a delivery came on is gone: it will come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,19 +63,9 @@ pub struct Consumer {
     question: Option<AbortOnDropHandle<Result<QueueState, TopologyError>>>,
 }
 
-struct Attached {
-    open: Arc<Open>,
-    channel: Channel,
-    queue: String,
-    /// `None` while paused.
-    stream: Option<lapin::Consumer>,
-    /// When to ask whether we are still attached.
-    ask: Instant,
-}
-
 /// What the wait for a delivery ended with.
 enum Heard {
-    Delivery(lapin::message::Delivery),
+    Delivery(Box<lapin::message::Delivery>),
     Ended(String),
     Silence,
     Answer(Result<QueueState, TopologyError>),
@@ -153,7 +111,7 @@ impl Consumer {
             }
             self.attach().await;
             match self.hear().await {
-                Heard::Delivery(delivery) => self.arrived(delivery),
+                Heard::Delivery(delivery) => self.arrived(*delivery),
                 Heard::Ended(reason) => self.detach(&reason),
                 Heard::Silence => self.ask(),
                 Heard::Answer(answer) => self.answered(answer),
@@ -240,7 +198,7 @@ impl Consumer {
             && self.attached.as_ref().is_some_and(|attached| attached.stream.is_some())
         {
             match timeout(quiet, self.hear()).await {
-                Ok(Heard::Delivery(delivery)) => self.arrived(delivery),
+                Ok(Heard::Delivery(delivery)) => self.arrived(*delivery),
                 Ok(Heard::Ended(reason)) => self.detach(&reason),
                 Ok(Heard::Answer(_)) => {}
                 Ok(Heard::Silence) | Err(_) => break,
@@ -340,7 +298,7 @@ impl Consumer {
         tokio::select! {
             biased;
             delivery = stream.next() => match delivery {
-                Some(Ok(delivery)) => Heard::Delivery(delivery),
+                Some(Ok(delivery)) => Heard::Delivery(Box::new(delivery)),
                 Some(Err(error)) => Heard::Ended(self.link.endpoint().told(&error)),
                 None => Heard::Ended("the broker ended the subscription".to_owned()),
             },
@@ -468,42 +426,6 @@ impl Drop for Consumer {
     }
 }
 
-/// One attempt to attach, with what it needs of its own.
-struct Attempt {
-    link: Link,
-    open: Arc<Open>,
-    patience: Duration,
-    subscription: Subscription,
-    /// The channel and queue of before a pause.
-    kept: Option<(Channel, String)>,
-}
-
-impl Attempt {
-    async fn run(self) -> Result<Attached, TopologyError> {
-        let Subscription { queue, declare, prefetch, consumer_tag, liveness } = &self.subscription;
-        let topology = Topology { link: &self.link, open: &self.open, patience: self.patience };
-        let (channel, queue) = match self.kept {
-            Some(kept) => kept,
-            None => {
-                let found = topology.declare(queue, declare).await?;
-                let channel = topology.channel().await?;
-                let qos = channel.basic_qos(*prefetch, BasicQosOptions::default());
-                topology.within(&found.name, qos).await?;
-                (channel, found.name)
-            }
-        };
-        let consume = channel.basic_consume(
-            short(&queue)?,
-            short(consumer_tag)?,
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let stream = topology.within(&queue, consume).await?;
-        let ask = Instant::now() + jittered(*liveness);
-        Ok(Attached { open: Arc::clone(&self.open), channel, queue, stream: Some(stream), ask })
-    }
-}
-
 /// A fault of ours, as what the broker might say.
 fn broken(error: &tokio::task::JoinError) -> TopologyError {
     tracing::error!(%error, "a task of a consumer panicked");
@@ -515,9 +437,4 @@ enum Settle {
     AckUpTo,
     Ack,
     Reject,
-}
-
-/// Somewhat less or more.
-fn jittered(period: Duration) -> Duration {
-    period.mul_f64(rand::rng().random_range(0.8..=1.2))
 }

@@ -4,18 +4,25 @@
 //! no thread and no socket behind; no text that leaves this file holds the password, nor the user.
 
 use std::fmt;
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_rs::traits::Reactor;
+use async_rs::util::RuntimeParts;
+use async_rs::{Runtime, Tokio};
+use futures_util::Stream;
+use futures_util::io::{AsyncRead, AsyncWrite};
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
+use super::repair::Repaired;
 use crate::config::BrokerSettings;
 
 /// A file that the settings name cannot be used: the daemon does not start.
@@ -88,24 +95,26 @@ impl Endpoint {
 
     /// Connects once.
     pub(super) async fn connect(&self, name: &str) -> Result<(Connection, Socket), String> {
-        let runtime = lapin::runtime::default_runtime().map_err(|error| self.told(&error))?;
+        let runtime = Runtime::new(RuntimeParts::new(Tokio::current(), Repairing(Tokio::current())));
         let socket = Socket::default();
         let (kept, tls, patience) = (socket.clone(), self.tls.clone(), self.patience);
-        let reactor = runtime.clone();
+        let tokio = Tokio::current();
         // On a thread of lapin's own. Without its own limit it would wait as long as the kernel does.
         let open = async move |uri: AMQPUri, _| {
             let opening = async {
                 let host = uri.authority.host.clone();
                 let addresses: Vec<SocketAddr> =
                     lookup_host((host.as_str(), uri.authority.port)).await?.collect();
-                let stream = AsyncTcpStream::connect(&reactor, addresses).await?;
+                let stream = AsyncTcpStream::connect(&tokio, addresses).await?;
                 if let AsyncTcpStream::Plain(plain) = &stream {
                     kept.keep(plain.get_ref())?;
                 }
-                match uri.scheme {
-                    AMQPScheme::AMQP => Ok(stream),
-                    AMQPScheme::AMQPS => stream.into_tls(&host, tls.as_ref()).await,
-                }
+                let stream = match uri.scheme {
+                    AMQPScheme::AMQP => stream,
+                    AMQPScheme::AMQPS => stream.into_tls(&host, tls.as_ref()).await?,
+                };
+                // Plain as lapin sees it: what is encrypted is so below the repair.
+                Ok(AsyncTcpStream::Plain(Repaired::new(stream)))
             };
             let opened = timeout(patience, opening).await.unwrap_or_else(|_| Err(too_late(patience)));
             opened.map_err(lapin::Error::from)
@@ -158,6 +167,38 @@ impl Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({})", self.shown)
+    }
+}
+
+/// Tokio, but for the type of the streams.
+#[derive(Debug, Clone)]
+struct Repairing(Tokio);
+
+impl Reactor for Repairing {
+    type TcpStream = Repaired<AsyncTcpStream<<Tokio as Reactor>::TcpStream>>;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    fn register<H: Read + Write + AsFd + AsRawFd + Send + 'static>(
+        &self,
+        socket: H,
+    ) -> std::io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        self.0.register(socket)
+    }
+
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        self.0.sleep(span)
+    }
+
+    fn interval(&self, span: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.0.interval(span)
+    }
+
+    fn tcp_connect_addr(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = std::io::Result<Self::TcpStream>> + Send + 'static {
+        let connecting = self.0.tcp_connect_addr(address);
+        async move { Ok(Repaired::new(AsyncTcpStream::Plain(connecting.await?))) }
     }
 }
 

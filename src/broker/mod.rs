@@ -12,14 +12,17 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `endpoint.rs` | where the broker is; one attempt to connect |
+//! | `repair.rs` | what would break the connection, made harmless on its way in |
 //! | `link.rs` | a connection that is kept up; the line on the health board |
 //! | `topology.rs` | queues, exchanges, bindings |
 //! | `publisher.rs` | sending, and the broker's word on each message |
+//! | `attach.rs` | what a consumer asks for, and one attempt to get it |
 //! | `consumer.rs` | batches of deliveries and their acknowledgement |
 //! | `message.rs` | messages going out and coming in |
 //! | `browse.rs` | a look into a queue |
 //! | `dead.rs` | the queue of messages that are no tasks |
 
+mod attach;
 mod browse;
 mod consumer;
 mod dead;
@@ -27,6 +30,7 @@ mod endpoint;
 mod link;
 mod message;
 mod publisher;
+mod repair;
 mod topology;
 
 use std::sync::Arc;
@@ -36,8 +40,9 @@ use lapin::ExchangeKind;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+pub use self::attach::Subscription;
 pub use self::browse::Browser;
-pub use self::consumer::{Batch, Consumer, Lost, Subscription};
+pub use self::consumer::{Batch, Consumer, Lost};
 pub use self::dead::{Burial, DIED_HEADER, QUEUE_HEADER, REASON_HEADER, dead_queue, died_at, original_queue};
 pub use self::endpoint::BrokerFileError;
 pub use self::message::{Delivery, Publish};

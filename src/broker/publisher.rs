@@ -189,9 +189,7 @@ impl Publisher {
             });
         }
         let late = || Err(PublishError::TimedOut { after: self.patience });
-        let mut results: Vec<Sent> = results.into_iter().map(|result| result.unwrap_or_else(late)).collect();
-        name_the_cause(group, &mut results);
-        results
+        results.into_iter().map(|result| result.unwrap_or_else(late)).collect()
     }
 
     /// The connection, if it takes messages now.
@@ -307,24 +305,4 @@ impl Publisher {
 
 fn blocked_reason(open: &Open) -> Option<String> {
     open.blocked.borrow().clone()
-}
-
-/// Messages behind one over which the channel was closed only learn that it is closed: they are told why.
-fn name_the_cause(group: &[Publish], results: &mut [Sent]) {
-    let mut causes = HashMap::new();
-    for (message, result) in group.iter().zip(results.iter()) {
-        if let Err(refused @ PublishError::Refused { .. }) = result {
-            causes.entry(message.exchange.as_str()).or_insert_with(|| refused.clone());
-        }
-    }
-    if causes.is_empty() {
-        return;
-    }
-    for (message, result) in group.iter().zip(results.iter_mut()) {
-        if let Err(PublishError::Unavailable { .. }) = result
-            && let Some(cause) = causes.get(message.exchange.as_str())
-        {
-            *result = Err(cause.clone());
-        }
-    }
 }

@@ -151,7 +151,7 @@ impl Dead<'_> {
         }
         println!("{:>4}  {:>10}  {:>8}  {:<36}  reason", "#", "age", "bytes", "id");
         for Line { position, message_id, reason, size, age_s } in &lines {
-            let age = age_s.map_or_else(|| "?".to_owned(), |seconds| age(seconds));
+            let age = age_s.map_or_else(|| "?".to_owned(), age);
             let (id, reason) = (printable(message_id.as_deref()), printable(reason.as_deref()));
             println!("{position:>4}  {age:>10}  {size:>8}  {id:<36}  {reason}");
         }

@@ -37,7 +37,8 @@ section! {
     LogSettings = "log" {
         /// What is logged on standard error: a level, or levels for parts of the program. `debug` adds each
         /// step of each task; `trace` is for hunting a fault. `actix_http` is off because it makes an error of every
-        /// request whose head cannot be read, as port scans send them. This key may be reloaded while the daemon runs.
+        /// request whose head cannot be read, as port scans send them, and `lapin` because what it tells of the broker is
+        /// told by the broker's own lines. This key may be reloaded while the daemon runs.
         "level" => level: LogFilter = "info,actix_server=warn,actix_http=off,lapin=off", log_filter();
 
         /// The form of that log: lines for people, or one JSON object a line.

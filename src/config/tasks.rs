@@ -40,7 +40,7 @@ section! {
         "retry_cap_s" => retry_cap: Duration = 600, seconds(0.01..=86_400.0);
 
         /// How often the janitor looks for tasks whose lease has run out, in seconds.
-        "rescue_s" => rescue: Duration = 2, seconds(0.1..=300.0);
+        "rescue_s" => rescue: Duration = 1, seconds(0.1..=300.0);
 
         /// How long a person who took a `manual` task may hold it without finishing it, in seconds; then it is
         /// free again. 0 is for as long as it takes.

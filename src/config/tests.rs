@@ -405,6 +405,12 @@ fn passwords_are_shown_nowhere() {
     assert!(!shown.contains("hunter2"), "{shown}");
     contains_all(&loaded.table(), &["postgres://miller:***@db.example/grist?sslmode=require&password=***"]);
 
+    let loaded = Bench::new(&[]).good(&[("GRISTMILL__BROKER__URL", "amqp://miller:hunter2@mq.example")]);
+    let url = loaded.settings.broker.url.as_ref().unwrap();
+    assert_eq!(url.password(), Some("hunter2"));
+    let shown = format!("{url} {:?} {:?} {} {}", loaded, loaded.settings, loaded.table(), loaded.json());
+    assert!(!shown.contains("hunter2"), "{shown}");
+
     // Nor in a refusal: a mistyped URL still holds its password, and so does a broken line.
     for text in [
         "database.url = 'mysql://miller:hunter2@db.example/grist'",
@@ -416,6 +422,12 @@ fn passwords_are_shown_nowhere() {
         "database.url = 'postgres://miller:hunter2@db' and more",
         "database.url = 'postgres://miller:hunter2@db",
         "blobs.url = 's3://key:hunter2@bucket'",
+        "broker.url = 'http://miller:hunter2@mq.example'",
+        "broker.url = 'amqp//miller:hunter2@mq.example'",
+        "broker.url = 'amqp:hunter2'",
+        "broker.url = 'amqp://miller:hunter2@mq:port'",
+        "broker.url = 'amqp://miller:hunter2@mq?heartbeat=5'",
+        "broker.url = 'amqp://miller:hunter2%ff@mq'",
         "http.public_url = 'https://miller:hunter2@mill.example/'",
     ] {
         let refusal = refusal_of(text);
@@ -441,6 +453,30 @@ fn urls_are_parsed_into_what_they_mean() {
     assert!("sqlite:".parse::<DatabaseUrl>().is_err());
     assert!("sqlite::memory:".parse::<DatabaseUrl>().is_err());
     assert!(matches!("postgresql://h/d".parse(), Ok(DatabaseUrl::Postgres(_))));
+
+    for (text, shown, host, port, user, password, vhost) in [
+        ("amqp://mq", "amqp://guest@mq:5672/%2F", "mq", 5672, "guest", None, "/"),
+        ("amqp://mq/", "amqp://guest@mq:5672/%2F", "mq", 5672, "guest", None, "/"),
+        ("amqps://mq/%2f", "amqps://guest@mq:5671/%2F", "mq", 5671, "guest", None, "/"),
+        ("amqp://a%40b:c%2Fd@mq:7/x%2Fy", "amqp://a%40b:***@mq:7/x%2Fy", "mq", 7, "a@b", Some("c/d"), "x/y"),
+        ("amqp://u:@[::1]:8/v", "amqp://u@[::1]:8/v", "::1", 8, "u", None, "v"),
+        ("amqp://127.0.0.1/v", "amqp://guest@127.0.0.1:5672/v", "127.0.0.1", 5672, "guest", None, "v"),
+    ] {
+        let url: BrokerUrl = text.parse().unwrap();
+        assert_eq!(url.to_string(), shown);
+        assert_eq!(
+            (url.host(), url.port(), url.user(), url.password(), url.vhost()),
+            (host, port, user, password, vhost)
+        );
+        assert_eq!(url.tls(), text.starts_with("amqps"));
+    }
+    let long = format!("amqp://mq/{}", "v".repeat(256));
+    for bad in ["amqp://", "amqp:///v", "mq:5672", "amqp:mq", "http://mq", &long, "amqp://mq#f"] {
+        assert!(bad.parse::<BrokerUrl>().is_err(), "{bad}");
+    }
+    let both = "[broker]\nurl = 'amqp://u:p@mq'\npassword_file = 'there'";
+    contains_all(&refusal_of(both), &["broker.password_file", "a.toml:3", "keep one"]);
+    assert_eq!(Bench::new(&[]).good(&[]).settings.broker.url, None);
 
     contains_all(&refusal_of("blobs.url = 's3://bucket'"), &["S3, which is not available in this version"]);
 

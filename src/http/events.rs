@@ -45,7 +45,7 @@ const ALL: &[&str] = &["last_event_id", "user_id"];
 )]
 pub(super) async fn all(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, ALL);
-    let asked = query.parsed("last_event_id", |text| number(text));
+    let asked = query.parsed("last_event_id", number);
     let named = query.user_id();
     query.finish()?;
     let caller = auth::reader(&state, &request, named).await?;

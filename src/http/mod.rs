@@ -4,9 +4,9 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `events`, `outside`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and `task_view` are a
-//!   task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is for workers that
-//!   are not ours, `outside_form` what they send.
+//! - `tasks`, `outside`, `events`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and
+//!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
+//!   for workers that are not ours, `outside_form` what they send.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.

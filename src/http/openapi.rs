@@ -23,10 +23,9 @@ use super::{
     ),
     paths(
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
-        events::all, events::of_task,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
-        users::create, users::create_alias,
+        events::all, events::of_task, users::create, users::create_alias,
         records::create, records::create_alias, download::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),

@@ -214,8 +214,9 @@ macro_rules! clerk {
                     }
                     Told::Event(_) | Told::Nothing | Told::GivenUp { .. } => {
                         let (event, given_up, error) = match told {
-                            Told::Event(event) => (event.0, 0_i64, None),
-                            Told::GivenUp { event, error } => (event.0, 1, Some(error)),
+                            // Somebody else may have come further, if this one was slow.
+                            Told::Event(event) => (event.0.max(before), 0_i64, None),
+                            Told::GivenUp { event, error } => (event.0.max(before), 1, Some(error)),
                             Told::Nothing | Told::Failed { .. } => (before, 0, None),
                         };
                         sqlx::query(
@@ -277,9 +278,10 @@ macro_rules! clerk {
             /// Puts the ready rows of a kind where it is claimed now, should that have been different before.
             pub(super) async fn rehome(&self) -> Result<(), StoreError> {
                 let mut connection = self.$connection.borrow().await?;
-                let kinds = crate::store::row::to_json(&self.outside.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
+                let kinds: Vec<&str> = self.outside.iter().map(Kind::as_str).collect();
                 sqlx::query(Self::REHOME)
-                    .bind(kinds)
+                    .bind(crate::store::row::to_json(&kinds))
+                    .bind(i64::from(crate::task::SUSPECT_CRASHES))
                     .execute(&mut *connection)
                     .await
                     .map_err(StoreError::of("sort what is ready"))?;

@@ -385,8 +385,11 @@ pub enum Refused {
         /// Of which kind.
         kind: Kind,
     },
-    /// A node has it in hand, not somebody outside.
-    #[error("task {0} is in the daemon's own hands: only what was claimed can be spoken for")]
+    /// A node has it in hand, or somebody else outside, or the caller did not say which attempt is theirs.
+    #[error(
+        "task {0} is in other hands: only who claimed it can speak for it, as the user they were then or by the \
+         attempt that they were given"
+    )]
     NotHeld(TaskId),
     /// It cannot live again while another of its unique key does.
     #[error("task {task} cannot be tried again: task {other} with the same unique key has not ended")]

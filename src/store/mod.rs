@@ -123,6 +123,14 @@ impl StoreError {
         matches!(self, Self::Refused { source: sqlx::Error::Database(error), .. } if error.is_unique_violation())
     }
 
+    /// Whether another node was in the way, and is not any more by the time that we know: what is unique was just
+    /// taken, or we waited for each other in a circle.
+    fn is_conflict(&self) -> bool {
+        let circle = matches!(self, Self::Unavailable { source: sqlx::Error::Database(error), .. }
+            if matches!(error.code().as_deref(), Some("40001" | "40P01")));
+        circle || self.is_unique_violation()
+    }
+
     fn of(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| {
             let judged = matches!(&source, sqlx::Error::Database(error) if judges(&**error));
@@ -143,6 +151,10 @@ fn judges(error: &dyn sqlx::error::DatabaseError) -> bool {
     let primary = code.parse::<u32>().unwrap_or(0) & 0xff;
     !matches!(primary, 0 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 13 | 14 | 15 | 26)
 }
+
+/// For how long the database must have missed a node's session before the node is taken for dead: several times as long
+/// as a living one takes to come back.
+pub const MISSED: Duration = Duration::from_millis(1_500);
 
 /// A node as it registers itself.
 #[derive(Debug, Clone)]
@@ -182,6 +194,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the database does not answer.
     async fn renew(&self, node: NodeId, lease: Duration) -> Result<bool, StoreError>;
+
+    /// Shows, between renewals, that this process lives. Where the database sees who is connected to it, a node that it
+    /// misses for [`MISSED`] is taken for dead before its lease runs out; elsewhere this does nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn present(&self, node: NodeId) -> Result<(), StoreError>;
 
     /// Gives the lease back at the end of a drain. What the node still holds counts as released, not as lost.
     ///
@@ -385,22 +404,41 @@ trait Grouping: Sync {
     ) -> impl Future<Output = Result<(Vec<Reply>, Vec<Event>), StoreError>> + Send;
 }
 
+/// How often a command is tried again that met another node's in the database.
+const CONFLICTS: u32 = 5;
+
+/// Tries the commands as one group, again while other nodes are in the way.
+async fn group_again<G: Grouping>(
+    adapter: &G,
+    commands: &[Command],
+    tries: u32,
+) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
+    let mut conflicts = 0;
+    loop {
+        match adapter.group(commands).await {
+            Err(error) if error.is_conflict() && conflicts < tries => conflicts += 1,
+            done => return done,
+        }
+    }
+}
+
 /// Tries the commands as one group; when the database refuses that, each by itself, so that only the one at
-/// fault is refused.
+/// fault is refused. What another node was quicker to do is planned anew, on what that node left.
 async fn group_or_apart<G: Grouping>(adapter: &G, commands: &[Command]) -> Result<Committed, StoreError> {
-    let refusal = match adapter.group(commands).await {
+    let alone = commands.len() == 1;
+    let refusal = match group_again(adapter, commands, if alone { CONFLICTS } else { 1 }).await {
         Ok((replies, events)) => {
             return Ok(Committed { replies: replies.into_iter().map(Ok).collect(), events });
         }
         Err(error) if error.is_refusal() => error,
         Err(error) => return Err(error),
     };
-    if let [_] = commands {
+    if alone {
         return Ok(Committed { replies: vec![Err(refusal)], events: Vec::new() });
     }
     let mut committed = Committed { replies: Vec::with_capacity(commands.len()), events: Vec::new() };
     for command in commands {
-        match adapter.group(std::slice::from_ref(command)).await {
+        match group_again(adapter, std::slice::from_ref(command), CONFLICTS).await {
             Ok((replies, events)) => {
                 committed.replies.extend(replies.into_iter().map(Ok));
                 committed.events.extend(events);

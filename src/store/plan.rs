@@ -4,16 +4,20 @@
 //! runs, acceptances and wishes are applied in the order they came; claims last, so that they can take what
 //! the same group made ready.
 
+mod holders;
+mod keys;
+mod outside;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::command::{
-    Accepted, Claim, Claimed, Command, NewRecording, NewTask, Refused, Remember, RememberedAnswer, Reply,
-    ReplyTo, Rescued, Settled, Take, Taken, Wanted, Word,
+    Accepted, Claim, Command, NewRecording, NewTask, Refused, Remember, RememberedAnswer, Reply, ReplyTo,
+    Settled, Take, Wanted,
 };
 use crate::account::{Caller, NewUser, TokenHash, User};
 use crate::task::{
-    Attachment, Attempt, Backoff, Event, EventName, Failure, FailureReason, Holder, IllegalTransition, Kind,
-    Lease, Life, NodeId, Outcome, Status, Task, TaskId, Timestamp, UserId, Verb, invariants,
+    Attachment, Attempt, Event, EventName, IllegalTransition, Kind, Life, NodeId, Outcome, Status, Task,
+    TaskId, Timestamp, UserId, invariants,
 };
 
 /// What must be loaded, and locked, before a group can be planned.
@@ -152,6 +156,9 @@ pub(super) struct Changes {
     pub(super) created: Vec<Task>,
     /// Changed lives, each with the status and attempt that its row must still have.
     pub(super) updated: Vec<(Life, Status, Attempt)>,
+    /// Likewise those that had ended and live again: written after the others, which may free their unique keys, and
+    /// before what is new.
+    pub(super) revived: Vec<(Life, Status, Attempt)>,
     pub(super) deleted: Vec<TaskId>,
     pub(super) ready_added: Vec<ReadyRow>,
     pub(super) ready_removed: Vec<TaskId>,
@@ -248,6 +255,8 @@ struct Planner<'a> {
     taken_emails: HashSet<String>,
     found: std::vec::IntoIter<Found>,
     taken: std::vec::IntoIter<Option<TaskId>>,
+    /// Found for takes that were passed over.
+    passed_over: Vec<TaskId>,
     unique: HashMap<UniqueKey, TaskId>,
     answered: HashMap<(String, String), (String, RememberedAnswer)>,
     lost: Vec<(TaskId, Lost)>,
@@ -280,6 +289,7 @@ impl<'a> Planner<'a> {
             taken_emails: loaded.taken_emails,
             found: loaded.found.into_iter(),
             taken: loaded.taken.into_iter(),
+            passed_over: Vec::new(),
             unique: loaded.unique,
             answered: loaded.answered,
             lost: loaded.lost,
@@ -321,38 +331,16 @@ impl<'a> Planner<'a> {
             }
             Command::Retry { task, caller } => {
                 let now = self.now;
-                Reply::Changed(
-                    self.may_live_again(*task, *caller)
-                        .and_then(|()| self.wish(*task, *caller, |life| life.retry(now))),
-                )
+                Reply::Changed(self.may_live_again(*task, *caller).and_then(|key| {
+                    let retried = self.wish(*task, *caller, |life| life.retry(now))?;
+                    self.unique.extend(key.map(|key| (key, *task)));
+                    Ok(retried)
+                }))
             }
             Command::Delete { task, caller } => Reply::Changed(self.delete(*task, *caller)),
             Command::Rescue { limit, .. } => Reply::Rescued(self.rescue(*limit)),
             Command::CreateUser(user) => Reply::UserCreated(self.create_user(user)),
         })
-    }
-
-    /// Unless a request of this key was answered before: does what is asked, and remembers the answer.
-    fn once(&mut self, remember: &Remember, command: &Command) -> Option<Reply> {
-        let name = (remember.scope.clone(), remember.key.clone());
-        if let Some((request, answer)) = self.answered.get(&name).cloned() {
-            self.pass_over(command);
-            return Some(if request == remember.request { Reply::Before(answer) } else { Reply::KeyReused });
-        }
-        let reply = self.apply(command)?;
-        if let Some(answer) = (remember.answer)(&reply) {
-            self.answered.insert(name, (remember.request.clone(), answer.clone()));
-            self.changes.answers.push((remember.clone(), answer, self.now.after(remember.keep)));
-        }
-        Some(reply)
-    }
-
-    /// Leaves a command undone, with what was loaded for it in its order.
-    fn pass_over(&mut self, command: &Command) {
-        if let Command::Take(Take { wanted: Wanted::Kinds(_), .. }) = command {
-            // Its ready row is gone: the end of the group gives it a new one.
-            self.taken.next();
-        }
     }
 
     fn create(&mut self, new: &NewTask) -> Accepted {
@@ -391,121 +379,6 @@ impl<'a> Planner<'a> {
         let in_hand = InHand { task: task.clone(), row: None, ready: None, changed: true, deleted: false };
         self.in_hand.insert(id, in_hand);
         Accepted { task, fresh: true }
-    }
-
-    /// The task with the unique key of `new` that has not ended.
-    fn living(&self, new: &NewTask) -> Option<Task> {
-        let key = (new.owner, new.kind.clone(), new.unique_key.clone()?);
-        let in_hand = self.in_hand.get(self.unique.get(&key)?)?;
-        (!in_hand.deleted && !in_hand.task.life.status().is_terminal()).then(|| in_hand.task.clone())
-    }
-
-    /// Whether a task that ended may be made ready again: not while another of its unique key lives.
-    fn may_live_again(&self, id: TaskId, caller: Caller) -> Result<(), Refused> {
-        self.may_touch(id, caller)?;
-        let key = self.in_hand.get(&id).and_then(|in_hand| unique_key(&in_hand.task));
-        let other = key.and_then(|key| self.unique.get(&key).copied()).filter(|other| *other != id);
-        match other.filter(|other| self.lives(*other)) {
-            Some(other) => Err(Refused::UniqueTaken { task: id, other }),
-            None => Ok(()),
-        }
-    }
-
-    fn lives(&self, id: TaskId) -> bool {
-        self.in_hand
-            .get(&id)
-            .is_some_and(|in_hand| !in_hand.deleted && !in_hand.task.life.status().is_terminal())
-    }
-
-    /// Gives a task to somebody outside.
-    fn take(&mut self, take: &Take) -> Result<Taken, Refused> {
-        let id = match &take.wanted {
-            Wanted::Id(id) => *id,
-            Wanted::Kinds(_) => match self.taken.next().flatten() {
-                Some(id) => id,
-                None => return Ok(Taken::Nothing),
-            },
-        };
-        let by_id = matches!(take.wanted, Wanted::Id(_));
-        let in_hand = self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted);
-        let task = &in_hand.ok_or(Refused::NotFound(id))?.task;
-        if !take.caller.may_take(task.life.owner) {
-            return Err(Refused::NotFound(id));
-        }
-        if !self.outside.contains(&task.life.kind) {
-            return Err(Refused::NotOutside { task: id, kind: task.life.kind.clone() });
-        }
-        let (now, timeout) = (self.now, task.timeout);
-        if let Some(expires_at) = expired(task, now) {
-            self.change(id, |life| life.expire(expires_at, now))?;
-            return match self.in_hand.get(&id).filter(|_| by_id) {
-                Some(in_hand) => Err(in_hand.task.life.forbidden(Verb::Start).into()),
-                None => Ok(Taken::Expired),
-            };
-        }
-        let lease = lease(take.lease, timeout.map(|timeout| now.after(timeout)), now);
-        let (holder, assignee) = (take.holder.clone(), take.caller.user());
-        match self.change(id, |life| life.hand_over(holder, assignee, lease, now)) {
-            Ok(task) => Ok(Taken::Task(Box::new(task.clone()))),
-            Err(refused) if by_id => Err(refused),
-            // An earlier command of this very group took or ended it.
-            Err(_) => Ok(Taken::Expired),
-        }
-    }
-
-    /// What somebody outside says of a task in their hands.
-    fn word(
-        &mut self,
-        id: TaskId,
-        attempt: Option<Attempt>,
-        caller: Caller,
-        word: &Word,
-        backoff: &Backoff,
-    ) -> Result<Box<Task>, Refused> {
-        let in_hand =
-            self.in_hand.get(&id).filter(|in_hand| !in_hand.deleted).ok_or(Refused::NotFound(id))?;
-        let (life, timeout) = (&in_hand.task.life, in_hand.task.timeout);
-        if !caller.may_see(life.owner, life.assignee) && !caller.may_take(life.owner) {
-            return Err(Refused::NotFound(id));
-        }
-        let held = life.status() == Status::InProgress;
-        if held
-            && (life.holder().is_none_or(|holder| holder.node().is_some())
-                || !caller.may_speak(life.assignee))
-        {
-            return Err(Refused::NotHeld(id));
-        }
-        let now = self.now;
-        let attempt = attempt.unwrap_or(life.attempt);
-        let deadline = life.started_at.zip(timeout).map(|(started, timeout)| started.after(timeout));
-        let span = life.lease().and_then(|lease| lease.span);
-        match word {
-            Word::Complete(result) => self.change(id, |life| life.complete(attempt, result.clone(), now))?,
-            Word::Fail(failure) => {
-                self.change(id, |life| life.fail(attempt, failure.clone(), backoff, now))?
-            }
-            Word::Release => self.change(id, |life| life.release(attempt, now))?,
-            Word::Progress(percent) => {
-                self.prolong(id, attempt, lease(span, deadline, now))?;
-                self.change(id, |life| life.progress(attempt, *percent, now))?
-            }
-            Word::Heartbeat(asked) => {
-                self.prolong(id, attempt, lease(asked.or(span), deadline, now))?;
-                return self
-                    .in_hand
-                    .get(&id)
-                    .map(|it| Box::new(it.task.clone()))
-                    .ok_or(Refused::NotFound(id));
-            }
-        };
-        self.in_hand.get(&id).map(|it| Box::new(it.task.clone())).ok_or(Refused::NotFound(id))
-    }
-
-    fn prolong(&mut self, id: TaskId, attempt: Attempt, lease: Option<Lease>) -> Result<(), Refused> {
-        let in_hand = self.in_hand.get_mut(&id).ok_or(Refused::NotFound(id))?;
-        in_hand.task.life = in_hand.task.life.heartbeat(attempt, lease)?;
-        in_hand.changed = true;
-        Ok(())
     }
 
     fn create_user(&mut self, new: &NewUser) -> Option<User> {
@@ -580,105 +453,6 @@ impl<'a> Planner<'a> {
         Ok(Box::new(in_hand.task.clone()))
     }
 
-    fn rescue(&mut self, limit: u32) -> Rescued {
-        let lost = std::mem::take(&mut self.lost);
-        let more = lost.len() >= limit as usize;
-        let mut tasks = 0;
-        for (id, lost) in lost {
-            // A command earlier in this very group may have ended it.
-            tasks += u32::from(self.free(id, lost).is_ok());
-        }
-        self.changes.forget_nodes = Some(self.now);
-        Rescued { tasks, more }
-    }
-
-    /// Frees a task whose holder is gone, or ends one that waited too long.
-    fn free(&mut self, id: TaskId, lost: Lost) -> Result<(), Refused> {
-        let now = self.now;
-        let task = &self.in_hand.get(&id).ok_or(Refused::NotFound(id))?.task;
-        let deadline =
-            task.life.started_at.zip(task.timeout).map(|(started, timeout)| started.after(timeout));
-        let expires_at = task.expires_at.unwrap_or(now);
-        let a_person = task.life.holder() == Some(&Holder::Person);
-        self.change(id, |life| match lost {
-            Lost::Waiting => life.expire(expires_at, now),
-            Lost::Spared => life.release(life.attempt, now),
-            Lost::Node => life.lose(life.attempt, now),
-            // An earlier word in this very group was a sign of life.
-            Lost::Outside if life.lease().is_none_or(|lease| lease.until > now) => {
-                Err(life.forbidden(Verb::Lose))
-            }
-            Lost::Outside if deadline.is_some_and(|deadline| deadline <= now) => {
-                let story = "its worker outside took longer than the time that the task allows";
-                life.fail(life.attempt, Failure::new(FailureReason::Timeout, story), &Backoff::default(), now)
-            }
-            Lost::Outside if a_person => life.release(life.attempt, now),
-            Lost::Outside => life.lose(life.attempt, now),
-        })
-        .map(drop)
-    }
-
-    fn claim(&mut self, claim: &Claim) -> Claimed {
-        let found = self.found.next().unwrap_or_default();
-        let mut claimed =
-            Claimed { suspect_waits: found.suspect_waits, next_due: found.next_due, ..Claimed::default() };
-        for id in &found.taken {
-            self.start(*id, claim.node, &mut claimed);
-        }
-        if claim.suspect {
-            return claimed;
-        }
-        for (kind, wanted) in &claim.want {
-            let wanted = *wanted as usize;
-            let got = claimed.tasks.iter().filter(|task| task.life.kind == *kind).count();
-            if got >= wanted {
-                claimed.more.push(kind.clone());
-            } else if found.lease_holds {
-                self.claim_fresh(kind, wanted - got, claim.node, &mut claimed);
-            }
-        }
-        claimed
-    }
-
-    /// Nothing else of this kind waits: what the group itself created is next, and is started with its own
-    /// insert, without ever passing through the ready table.
-    fn claim_fresh(&mut self, kind: &Kind, wanted: usize, node: NodeId, claimed: &mut Claimed) {
-        let Some(fresh) = self.fresh.get_mut(kind) else { return };
-        let mut due: Vec<TaskId> = std::mem::take(fresh);
-        let urgency = |id: &TaskId| self.in_hand.get(id).map(|in_hand| in_hand.task.life.priority);
-        due.sort_by_key(|id| (std::cmp::Reverse(urgency(id)), *id));
-        let mut started = 0;
-        let mut due = due.into_iter();
-        while started < wanted {
-            let Some(id) = due.next() else { return };
-            started += usize::from(self.start(id, node, claimed));
-        }
-        if !due.as_slice().is_empty() {
-            claimed.more.push(kind.clone());
-            // For the next claim of this group.
-            self.fresh.insert(kind.clone(), due.collect());
-        }
-    }
-
-    fn start(&mut self, id: TaskId, node: NodeId, claimed: &mut Claimed) -> bool {
-        let now = self.now;
-        let late = self.in_hand.get(&id).and_then(|in_hand| expired(&in_hand.task, now));
-        if let Some(expires_at) = late {
-            // One that another command has ended meanwhile needs no end.
-            let _ = self.change(id, |life| life.expire(expires_at, now));
-            return false;
-        }
-        match self.change(id, |life| life.start(node, now)) {
-            Ok(task) => {
-                let task = task.clone();
-                claimed.tasks.push(task);
-                true
-            }
-            // Cancelled, deleted or parked by this same group.
-            Err(_) => false,
-        }
-    }
-
     fn finish(self) -> Changes {
         let mut changes = self.changes;
         for (id, in_hand) in self.in_hand {
@@ -694,23 +468,24 @@ impl<'a> Planner<'a> {
                 }
             }
             match (row, deleted) {
-                (Some(_), true) => changes.deleted.push(id),
-                (None, true) => {
-                    // It never had a row for these to belong to.
+                (row, true) => {
+                    changes.deleted.extend(row.map(|_| id));
+                    // There is no row any more for these to belong to.
                     changes.attachments.retain(|(task, _)| *task != id);
                     changes.recordings.retain(|(_, task, ..)| *task != id);
                     changes.replies.retain(|(task, _)| *task != id);
                 }
                 (None, false) => changes.created.push(task),
-                (Some((status, attempt)), false) => {
-                    if changed {
-                        changes.updated.push((task.life, status, attempt));
-                    }
+                (Some((status, attempt)), false) if changed => {
+                    let revived = status.is_terminal() && !task.life.status().is_terminal();
+                    let rows = if revived { &mut changes.revived } else { &mut changes.updated };
+                    rows.push((task.life, status, attempt));
                 }
+                (Some(_), false) => {}
             }
         }
         // In one order everywhere, so that two nodes that make the same keys wait for each other one way only.
-        changes.created.sort_by(|a, b| a.unique_key.cmp(&b.unique_key));
+        changes.created.sort_by_cached_key(unique_key);
         changes.answers.sort_by(|(a, ..), (b, ..)| (&a.scope, &a.key).cmp(&(&b.scope, &b.key)));
         changes
     }
@@ -745,17 +520,6 @@ fn expired(task: &Task, now: Timestamp) -> Option<Timestamp> {
     let life = &task.life;
     let fresh = life.status() == Status::New && life.attempt == Attempt::NONE && life.error.is_none();
     task.expires_at.filter(|expires_at| fresh && *expires_at <= now)
-}
-
-/// The lease of somebody outside: for `span` from now, but never past the time that the task allows.
-fn lease(span: Option<std::time::Duration>, deadline: Option<Timestamp>, now: Timestamp) -> Option<Lease> {
-    let until = match (span.map(|span| now.after(span)), deadline) {
-        (Some(end), Some(deadline)) => end.min(deadline),
-        (Some(end), None) => end,
-        (None, Some(deadline)) => deadline,
-        (None, None) => return None,
-    };
-    Some(Lease { span, until })
 }
 
 #[cfg(test)]

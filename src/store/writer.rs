@@ -359,7 +359,13 @@ impl Writer {
         Ok(match self.request(command).await? {
             Reply::Before(answer) => Once::Before(answer),
             Reply::KeyReused => Once::KeyReused,
-            reply => Once::Now(read(reply)),
+            reply @ (Reply::Created(_)
+            | Reply::Taken(_)
+            | Reply::Claimed(_)
+            | Reply::Settled(_)
+            | Reply::Changed(_)
+            | Reply::Rescued(_)
+            | Reply::UserCreated(_)) => Once::Now(read(reply)),
         })
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Called once at start ([`init`]), at a reload ([`LogHandle::set_level`]), and by whoever opens a span for a
 //! request or a run. True here: a line written while a request is served or a task runs carries its id,
-//! whatever the level.
+//! whatever the level; and no level makes the broker's client write the password down.
 
-use tracing::Span;
 use tracing::subscriber::Subscriber;
+use tracing::{Level, Metadata, Span};
+use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -73,7 +74,13 @@ where
             lines.json().flatten_event(true).with_current_span(false).with_span_list(true),
         ),
     };
+    let lines = lines.with_filter(FilterFn::new(tells_no_secret));
     (tracing_subscriber::registry().with(filter).with(lines), LogHandle { filter: handle })
+}
+
+/// Whatever the level: at `trace` the broker's client writes the frames it sends, and the first of them is the login.
+fn tells_no_secret(metadata: &Metadata<'_>) -> bool {
+    !(metadata.target().starts_with("lapin") && *metadata.level() == Level::TRACE)
 }
 
 #[cfg(test)]
@@ -156,6 +163,17 @@ mod tests {
             tracing::error!("ours");
         });
         assert!(!text.contains("parse error") && text.contains("ours"), "{text}");
+    }
+
+    #[test]
+    fn no_level_lets_the_frames_of_the_brokers_client_through() {
+        for level in ["trace", "lapin=trace", "lapin::io_loop=trace"] {
+            let text = write_with(&settings(level, LogFormat::Human), |_| {
+                tracing::trace!(target: "lapin::io_loop", "the login");
+                tracing::debug!(target: "lapin::io_loop", "a pause");
+            });
+            assert!(!text.contains("the login") && text.contains("a pause"), "{level}: {text}");
+        }
     }
 
     #[test]

@@ -934,6 +934,11 @@ mod tests {
             "gristmill_rescued_tasks_total 0",
             "gristmill_blobs_swept_total 0",
             "gristmill_action_log_dropped_total 0",
+            "gristmill_broker_connected{connection=\"publishing\"} 0",
+            "gristmill_broker_reconnects_total{connection=\"consuming\"} 0",
+            "gristmill_broker_published_total{result=\"timed_out\"} 0",
+            "gristmill_broker_delivered_total 0",
+            "gristmill_broker_acked_total 0",
             "gristmill_actor_restarts_total{actor=\"tracker\"} 0",
             "gristmill_lease_renewals_total{result=\"fenced\"} 0",
             "gristmill_task_events_total{kind=\"noop\",event=\"failed\"} 0",
@@ -968,6 +973,13 @@ mod tests {
             ActionLogMetrics::new().dropped(8);
             ActorMetrics::new().restarted(Actor::Janitor);
             LeaseMetrics::new().renewal(LeaseRenewal::Failed);
+            let broker = BrokerMetrics::new();
+            broker.set_connected(BrokerConnection::Consuming, true);
+            broker.reconnected(BrokerConnection::Publishing);
+            broker.published(PublishResult::Unroutable, 2);
+            broker.confirmed_after(Duration::from_millis(4));
+            broker.delivered(3);
+            broker.acked(2);
         });
         for (count, event) in TaskEvent::ALL.iter().enumerate() {
             let event = event.as_str();
@@ -991,6 +1003,13 @@ mod tests {
             "gristmill_actor_restarts_total{actor=\"janitor\"} 1",
             "gristmill_lease_renewals_total{result=\"failed\"} 1",
             "gristmill_lease_renewals_total{result=\"ok\"} 0",
+            "gristmill_broker_connected{connection=\"publishing\"} 0",
+            "gristmill_broker_connected{connection=\"consuming\"} 1",
+            "gristmill_broker_reconnects_total{connection=\"publishing\"} 1",
+            "gristmill_broker_published_total{result=\"unroutable\"} 2",
+            "gristmill_broker_confirm_duration_seconds_bucket{le=\"0.005\"} 1",
+            "gristmill_broker_delivered_total 3",
+            "gristmill_broker_acked_total 2",
         ] {
             has(&text, line);
         }

@@ -8,7 +8,7 @@ use gristmill::config::QueueForm;
 
 use crate::common::eventually;
 use crate::common::proxy::Proxy;
-use crate::node::{Ours, Somebody, batch, fresh, shared, take, text};
+use crate::node::{Ours, Somebody, batch, fresh, shared, shared_ctl, take, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_is_taken_as_somebody_else_declared_it() {
@@ -267,4 +267,40 @@ async fn a_queue_that_cannot_be_had_is_told_on_the_health_board_until_it_can() {
     });
     assert_eq!(taken.deliveries[0].body, "at last");
     assert_eq!(consumer.ack(&taken).await, Ok::<(), Lost>(()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_hard_to_read_stops_nobody() {
+    let (ours, somebody) = (Ours::shared().await, Somebody::at(&shared()).await);
+    let queue = fresh("bytes");
+    somebody.declares(&queue).await.unwrap();
+    // As a producer can that writes bytes where text belongs; the client that we use here cannot.
+    let publish = format!(
+        "X = rabbit_misc:r(<<\"/\">>, exchange, <<>>), \
+         P = fun(Id, B) -> rabbit_basic:publish(X, <<\"{queue}\">>, \
+             [{{message_id, Id}}, {{reply_to, <<255>>}}, {{headers, [{{<<254,$k>>, longstr, <<253>>}}]}}], B) end, \
+         [P(<<I,255,254,253,252,251,250,249>>, <<\"bytes\">>) || I <- [200, 200, 201]]."
+    );
+    shared_ctl(&["eval", &publish]);
+    // And headers that no stack holds.
+    let publish = format!(
+        "X = rabbit_misc:r(<<\"/\">>, exchange, <<>>), \
+         Deep = lists:foldl(fun(_, V) -> {{array, [V]}} end, {{void, undefined}}, lists:seq(1, 20000)), {{array, L}} = Deep, \
+         rabbit_basic:publish(X, <<\"{queue}\">>, [{{headers, [{{<<\"deep\">>, array, L}}]}}], <<\"deep\">>)."
+    );
+    shared_ctl(&["eval", &publish]);
+    somebody.publishes(&queue, "text").await;
+    let mut consumer = ours.consumer(&queue);
+    let mut got = Vec::new();
+    while got.len() < 5 {
+        let batch = batch(&mut consumer, 10).await;
+        consumer.ack(&batch).await.unwrap();
+        got.extend(batch.deliveries);
+    }
+    assert_eq!((&got[3].body[..], &got[4].body[..]), (&b"deep"[..], &b"text"[..]));
+    assert_eq!(got[0].body, "bytes");
+    assert_eq!((got[0].reply_to(), got[0].header("?k").as_deref()), (Some("?"), Some("\u{fffd}")));
+    assert_eq!(got[0].message_id(), got[1].message_id(), "the same id is the same");
+    assert_ne!(got[0].message_id(), got[2].message_id(), "another is another");
+    ours.until_line_has("\"up\"").await;
 }

@@ -1,5 +1,6 @@
 //! The broker's room against a real RabbitMQ: one that `./test` provides for tests that leave it alone, and nodes of
 //! their own for those that kill, wipe or block it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../common/mod.rs"]
 mod common;

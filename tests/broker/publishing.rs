@@ -89,6 +89,11 @@ async fn a_missing_exchange_hurts_nobody_else() {
     let mut taken = take(&mut consumer, 9).await;
     taken.sort();
     assert_eq!(taken.concat(), "aaaccceee");
+    // However many: each is told, and why.
+    let many = (0..1000).map(|_| Publish::to_exchange(&missing, "k", "x")).collect();
+    for result in ours.broker.publish(many).await {
+        assert!(matches!(result, Err(PublishError::Refused { .. })), "{result:?}");
+    }
     // Once it is there it works.
     ours.broker.ensure_fanout_exchange(&missing).await.unwrap();
     ours.broker.publish_one(Publish::to_exchange(&missing, "k", "b")).await.unwrap();

@@ -45,15 +45,18 @@ async fn the_password_is_told_nowhere() {
     let (user, vhost) = (fresh("user"), fresh("vhost"));
     shared_ctl(&["add_user", &user, SECRET]);
     shared_ctl(&["set_permissions", &user, ".*", ".*", ".*"]);
+    let closed = fresh("closed");
+    shared_ctl(&["add_vhost", &closed]);
     let host = shared().split_once('@').unwrap().1.to_owned();
 
     let mut lines = Vec::new();
-    // Let in; a wrong password; no such vhost; nobody there; no such host.
+    // Let in; a wrong password; no such vhost; one for others; nobody there; no such host.
     let good = Ours::at(&format!("amqp://{user}:{SECRET}@{host}"), &[]).await;
     lines.push(good.line());
     for url in [
         format!("amqp://{user}:{SECRET}-wrong@{host}"),
         format!("amqp://{user}:{SECRET}@{host}/{vhost}"),
+        format!("amqp://{user}:{SECRET}@{host}/{closed}"),
         format!("amqp://{user}:{SECRET}@127.0.0.1:1"),
         format!("amqp://{user}:{SECRET}@no-such-host.invalid"),
     ] {
@@ -104,5 +107,7 @@ async fn the_password_is_told_nowhere() {
     {
         assert!(!line.contains(&user), "{line}");
     }
-    assert!(lines.iter().any(|line| line.contains("ACCESS_REFUSED")), "{lines:#?}");
+    for reason in ["ACCESS_REFUSED", "not found", "refused for this user", "Connection refused"] {
+        assert!(lines.iter().any(|line| line.contains(reason)), "{reason} in {lines:#?}");
+    }
 }

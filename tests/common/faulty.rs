@@ -83,6 +83,7 @@ delegate! {
     fn commit(&self, commands: &[Command]) -> Committed;
     fn register(&self, registration: &Registration) -> ();
     fn renew(&self, node: NodeId, lease: Duration) -> bool;
+    fn present(&self, node: NodeId) -> ();
     fn retire(&self, node: NodeId) -> ();
     fn task(&self, id: TaskId) -> Option<Task>;
     fn tasks(&self, filter: &TaskFilter, page: &Page) -> Vec<Task>;

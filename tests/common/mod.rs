@@ -13,19 +13,24 @@ pub mod rabbit;
 pub mod wav;
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use gristmill::clock::Clock;
 use gristmill::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use gristmill::task::Kind;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// A store of a test's own, empty, and what keeps it there.
 pub struct TestStore {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    _folder: Option<tempfile::TempDir>,
+    /// Where the PostgreSQL is, when it is one.
+    url: Option<String>,
+    outside: Vec<Kind>,
+    folder: Option<tempfile::TempDir>,
 }
 
 /// Which database.
@@ -41,21 +46,56 @@ impl Engine {
 
 impl TestStore {
     pub async fn open(engine: Engine) -> Self {
+        Self::open_with(engine, &[]).await
+    }
+
+    /// One on which workers outside do those kinds.
+    pub async fn open_with(engine: Engine, outside: &[&str]) -> Self {
         let clock = Clock::system();
+        let outside: Vec<Kind> = outside.iter().map(|kind| kind.parse().unwrap()).collect();
         match engine {
             Engine::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
-                let file = folder.path().join("gristmill.db");
-                let store = SqliteStore::open(&file, 2, clock.clone()).await.unwrap();
-                Self { store: Arc::new(store), clock, _folder: Some(folder) }
+                let store = sqlite(folder.path(), &clock, &outside).await;
+                Self { store, clock, url: None, outside, folder: Some(folder) }
             }
             Engine::Postgres => {
                 let url = fresh_postgres_database().await;
-                let store = PostgresStore::open(&postgres_options(url), clock.clone()).await.unwrap();
-                Self { store: Arc::new(store), clock, _folder: None }
+                let store = another_postgres(&url, &clock, &outside).await;
+                Self { store, clock, url: Some(url), outside, folder: None }
             }
         }
     }
+
+    pub fn is_postgres(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// Closed, and opened again with other kinds done outside.
+    pub async fn reopened(self, outside: &[&str]) -> Self {
+        self.store.close().await;
+        let outside: Vec<Kind> = outside.iter().map(|kind| kind.parse().unwrap()).collect();
+        let store: Arc<dyn Store> = match (&self.folder, &self.url) {
+            (Some(folder), _) => sqlite(folder.path(), &self.clock, &outside).await,
+            (None, url) => another_postgres(url.as_ref().unwrap(), &self.clock, &outside).await,
+        };
+        Self { store, outside, ..self }
+    }
+
+    /// The store of another node on the same PostgreSQL.
+    pub async fn another(&self) -> Arc<dyn Store> {
+        another_postgres(self.url.as_ref().unwrap(), &self.clock, &self.outside).await
+    }
+}
+
+async fn sqlite(folder: &Path, clock: &Clock, outside: &[Kind]) -> Arc<dyn Store> {
+    let store = SqliteStore::open(&folder.join("gristmill.db"), 2, clock.clone()).await.unwrap();
+    Arc::new(store.with_outside(outside.iter().cloned()).await.unwrap())
+}
+
+async fn another_postgres(url: &str, clock: &Clock, outside: &[Kind]) -> Arc<dyn Store> {
+    let store = PostgresStore::open(&postgres_options(url.to_owned()), clock.clone()).await.unwrap();
+    Arc::new(store.with_outside(outside.iter().cloned()).await.unwrap())
 }
 
 pub fn postgres_options(url: String) -> PostgresOptions {

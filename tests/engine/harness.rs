@@ -84,6 +84,15 @@ impl Daemon {
         self.client.get(format!("{}{path}", self.base)).send().await.unwrap().json().await.unwrap()
     }
 
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub(crate) async fn delete(&self, task: i64) {
+        let deleted = self.client.delete(self.url(&format!("/tasks/{task}"))).send().await.unwrap();
+        assert_eq!(deleted.status(), 204);
+    }
+
     pub(crate) async fn text(&self, path: &str) -> String {
         self.client.get(format!("{}{path}", self.base)).send().await.unwrap().text().await.unwrap()
     }

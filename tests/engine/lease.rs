@@ -52,9 +52,11 @@ fn two_nodes_on_one_database_share_the_work_and_a_cancel_reaches_the_other() {
         for id in &all {
             first.until(*id, "In Progress").await;
         }
-        for daemon in [&first, &second] {
-            assert_eq!(daemon.chaos.state.started.load(Ordering::SeqCst) as usize, cores);
-        }
+        eventually("both nodes to have begun their half", async || {
+            let started = |daemon: &Daemon| daemon.chaos.state.started.load(Ordering::SeqCst) as usize;
+            (started(&first) == cores && started(&second) == cores).then_some(())
+        })
+        .await;
         for id in &all {
             let cancelled = first.post(&format!("/tasks/{id}/cancel"), &json!({})).await;
             assert_eq!(cancelled["status"], "Cancelled");

@@ -6,8 +6,10 @@
 mod common;
 
 mod actors;
+mod callbacks;
 mod chaos;
 mod drain;
+mod events;
 mod harness;
 mod lease;
 mod network;

@@ -214,6 +214,8 @@ fn a_file_that_breaks_a_rule_is_told_which() {
         ("media/mod.rs", "use crate::task::Percent;", "may not use `task`"),
         ("blob/mod.rs", "use crate::store::Store;", "may not use `store`"),
         ("blob/mod.rs", "use crate::account::Caller;", "may not use `account`"),
+        ("broker/mod.rs", "use crate::store::Store;", "may not use `store`"),
+        ("broker/mod.rs", "use crate::task::Kind;", "may not use `task`"),
         ("kinds/noop.rs", "use crate::store::Store;", "may not use `store`"),
         ("kinds/noop.rs", "use crate::actors::Runner;", "may not use `actors`"),
         ("http/tasks.rs", "use crate::actors::Tracker;", "may not use `actors`"),

@@ -106,6 +106,22 @@ async fn the_fields_of_a_task_are_those_that_the_document_tells() {
     for field in failed.as_object().unwrap().keys() {
         assert!(documented.contains(field), "{field}");
     }
+    let body = r#"{"meta":1,"unique_key":"k","callback_url":"https://example.com/"}"#;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let made = daemon.ask("POST", "/tasks", |request| {
+        request.header("traceparent", trace).header("content-type", "application/json").body(body)
+    });
+    let id = made.await.json(201)["id"].clone();
+    daemon.post("/tasks/claim", &format!("{{\"id\":{id}}}")).await.json(200);
+    let taken = daemon.get(&format!("/tasks/{id}")).await.json(200);
+    for field in
+        ["meta", "unique_key", "callback_url", "callback", "traceparent", "worker", "lease_until", "attempt"]
+    {
+        assert!(taken.get(field).is_some(), "{field} is not in {taken}");
+    }
+    for field in taken.as_object().unwrap().keys() {
+        assert!(documented.contains(field), "{field}");
+    }
     for always in document["components"]["schemas"]["Task"]["required"].as_array().unwrap() {
         assert!(failed.get(always.as_str().unwrap()).is_some(), "{always}");
     }
@@ -238,7 +254,18 @@ async fn the_document_tells_what_the_forms_refuse() {
     let daemon = start(Wishes::default()).await;
     let document = daemon.get("/openapi.json").await.json(200);
     let schemas = &document["components"]["schemas"];
-    for form in ["NewTask", "NewUser", "NewRecording"] {
+    let forms = [
+        "NewTask",
+        "NewUser",
+        "NewRecording",
+        "Claim",
+        "Heartbeat",
+        "Progress",
+        "Complete",
+        "Fail",
+        "Release",
+    ];
+    for form in forms {
         assert_eq!(schemas[form]["additionalProperties"], false, "{form}");
     }
     for (at, field) in ["name", "email"].into_iter().enumerate() {
@@ -250,6 +277,29 @@ async fn the_document_tells_what_the_forms_refuse() {
     let list = document["paths"]["/tasks"]["get"]["parameters"].as_array().unwrap();
     let tag = list.iter().find(|parameter| parameter["name"] == "tag").unwrap();
     assert_eq!(tag["schema"]["minLength"], 1, "{tag}");
+}
+
+#[tokio::test]
+async fn the_document_tells_of_every_write_that_a_key_makes_it_count_once() {
+    let daemon = start(Wishes::default()).await;
+    let document = daemon.get("/openapi.json").await.json(200);
+    let mut keyed = 0;
+    for route in table() {
+        let operation = &document["paths"][route.path][route.method.to_lowercase()];
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let told = parameters.filter(|parameter| parameter["name"] == "Idempotency-Key").count();
+        let writes = route.problems.contains(&Code::KeyReused);
+        assert_eq!(told, usize::from(writes), "{route:?}");
+        assert!(writes || matches!(route.method, "GET"), "{route:?} writes without a key");
+        keyed += told;
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let told = answer["headers"]["idempotent-replayed"].is_object();
+            assert_eq!(told, writes && status.starts_with('2'), "{route:?} {status}");
+        }
+    }
+    assert!(keyed > 10, "{keyed}");
+    let claim = &document["components"]["schemas"]["Claim"];
+    assert_eq!(claim["oneOf"], serde_json::json!([{"required": ["kinds"]}, {"required": ["id"]}]));
 }
 
 #[tokio::test]

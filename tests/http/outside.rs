@@ -290,11 +290,13 @@ async fn fifty_who_wait_and_fifty_tasks_meet_one_to_one() {
 #[tokio::test]
 async fn a_drain_ends_the_waiting_and_gives_out_nothing_more() {
     let daemon = start(wishes()).await;
+    let started = Instant::now();
     let (claimed, ()) = tokio::join!(claim(&daemon, json!({"kinds": ["ocr"], "wait_s": 60})), async {
         waiting(&daemon, 1).await;
         daemon.draining.cancel();
     });
     assert_eq!((claimed.status, claimed.body.len()), (204, 0));
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     let id = make(&daemon, "ocr").await;
     assert_eq!(claim(&daemon, json!({"kinds": ["ocr"], "wait_s": 60})).await.status, 204);
     assert_eq!(daemon.get(&format!("/tasks/{id}")).await.json(200)["status"], "New");

@@ -36,7 +36,16 @@ fn holds(name: &str, bounds: Bounds) {
 fn one_task_on_two_nodes_keeps_every_rule() {
     holds(
         "one task, two nodes, three attempts",
-        Bounds { tasks: 1, nodes: 2, attempts: 3, incarnations: 2, mail: 1, wishes: 1, max_attempts: 2 },
+        Bounds {
+            tasks: 1,
+            nodes: 2,
+            outside: 0,
+            attempts: 3,
+            incarnations: 2,
+            mail: 1,
+            wishes: 1,
+            max_attempts: 2,
+        },
     );
 }
 
@@ -44,7 +53,16 @@ fn one_task_on_two_nodes_keeps_every_rule() {
 fn outcomes_that_overtake_each_other_keep_every_rule() {
     holds(
         "one task, two nodes, two outcomes under way",
-        Bounds { tasks: 1, nodes: 2, attempts: 2, incarnations: 2, mail: 2, wishes: 1, max_attempts: 2 },
+        Bounds {
+            tasks: 1,
+            nodes: 2,
+            outside: 0,
+            attempts: 2,
+            incarnations: 2,
+            mail: 2,
+            wishes: 1,
+            max_attempts: 2,
+        },
     );
 }
 
@@ -52,7 +70,16 @@ fn outcomes_that_overtake_each_other_keep_every_rule() {
 fn a_task_whose_workers_die_again_and_again_keeps_every_rule() {
     holds(
         "one task, a node that dies three times",
-        Bounds { tasks: 1, nodes: 1, attempts: 4, incarnations: 4, mail: 1, wishes: 1, max_attempts: 3 },
+        Bounds {
+            tasks: 1,
+            nodes: 1,
+            outside: 0,
+            attempts: 4,
+            incarnations: 4,
+            mail: 1,
+            wishes: 1,
+            max_attempts: 3,
+        },
     );
 }
 
@@ -60,7 +87,50 @@ fn a_task_whose_workers_die_again_and_again_keeps_every_rule() {
 fn two_tasks_on_two_nodes_keep_every_rule() {
     holds(
         "two tasks, two nodes",
-        Bounds { tasks: 2, nodes: 2, attempts: 2, incarnations: 1, mail: 1, wishes: 0, max_attempts: 2 },
+        Bounds {
+            tasks: 2,
+            nodes: 2,
+            outside: 0,
+            attempts: 2,
+            incarnations: 1,
+            mail: 1,
+            wishes: 0,
+            max_attempts: 2,
+        },
+    );
+}
+
+#[test]
+fn a_node_and_a_program_outside_that_fall_silent_keep_every_rule() {
+    holds(
+        "one task, a node and a program outside",
+        Bounds {
+            tasks: 1,
+            nodes: 2,
+            outside: 1,
+            attempts: 3,
+            incarnations: 2,
+            mail: 1,
+            wishes: 1,
+            max_attempts: 2,
+        },
+    );
+}
+
+#[test]
+fn programs_outside_whose_words_overtake_each_other_keep_every_rule() {
+    holds(
+        "one task, two programs outside",
+        Bounds {
+            tasks: 1,
+            nodes: 2,
+            outside: 2,
+            attempts: 2,
+            incarnations: 2,
+            mail: 2,
+            wishes: 1,
+            max_attempts: 2,
+        },
     );
 }
 
@@ -68,14 +138,31 @@ fn two_tasks_on_two_nodes_keep_every_rule() {
 fn two_tasks_that_their_owners_meddle_with_keep_every_rule() {
     holds(
         "two tasks, one node, two wishes",
-        Bounds { tasks: 2, nodes: 1, attempts: 1, incarnations: 2, mail: 2, wishes: 2, max_attempts: 2 },
+        Bounds {
+            tasks: 2,
+            nodes: 1,
+            outside: 0,
+            attempts: 1,
+            incarnations: 2,
+            mail: 2,
+            wishes: 2,
+            max_attempts: 2,
+        },
     );
 }
 
 #[test]
 fn a_planted_mistake_is_found() {
-    let bounds =
-        Bounds { tasks: 1, nodes: 2, attempts: 2, incarnations: 2, mail: 2, wishes: 1, max_attempts: 2 };
+    let bounds = Bounds {
+        tasks: 1,
+        nodes: 2,
+        outside: 0,
+        attempts: 2,
+        incarnations: 2,
+        mail: 2,
+        wishes: 1,
+        max_attempts: 2,
+    };
     let found = |name: &str, rules: Rules| {
         let checked = explore(name, bounds, rules);
         let Some(counterexample) = checked.counterexample else { panic!("{name} was not found") };

@@ -10,8 +10,8 @@ use std::time::Duration;
 use gristmill::task::invariants::{self, History, Violation};
 use gristmill::task::lifecycle::Changed;
 use gristmill::task::{
-    Attempt, Backoff, Event, Failure, FailureReason, Holder, IllegalTransition, Json, Life, NodeId, Priority,
-    State, Status, TaskId, Timestamp,
+    Attempt, Backoff, Event, Failure, FailureReason, Holder, IllegalTransition, Json, Lease, Life, NodeId,
+    Priority, State, Status, TaskId, Timestamp, WorkerName,
 };
 use uuid::Uuid;
 
@@ -25,6 +25,9 @@ const AT_ONCE: Backoff = Backoff { base: Duration::ZERO, cap: Duration::ZERO };
 pub(crate) struct Bounds {
     pub(crate) tasks: u8,
     pub(crate) nodes: u8,
+    /// How many of them, the last ones, are programs outside: they hold under a lease of the task's own, and are never
+    /// known to have lived on.
+    pub(crate) outside: u8,
     /// No task is started more often.
     pub(crate) attempts: u32,
     /// No node has more incarnations.
@@ -72,7 +75,7 @@ impl Incarnation {
 
 /// What the database knows of an incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Lease {
+enum Term {
     Never,
     Holds,
     /// Over, and nobody knows why.
@@ -86,7 +89,7 @@ struct Node {
     up: bool,
     /// Which incarnation it believes to be.
     number: u8,
-    leases: Vec<Lease>,
+    leases: Vec<Term>,
     /// What it believes to run: for each task, the attempts.
     runs: Vec<Vec<u32>>,
 }
@@ -209,8 +212,8 @@ type Broken = (String, String);
 
 impl World {
     pub(crate) fn first(bounds: Bounds, rules: Rules) -> Self {
-        let mut leases = vec![Lease::Never; usize::from(bounds.incarnations)];
-        leases[0] = Lease::Holds;
+        let mut leases = vec![Term::Never; usize::from(bounds.incarnations)];
+        leases[0] = Term::Holds;
         let runs = vec![Vec::new(); usize::from(bounds.tasks)];
         Self {
             bounds,
@@ -227,7 +230,8 @@ impl World {
         let state = match row.status {
             Status::New => State::New { run_at: NOW },
             Status::InProgress => {
-                State::InProgress { holder: row.holder.expect("a holder").id().into(), lease: None }
+                let (holder, lease) = self.holder(row.holder.expect("a holder"));
+                State::InProgress { holder, lease }
             }
             Status::Completed => State::Completed { finished_at: NOW, result: Json::null() },
             Status::Failed => State::Failed { finished_at: NOW },
@@ -250,8 +254,22 @@ impl World {
         Life::create(id, kind, None, Priority::default(), self.bounds.max_attempts, NOW, NOW)
     }
 
-    fn lease(&self, incarnation: Incarnation) -> Lease {
+    fn lease(&self, incarnation: Incarnation) -> Term {
         self.nodes[usize::from(incarnation.0)].leases[usize::from(incarnation.1)]
+    }
+
+    fn is_outside(&self, node: usize) -> bool {
+        node + usize::from(self.bounds.outside) >= self.nodes.len()
+    }
+
+    /// As whom an incarnation holds a task, and under which lease of the task's own.
+    fn holder(&self, incarnation: Incarnation) -> (Holder, Option<Lease>) {
+        let Incarnation(node, number) = incarnation;
+        if !self.is_outside(usize::from(node)) {
+            return (incarnation.id().into(), None);
+        }
+        let name: WorkerName = format!("{node}.{number}").parse().expect("a name");
+        (Holder::Worker(name), Some(Lease { span: Some(Duration::from_secs(1)), until: NOW }))
     }
 
     fn current(&self, node: usize) -> Incarnation {
@@ -305,7 +323,8 @@ impl World {
             attempt = life.attempt;
         }
         if self.rules.outcomes_in_any_status && attempt == life.attempt {
-            life.state = State::InProgress { holder: from.id().into(), lease: None };
+            let (holder, lease) = self.holder(from);
+            life.state = State::InProgress { holder, lease };
         }
         let failure = |reason| Failure::new(reason, "no luck");
         let said = match outcome {
@@ -369,10 +388,26 @@ impl World {
         for (node, of) in (0_u8..).zip(&mut self.nodes) {
             for (number, lease) in (0..of.number).zip(&mut of.leases) {
                 if !held.contains(&Incarnation(node, number)) {
-                    *lease = Lease::Over;
+                    *lease = Term::Over;
                 }
             }
         }
+    }
+
+    /// A sign of life from outside counts exactly as long as the attempt is the current one, and changes nobody's hands.
+    fn judge_signs_of_life(&self, task: usize, row: &Row) -> Result<(), Broken> {
+        let Some(life) = self.life(task) else { return Ok(()) };
+        for (node, _, attempt) in self.runs().filter(|(node, of, _)| *of == task && self.is_outside(*node)) {
+            let current = row.status == Status::InProgress && row.attempt == attempt;
+            let beat = life.heartbeat(Attempt(attempt), life.lease());
+            if beat.as_ref().ok() != current.then_some(&life) {
+                return rule(
+                    "a sign of life counts while the attempt is the current one",
+                    format!("{beat:?} from {:?} for {row:?}", self.current(node)),
+                );
+            }
+        }
+        Ok(())
     }
 
     /// What must hold of the world as a whole.
@@ -380,6 +415,7 @@ impl World {
         for (task, row) in
             self.tasks.iter().enumerate().filter_map(|(task, of)| Some((task, of.row.as_ref()?)))
         {
+            self.judge_signs_of_life(task, row)?;
             let speakers: Vec<Incarnation> = self
                 .runs()
                 .filter(|(_, of, attempt)| {
@@ -400,7 +436,14 @@ impl World {
 
 /// Who holds it.
 fn incarnation(life: &Life) -> Option<Incarnation> {
-    life.holder().and_then(Holder::node).map(Incarnation::of)
+    match life.holder()? {
+        Holder::Node(node) => Some(Incarnation::of(*node)),
+        Holder::Worker(name) => {
+            let (node, number) = name.as_str().split_once('.').expect("a name of ours");
+            Some(Incarnation(node.parse().expect("a node"), number.parse().expect("which")))
+        }
+        Holder::Person => None,
+    }
 }
 
 fn rule(rule: &str, story: String) -> Result<(), Broken> {
@@ -430,13 +473,13 @@ impl Model for World {
                     steps.extend((0..self.nodes.len()).map(|node| Step::Claim { node, task }).filter(
                         |step| {
                             let Step::Claim { node, .. } = step else { return false };
-                            self.nodes[*node].up && self.lease(self.current(*node)) == Lease::Holds
+                            self.nodes[*node].up && self.lease(self.current(*node)) == Term::Holds
                         },
                     ));
                 }
                 Status::InProgress => {
                     let lease = row.holder.map(|holder| self.lease(holder));
-                    if lease != Some(Lease::Holds) && !self.rules.no_rescue {
+                    if lease != Some(Term::Holds) && !self.rules.no_rescue {
                         steps.push(Step::Rescue { task });
                     }
                 }
@@ -472,14 +515,14 @@ impl Model for World {
         }
         for (node, of) in self.nodes.iter().enumerate() {
             let lease = self.lease(self.current(node));
-            if lease == Lease::Holds {
+            if lease == Term::Holds {
                 steps.push(Step::Expire { node });
             }
             if of.up {
                 steps.push(Step::Crash { node });
-                if lease == Lease::Holds {
+                if lease == Term::Holds && !self.is_outside(node) {
                     steps.push(Step::Retire { node });
-                } else if self.can_restart(node) {
+                } else if lease != Term::Holds && self.can_restart(node) {
                     steps.push(Step::Fence { node });
                 }
             } else if self.can_restart(node) {
@@ -498,7 +541,8 @@ impl Model for World {
             }
             Step::Claim { node, task } => {
                 let before = world.life(*task).expect("claimed what is there");
-                let mut started = match before.start(world.current(*node).id(), NOW) {
+                let (holder, lease) = world.holder(world.current(*node));
+                let mut started = match before.hand_over(holder, None, lease, NOW) {
                     Ok(started) => started,
                     Err(refused) => {
                         return Err(("what is due can be started".into(), refused.to_string()));
@@ -529,15 +573,17 @@ impl Model for World {
                 world.deliver(*message)?;
             }
             Step::Vanish { message } => world.mail.retain(|other| other != message),
-            Step::Expire { node } => world.end_lease(*node, Lease::Over),
+            Step::Expire { node } => world.end_lease(*node, Term::Over),
             Step::Fence { node } => {
-                world.end_lease(*node, Lease::Spared);
+                if !world.is_outside(*node) {
+                    world.end_lease(*node, Term::Spared);
+                }
                 world.begin(*node);
             }
             Step::Rescue { task } => {
                 let before = world.life(*task).expect("rescued what is there");
                 let spared = incarnation(&before).map(|holder| world.lease(holder));
-                let said = if spared == Some(Lease::Spared) {
+                let said = if spared == Some(Term::Spared) {
                     before.release(before.attempt, NOW)
                 } else {
                     before.lose(before.attempt, NOW)
@@ -552,13 +598,13 @@ impl Model for World {
                 world.nodes[*node].runs.iter_mut().for_each(Vec::clear);
             }
             Step::Retire { node } => {
-                world.end_lease(*node, Lease::Spared);
+                world.end_lease(*node, Term::Spared);
                 world.nodes[*node].up = false;
                 world.nodes[*node].runs.iter_mut().for_each(Vec::clear);
             }
             Step::Restart { node } => {
-                if world.lease(world.current(*node)) == Lease::Holds {
-                    world.end_lease(*node, Lease::Over);
+                if world.lease(world.current(*node)) == Term::Holds {
+                    world.end_lease(*node, Term::Over);
                 }
                 world.begin(*node);
             }
@@ -589,7 +635,7 @@ impl Model for World {
     }
 
     fn must_end(&self) -> Vec<Option<bool>> {
-        let lives = |node: usize| self.nodes[node].up && self.lease(self.current(node)) == Lease::Holds;
+        let lives = |node: usize| self.nodes[node].up && self.lease(self.current(node)) == Term::Holds;
         let somebody_lives = (0..self.nodes.len()).any(lives);
         let ended = |row: &Row| {
             // At the bound, what comes next is out of the model's sight.
@@ -604,7 +650,7 @@ impl Model for World {
 }
 
 impl World {
-    fn end_lease(&mut self, node: usize, how: Lease) {
+    fn end_lease(&mut self, node: usize, how: Term) {
         let node = &mut self.nodes[node];
         node.leases[usize::from(node.number)] = how;
     }
@@ -614,7 +660,7 @@ impl World {
         let node = &mut self.nodes[node];
         node.up = true;
         node.number += 1;
-        node.leases[usize::from(node.number)] = Lease::Holds;
+        node.leases[usize::from(node.number)] = Term::Holds;
         node.runs.iter_mut().for_each(Vec::clear);
     }
 }

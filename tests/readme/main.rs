@@ -1,5 +1,12 @@
-//! The README as a newcomer reads it: its commands, one after the other, against the real program.
+//! The README as a newcomer reads it: its commands, one after the other, against the real program; and the examples,
+//! with a real broker.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod examples;
+mod programs;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -33,10 +40,17 @@ struct Daemon {
 
 impl Daemon {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// With settings, as in the environment.
+    fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gristmill"))
             .current_dir(folder)
             .env("GRISTMILL__HTTP__BIND", "127.0.0.1:0")
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(folder.join("gristmill.log")).unwrap())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -1,34 +1,20 @@
 //! What both adapters promise.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill::account::{Caller, Email, NewUser, Token};
+use gristmill::account::{Caller, NewUser, Token};
 use gristmill::store::{
-    Claim, Claimed, Command, NewRecording, NewTask, Order, Page, Refused, Registration, Reply, Rescued,
-    Settled, Store, TaskFilter,
+    Claim, Command, NewRecording, NewTask, Order, Page, Refused, Registration, Reply, Rescued, Settled,
+    TaskFilter,
 };
 use gristmill::task::{
-    Attachment, Attempt, Backoff, BlobName, EventName, EventSeq, Failure, FailureReason, IllegalTransition,
-    Json, Kind, NodeId, Outcome, Percent, Priority, RecordingId, Role, Status, Task, TaskId, UserId,
+    Attachment, Attempt, BlobName, EventName, EventSeq, FailureReason, IllegalTransition, Json, NodeId,
+    Outcome, Percent, Priority, RecordingId, Role, Status, Task, TaskId,
 };
 
-use crate::common::{Engine, TestStore};
-
-/// Runs a test against both databases, each in a module of its own name.
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() { super::$name(super::Bench::open(super::Engine::Sqlite).await).await; })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() { super::$name(super::Bench::open(super::Engine::Postgres).await).await; })*
-        }
-    };
-}
+use crate::bench::{Bench, backoff, claim, done, failed, ids, kind, new_task, new_user, page, urgent};
+use crate::common::eventually;
 
 on_both!(
     a_created_task_reads_back_as_it_was_given,
@@ -43,6 +29,7 @@ on_both!(
     a_spared_nodes_tasks_are_freed_without_blame,
     a_node_does_not_judge_its_own_tasks,
     a_lease_that_ran_out_cannot_be_renewed_and_claims_nothing,
+    a_process_that_died_is_known_before_its_lease_runs_out,
     a_newcomer_in_the_seat_ends_the_lease_of_whoever_had_it,
     a_suspect_waits_apart_from_all_others,
     cancel_retry_and_delete_obey_the_status_and_the_owner,
@@ -53,133 +40,6 @@ on_both!(
     every_change_has_its_event_in_one_order,
     what_a_node_holds_and_what_is_ready_can_be_asked,
 );
-
-pub(crate) struct Bench {
-    pub(crate) store: Arc<dyn Store>,
-    test: TestStore,
-    pub(crate) node: NodeId,
-}
-
-impl Bench {
-    pub(crate) async fn open(engine: Engine) -> Self {
-        let test = TestStore::open(engine).await;
-        let bench = Self { store: test.store.clone(), test, node: NodeId::fresh() };
-        bench.register(bench.node, "seat", None).await;
-        bench
-    }
-
-    pub(crate) async fn register(&self, node: NodeId, seat: &str, predecessor: Option<NodeId>) {
-        let (seat, name) = (seat.to_owned(), "test".to_owned());
-        let lease = Duration::from_secs(10);
-        self.store.register(&Registration { node, seat, name, lease, predecessor }).await.unwrap();
-    }
-
-    pub(crate) async fn one(&self, command: Command) -> Reply {
-        let mut committed = self.store.commit(&[command]).await.unwrap();
-        committed.replies.remove(0).unwrap()
-    }
-
-    async fn create(&self, tasks: Vec<NewTask>) -> Vec<Task> {
-        match self.one(Command::Create(tasks)).await {
-            Reply::Created(tasks) => tasks.into_iter().map(|accepted| accepted.task).collect(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn claim_as(&self, node: NodeId, want: u32) -> Claimed {
-        match self.one(Command::Claim(claim(node, want))).await {
-            Reply::Claimed(claimed) => claimed,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn claim(&self, want: u32) -> Vec<Task> {
-        self.claim_as(self.node, want).await.tasks
-    }
-
-    async fn settle(&self, task: TaskId, attempt: Attempt, outcome: Outcome) -> Result<Settled, Refused> {
-        match self.one(Command::Settle { task, attempt, outcome, backoff: backoff() }).await {
-            Reply::Settled(settled) => settled,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn change(&self, command: Command) -> Result<Task, Refused> {
-        match self.one(command).await {
-            Reply::Changed(changed) => changed.map(|task| *task),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn rescue(&self) -> Rescued {
-        match self.one(Command::Rescue { limit: 100, except: None }).await {
-            Reply::Rescued(rescued) => rescued,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn user(&self, email: &str) -> UserId {
-        match self.one(Command::CreateUser(new_user(email))).await {
-            Reply::UserCreated(Some(user)) => user.id,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn task(&self, id: TaskId) -> Task {
-        self.store.task(id).await.unwrap().unwrap()
-    }
-
-    /// The names of a task's events, in order.
-    async fn story(&self, id: TaskId) -> Vec<&'static str> {
-        let events = self.store.events_after(EventSeq(0), 100_000).await.unwrap();
-        events
-            .iter()
-            .filter(|(_, event)| event.task == id)
-            .map(|(_, event)| event.fact.name().as_str())
-            .collect()
-    }
-}
-
-pub(crate) fn kind() -> Kind {
-    "noop".parse().unwrap()
-}
-
-pub(crate) fn claim(node: NodeId, want: u32) -> Claim {
-    Claim { node, want: vec![(kind(), want)], known: vec![kind()], look: true, promote: true, suspect: false }
-}
-
-pub(crate) fn new_task() -> NewTask {
-    NewTask { max_attempts: 3, ..NewTask::plain(kind(), None) }
-}
-
-fn new_user(email: &str) -> NewUser {
-    let email: Email = email.parse().unwrap();
-    NewUser::new(None, Some(email), Token::fresh().hash()).unwrap()
-}
-
-fn urgent(priority: i64) -> NewTask {
-    NewTask { priority: Priority::new(priority).unwrap(), ..new_task() }
-}
-
-fn backoff() -> Backoff {
-    Backoff { base: Duration::from_secs(100), cap: Duration::from_secs(1000) }
-}
-
-fn done() -> Outcome {
-    Outcome::Completed { result: Json::trusted("{\"n\":1}"), output: None, drop_input: false }
-}
-
-fn failed() -> Outcome {
-    Outcome::Failed(Failure::new(FailureReason::Error, "it broke"))
-}
-
-fn ids(tasks: &[Task]) -> Vec<TaskId> {
-    tasks.iter().map(|task| task.life.id).collect()
-}
-
-fn page(limit: u32) -> Page {
-    Page { after: None, order: Order::Ascending, limit }
-}
 
 async fn a_created_task_reads_back_as_it_was_given(bench: Bench) {
     let now = bench.store.now().await.unwrap();
@@ -248,8 +108,13 @@ async fn two_thousand_racing_claims_give_each_task_to_one(bench: Bench) {
     const TASKS: usize = 2_000;
     let created: HashSet<TaskId> = ids(&bench.create(vec![new_task(); TASKS]).await).into_iter().collect();
     let mut racers = tokio::task::JoinSet::new();
+    // However slow the machine is.
+    let node = NodeId::fresh();
+    let lease = Duration::from_secs(3600);
+    let (seat, name) = ("racers".to_owned(), "test".to_owned());
+    bench.store.register(&Registration { node, seat, name, lease, predecessor: None }).await.unwrap();
     for _ in 0..TASKS {
-        let (store, node) = (bench.store.clone(), bench.node);
+        let store = bench.store.clone();
         racers.spawn(async move {
             let mut committed = store.commit(&[Command::Claim(claim(node, 1))]).await.unwrap();
             match committed.replies.remove(0).unwrap() {
@@ -388,6 +253,37 @@ async fn a_lease_that_ran_out_cannot_be_renewed_and_claims_nothing(bench: Bench)
     assert!(!bench.store.renew(bench.node, lease).await.unwrap(), "and it stays lost");
     let zombie = bench.settle(held[0].life.id, Attempt(1), done()).await;
     assert!(matches!(zombie, Err(Refused::Illegal(IllegalTransition::Stale { .. }))), "{zombie:?}");
+}
+
+async fn a_process_that_died_is_known_before_its_lease_runs_out(bench: Bench) {
+    let id = bench.create(vec![new_task()]).await[0].life.id;
+    let (other, node) = (bench.another_if_there_can_be().await, NodeId::fresh());
+    let registration = Registration {
+        node,
+        seat: "other seat".into(),
+        name: "test".into(),
+        lease: Duration::from_secs(10),
+        predecessor: None,
+    };
+    let Some(other) = other else { return };
+    other.register(&registration).await.unwrap();
+    other.present(node).await.unwrap();
+    assert_eq!(bench.claim_as(node, 1).await.tasks.len(), 1);
+    for _ in 0..3 {
+        bench.advance(2);
+        assert_eq!(bench.rescue().await.tasks, 0, "it is there, though it says nothing");
+    }
+    // Its connections end with it.
+    other.close().await;
+    eventually("the node to be missed", async || {
+        bench.rescue().await;
+        bench.advance(1);
+        // Within the lease, of which four seconds are left, and the tenths that this takes.
+        (bench.task(id).await.life.status() == Status::New).then_some(())
+    })
+    .await;
+    assert_eq!(bench.task(id).await.life.crashes, 1);
+    assert!(!bench.store.renew(node, Duration::from_secs(10)).await.unwrap(), "and it stays over");
 }
 
 async fn a_newcomer_in_the_seat_ends_the_lease_of_whoever_had_it(bench: Bench) {

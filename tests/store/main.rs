@@ -9,6 +9,25 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+/// Runs a test against both databases, each in a module of its own name.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(super::Bench::open(crate::common::Engine::Sqlite).await).await; })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(super::Bench::open(crate::common::Engine::Postgres).await).await; })*
+        }
+    };
+}
+
+mod bench;
+mod books;
 mod conformance;
+mod keys;
 mod order;
+mod outside;
 mod schema;
+mod upgrade;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gristmill::store::{Command, PostgresStore, Store};
 use gristmill::task::{EventSeq, TaskId};
 
+use crate::bench::new_task;
 use crate::common::{fresh_postgres_database, postgres_options};
-use crate::conformance::new_task;
 
 /// Several nodes on one PostgreSQL write at once while a reader follows by the last number it saw. Were numbers
 /// given in any other order than that of the commits, the reader would pass over some.

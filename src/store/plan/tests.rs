@@ -1,15 +1,17 @@
 //! What a group does, where the conformance suite cannot look; and tables in memory that random groups must
 //! leave whole.
 
-use std::time::Duration;
+mod outside;
+mod random;
 
-use proptest::prelude::*;
+use std::time::Duration;
 
 use super::*;
 use crate::account::Token;
+use crate::store::command::{Rescued, Taken, Word};
 use crate::task::invariants::History;
 use crate::task::{
-    Backoff, EventName, Failure, FailureReason, Json, Percent, Priority, RecordingId, Role, State,
+    Backoff, EventName, Failure, FailureReason, Holder, Json, Percent, Priority, RecordingId, Role, State,
 };
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_micros(8), cap: Duration::from_micros(100) };
@@ -42,6 +44,28 @@ fn settle(task: TaskId, attempt: u32, outcome: Outcome) -> Command {
 
 fn done() -> Outcome {
     Outcome::Completed { result: Json::null(), output: None, drop_input: false }
+}
+
+/// The command, to count once. Only what went well is remembered: by the number of the task.
+fn once(key: &str, request: &str, command: Command) -> Command {
+    let answer = |reply: &Reply| {
+        let task = if let Reply::Created(tasks) = reply {
+            tasks.first().map(|accepted| &accepted.task)?
+        } else if let Reply::Taken(Ok(Taken::Task(task))) | Reply::Changed(Ok(task)) = reply {
+            task
+        } else {
+            return None;
+        };
+        Some(RememberedAnswer { status: 200, location: None, body: task.life.id.to_string() })
+    };
+    let remember = Remember {
+        scope: "anybody".into(),
+        key: key.into(),
+        request: request.into(),
+        keep: Duration::from_secs(60),
+        answer: std::sync::Arc::new(answer),
+    };
+    Command::Once { remember, command: Box::new(command) }
 }
 
 fn attachment() -> Attachment {
@@ -179,18 +203,24 @@ impl Tables {
     }
 
     fn write(&mut self, changes: Changes) {
+        for id in changes.deleted {
+            assert!(self.tasks.remove(&id).is_some(), "no task {id} to delete");
+        }
+        for (life, status, attempt) in changes.updated.into_iter().chain(changes.revived) {
+            let row = self.tasks.get_mut(&life.id).expect("a row to change");
+            assert_eq!((row.life.status(), row.life.attempt), (status, attempt), "the row as it was");
+            row.life = life;
+            self.look_unique();
+        }
         for task in changes.created {
             assert!(matches!(
                 task.life.state,
                 State::New { .. } | State::InProgress { .. } | State::Cancelled { .. }
             ));
             assert_eq!((task.life.failures, task.life.crashes), (0, 0), "the insert writes zeros");
+            assert_eq!((task.life.assignee, task.life.lease()), (None, None), "nor has it these columns");
             assert!(self.tasks.insert(task.life.id, task).is_none(), "a number used twice");
-        }
-        for (life, status, attempt) in changes.updated {
-            let row = self.tasks.get_mut(&life.id).expect("a row to change");
-            assert_eq!((row.life.status(), row.life.attempt), (status, attempt), "the row as it was");
-            row.life = life;
+            self.look_unique();
         }
         for id in changes.ready_removed {
             assert!(self.ready.remove(&id).is_some(), "no ready row of task {id} to remove");
@@ -219,9 +249,6 @@ impl Tables {
             assert_eq!(before, None, "a request answered twice");
         }
         self.counted += changes.counts.values().sum::<i64>();
-        for id in changes.deleted {
-            assert!(self.tasks.remove(&id).is_some(), "no task {id} to delete");
-        }
         for event in &changes.events {
             assert_eq!(event.at, self.now);
             self.histories.entry(event.task).or_default().hear(event).unwrap();
@@ -257,13 +284,17 @@ impl Tables {
                 assert!(row.lane == row.home && row.run_at <= self.now, "{row:?} at {}", self.now);
             }
         }
-        let mut keys = HashSet::new();
-        for task in self.tasks.values().filter(|task| !task.life.status().is_terminal()) {
-            assert!(unique_key(task).is_none_or(|key| keys.insert(key)), "two live with one key: {task:?}");
-        }
         assert_eq!(self.counted, i64::try_from(self.histories.len()).unwrap(), "each was made once");
         for (id, history) in &self.histories {
             assert_eq!(history.status(), self.tasks.get(id).map(|task| task.life.status()), "task {id}");
+        }
+    }
+
+    /// What the databases' unique index asks, at each moment of a write.
+    fn look_unique(&self) {
+        let mut keys = HashSet::new();
+        for task in self.tasks.values().filter(|task| !task.life.status().is_terminal()) {
+            assert!(unique_key(task).is_none_or(|key| keys.insert(key)), "two live with one key: {task:?}");
         }
     }
 
@@ -475,103 +506,4 @@ fn what_is_needed_is_named_once_and_in_one_order() {
     ]);
     assert_eq!(needs.tasks, [TaskId(2), TaskId(9)]);
     assert_eq!(needs.rescue, Some((3, None)));
-}
-
-/// One command of a random group; tasks and nodes by small numbers, so that commands meet.
-#[derive(Debug, Clone)]
-enum Act {
-    Create { priority: i64, delay: i64, attached: bool },
-    Claim { node: u128, want: u32, look: bool, suspect: bool },
-    Settle { task: i64, behind: u32, outcome: u8 },
-    Progress { task: i64 },
-    Cancel { task: i64 },
-    Retry { task: i64 },
-    Delete { task: i64 },
-    Rescue { limit: u32 },
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let task = 1..14_i64;
-    prop_oneof![
-        3 => (-1..2_i64, -5..20_i64, any::<bool>())
-            .prop_map(|(priority, delay, attached)| Act::Create { priority, delay, attached }),
-        5 => (1..4_u128, 0..4_u32, any::<bool>(), proptest::bool::weighted(0.3))
-            .prop_map(|(node, want, look, suspect)| Act::Claim { node, want, look, suspect }),
-        5 => (task.clone(), prop_oneof![4 => Just(0_u32), 1 => 1..3_u32], 0..4_u8)
-            .prop_map(|(task, behind, outcome)| Act::Settle { task, behind, outcome }),
-        1 => task.clone().prop_map(|task| Act::Progress { task }),
-        1 => task.clone().prop_map(|task| Act::Cancel { task }),
-        2 => task.clone().prop_map(|task| Act::Retry { task }),
-        1 => task.prop_map(|task| Act::Delete { task }),
-        2 => (1..4_u32).prop_map(|limit| Act::Rescue { limit }),
-    ]
-}
-
-impl Act {
-    fn command(&self, tables: &Tables) -> Command {
-        let attempt = |task: i64, behind: u32| {
-            let newest = tables.tasks.get(&TaskId(task)).map_or(0, |task| task.life.attempt.0);
-            newest.saturating_sub(behind)
-        };
-        let caller = ANYBODY;
-        match *self {
-            Self::Create { priority, delay, attached } => Command::Create(vec![NewTask {
-                run_at: (delay > 0).then(|| Timestamp::from_micros(tables.now.as_micros() + delay)),
-                attachments: if attached { vec![attachment()] } else { Vec::new() },
-                ..urgent(priority)
-            }]),
-            Self::Claim { node: number, want, look, suspect } => Command::Claim(Claim {
-                node: node(number),
-                want: vec![(kind("noop"), want)],
-                known: Vec::new(),
-                look,
-                promote: look,
-                suspect,
-            }),
-            Self::Settle { task, behind, outcome } => {
-                let failed = |reason| Outcome::Failed(Failure::new(reason, "no luck"));
-                let outcome = match outcome {
-                    0 => done(),
-                    1 => failed(FailureReason::Error),
-                    2 => failed(FailureReason::InvalidInput),
-                    _ => Outcome::Interrupted,
-                };
-                settle(TaskId(task), attempt(task, behind), outcome)
-            }
-            Self::Progress { task } => Command::Progress {
-                task: TaskId(task),
-                attempt: Attempt(attempt(task, 0)),
-                percent: Percent::new(40),
-            },
-            Self::Cancel { task } => Command::Cancel { task: TaskId(task), caller },
-            Self::Retry { task } => Command::Retry { task: TaskId(task), caller },
-            Self::Delete { task } => Command::Delete { task: TaskId(task), caller },
-            Self::Rescue { limit } => Command::Rescue { limit, except: None },
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// The checks are in [`Tables::commit`]. Between groups time passes, or stands still; leases run out, and
-    /// nodes come back.
-    #[test]
-    fn random_groups_leave_the_tables_whole(
-        groups in proptest::collection::vec(
-            (proptest::collection::vec(act(), 1..8), 0..12_i64, proptest::option::of((1..4_u128, any::<bool>()))),
-            1..25,
-        )
-    ) {
-        let mut tables = Tables::new();
-        for (acts, wait, over) in groups {
-            tables.now = Timestamp::from_micros(tables.now.as_micros() + wait);
-            tables.over.clear();
-            if let Some((number, spared)) = over {
-                tables.over.insert(node(number), spared);
-            }
-            let commands: Vec<Command> = acts.iter().map(|act| act.command(&tables)).collect();
-            tables.commit(&commands);
-        }
-    }
 }

@@ -9,10 +9,13 @@
 //!   hold that lock.
 
 mod group;
+mod load;
 mod read;
+mod write;
 
 use std::future::Future;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -58,6 +61,8 @@ pub struct PostgresStore {
     writer: Own<PgConnection>,
     keeper: Own<PgConnection>,
     clerk: Own<PgConnection>,
+    /// The keeper's session as the row of the node has it; 0 when it has none.
+    session: AtomicI32,
     options: PgConnectOptions,
     readers: PgPool,
     /// How long a read may take, the network included.
@@ -119,6 +124,7 @@ impl PostgresStore {
             writer: Own::new(connect.clone().options(by_key), options.connect_timeout),
             keeper: Own::new(connect.clone(), options.connect_timeout),
             clerk: Own::new(connect.clone(), options.connect_timeout),
+            session: AtomicI32::new(0),
             options: connect,
             readers,
             patience: options.statement_timeout * 2,
@@ -173,10 +179,12 @@ impl Listener for Ears {
 }
 
 impl PostgresStore {
-    const REHOME: &'static str = "WITH outside AS (SELECT jsonb_array_elements_text($1::jsonb) AS kind) \
-        UPDATE ready SET home = CASE WHEN kind IN (SELECT kind FROM outside) THEN 3 ELSE 0 END, \
-        lane = CASE WHEN lane = 1 THEN 1 WHEN kind IN (SELECT kind FROM outside) THEN 3 ELSE 0 END \
-        WHERE (home = 3) <> (kind IN (SELECT kind FROM outside))";
+    const REHOME: &'static str = "WITH outside AS (SELECT jsonb_array_elements_text($1::jsonb) AS kind), \
+        moved AS (SELECT ready.task, CASE WHEN ready.home <> 3 THEN 3 WHEN tasks.crashes >= $2 THEN 2 ELSE 0 END \
+        AS home FROM ready JOIN tasks ON tasks.id = ready.task \
+        WHERE (ready.home = 3) <> (ready.kind IN (SELECT kind FROM outside))) \
+        UPDATE ready SET home = moved.home, lane = CASE WHEN lane = 1 THEN 1 ELSE moved.home END \
+        FROM moved WHERE ready.task = moved.task";
 
     /// This store, with `kinds` being done by workers outside.
     ///
@@ -252,6 +260,8 @@ impl Store for PostgresStore {
             .await
             .map_err(doing("register the node"))?;
         tx.commit().await.map_err(doing("register the node"))?;
+        // The new row knows of no session yet.
+        self.session.store(0, Ordering::Relaxed);
         connection.keep();
         Ok(())
     }
@@ -271,6 +281,26 @@ impl Store for PostgresStore {
             .map_err(StoreError::of("renew the lease"))?;
         connection.keep();
         Ok(renewed.rows_affected() == 1)
+    }
+
+    async fn present(&self, node: NodeId) -> Result<(), StoreError> {
+        let doing = || StoreError::of("show that the node lives");
+        let mut connection = self.keeper.borrow().await?;
+        let session: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(doing())?;
+        if self.session.load(Ordering::Relaxed) != session {
+            sqlx::query("UPDATE nodes SET session = $1, missed_at = NULL WHERE id = $2")
+                .bind(i64::from(session))
+                .bind(node.to_string())
+                .execute(&mut *connection)
+                .await
+                .map_err(doing())?;
+            self.session.store(session, Ordering::Relaxed);
+        }
+        connection.keep();
+        Ok(())
     }
 
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {

@@ -11,7 +11,9 @@
 //!   statements, each prepared once.
 
 mod group;
+mod load;
 mod read;
+mod write;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -111,10 +113,12 @@ impl SqliteStore {
 clerk!(SqliteStore, writer, "", "");
 
 impl SqliteStore {
-    const REHOME: &'static str = "UPDATE ready SET \
-        home = CASE WHEN kind IN (SELECT value FROM json_each($1)) THEN 3 ELSE 0 END, \
-        lane = CASE WHEN lane = 1 THEN 1 WHEN kind IN (SELECT value FROM json_each($1)) THEN 3 ELSE 0 END \
-        WHERE (home = 3) <> (kind IN (SELECT value FROM json_each($1)))";
+    const REHOME: &'static str = "UPDATE ready SET home = moved.home, \
+        lane = CASE WHEN lane = 1 THEN 1 ELSE moved.home END FROM (SELECT ready.task, \
+        CASE WHEN ready.home <> 3 THEN 3 WHEN tasks.crashes >= $2 THEN 2 ELSE 0 END AS home \
+        FROM ready JOIN tasks ON tasks.id = ready.task \
+        WHERE (ready.home = 3) <> (ready.kind IN (SELECT value FROM json_each($1)))) AS moved \
+        WHERE ready.task = moved.task";
 
     /// This store, with `kinds` being done by workers outside.
     ///
@@ -237,6 +241,10 @@ impl Store for SqliteStore {
                 .map_err(StoreError::of("renew the lease"))?;
         connection.keep();
         Ok(renewed.rows_affected() == 1)
+    }
+
+    async fn present(&self, _: NodeId) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn retire(&self, node: NodeId) -> Result<(), StoreError> {

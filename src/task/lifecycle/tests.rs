@@ -516,7 +516,7 @@ fn take(step: Step, life: &Life, now: Timestamp) -> Said {
         Whose::Ahead => life.attempt.next(),
     };
     let changed = match step.verb {
-        Verb::Start if step.wait % 2 == 0 => life.start(NodeId::fresh(), now),
+        Verb::Start if step.wait.is_multiple_of(2) => life.start(NodeId::fresh(), now),
         Verb::Start => life.hand_over(a_worker(), Some(UserId(3)), LEASE, now),
         Verb::Heartbeat => return life.heartbeat(attempt, life.lease().and(LEASE)).map(|life| (life, None)),
         Verb::Expire => life.expire(now, now),

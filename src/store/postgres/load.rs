@@ -1,0 +1,332 @@
+//! What a group speaks of: loaded and locked, in the order that the page of `group` gives.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::AssertSqlSafe;
+
+use super::group::{Tx, numbers};
+use super::{NOW, PostgresStore};
+use crate::store::plan::{Found, Loaded, Lost, Needs, UniqueKey};
+use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, micros};
+use crate::store::{Claim, MISSED, RememberedAnswer, StoreError, Take, Wanted};
+use crate::task::{Kind, NodeId, Task, TaskId, Timestamp, UserId};
+
+impl PostgresStore {
+    pub(super) async fn load(&self, tx: &mut Tx<'_>, needs: Needs) -> Result<Loaded, StoreError> {
+        let doing = StoreError::of;
+        let text = format!(
+            "SELECT {NOW}, \
+             ARRAY(SELECT nextval('tasks_id_seq') FROM generate_series(1, $2)), \
+             ARRAY(SELECT nextval('users_id_seq') FROM generate_series(1, $3))"
+        );
+        let (now, task_ids, user_ids): (i64, Vec<i64>, Vec<i64>) = sqlx::query_as(AssertSqlSafe(text))
+            .bind(self.clock.shift())
+            .bind(i64::try_from(needs.new_tasks).unwrap_or(i64::MAX))
+            .bind(i64::try_from(needs.new_users).unwrap_or(i64::MAX))
+            .fetch_one(&mut **tx)
+            .await
+            .map_err(doing("ask the time and new numbers"))?;
+        let now = Timestamp::from_micros(now);
+        let mut tasks = lock_tasks(tx, &needs.tasks).await?;
+        let mut held: HashSet<TaskId> = tasks.iter().map(|task| task.life.id).collect();
+        let mut found = Vec::new();
+        for claim in &needs.claims {
+            found.push(take_ready(tx, claim, now).await?);
+        }
+        let lost = match needs.rescue {
+            Some((limit, except)) => lost(tx, limit, except, now).await?,
+            None => Vec::new(),
+        };
+        let mut taken = Vec::new();
+        for take in &needs.takes {
+            taken.push(take_outside(tx, take).await?);
+        }
+        let claimed = found.iter().flat_map(|found| found.taken.iter().copied());
+        let lost_tasks = lost.iter().map(|(task, _)| *task);
+        let mut more: Vec<TaskId> = claimed
+            .chain(taken.iter().flatten().copied())
+            .chain(lost_tasks)
+            .filter(|task| held.insert(*task))
+            .collect();
+        more.sort_unstable();
+        // Locked already, with their ready rows or by the search for lost ones.
+        tasks.extend(lock_tasks(tx, &more).await?);
+        let unique = living(tx, &needs.unique_keys(&tasks)).await?;
+        let others: Vec<TaskId> = unique.values().filter(|task| !held.contains(task)).copied().collect();
+        // Not locked: they are only shown, and stand in the way of others.
+        tasks.extend(look_at(tx, &others).await?);
+        Ok(Loaded {
+            now,
+            tasks,
+            task_ids: task_ids.into_iter().map(TaskId).collect(),
+            user_ids: user_ids.into_iter().map(UserId).collect(),
+            taken_emails: taken_emails(tx, &needs.emails).await?,
+            found,
+            taken,
+            unique,
+            answered: answered(tx, &needs.requests).await?,
+            lost,
+        })
+    }
+}
+
+async fn lock_tasks(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!("SELECT {TASK_COLUMNS} FROM tasks WHERE id = ANY($1) ORDER BY id FOR UPDATE");
+    let rows: Vec<TaskRow> = sqlx::query_as(AssertSqlSafe(text))
+        .bind(numbers(ids))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(StoreError::of("lock tasks"))?;
+    Ok(rows.into_iter().filter_map(TaskRow::into_task_or_report).collect())
+}
+
+async fn look_at(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<TaskRow> =
+        sqlx::query_as(AssertSqlSafe(format!("SELECT {TASK_COLUMNS} FROM tasks WHERE id = ANY($1)")))
+            .bind(numbers(ids))
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(StoreError::of("look at tasks"))?;
+    Ok(rows.into_iter().filter_map(TaskRow::into_task_or_report).collect())
+}
+
+async fn take_ready(tx: &mut Tx<'_>, claim: &Claim, now: Timestamp) -> Result<Found, StoreError> {
+    let doing = StoreError::of;
+    let lease = "SELECT EXISTS (SELECT 1 FROM nodes WHERE id = $1 AND lease_until > $2)";
+    let lease_holds: bool = sqlx::query_scalar(lease)
+        .bind(claim.node.to_string())
+        .bind(now.as_micros())
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(doing("look at the lease"))?;
+    let mut found = Found { lease_holds, ..Found::default() };
+    if !lease_holds {
+        return Ok(found);
+    }
+    if claim.promote {
+        promote(tx, claim, now, &mut found).await?;
+    }
+    // The task is locked along with its ready row, and both are passed over when either is locked: whoever
+    // cancels the task at this moment holds the one and will want the other.
+    let open = "WITH picked AS (SELECT due.task FROM unnest($1::text[], $2::bigint[]) AS want (kind, wanted) \
+                CROSS JOIN LATERAL (SELECT ready.task FROM ready JOIN tasks ON tasks.id = ready.task \
+                WHERE ready.lane = 0 AND ready.kind = want.kind \
+                ORDER BY ready.kind, ready.rank, ready.run_at, ready.task \
+                LIMIT want.wanted FOR UPDATE OF ready, tasks SKIP LOCKED) AS due) \
+                DELETE FROM ready USING picked WHERE ready.task = picked.task \
+                RETURNING ready.task, ready.rank, ready.run_at";
+    let suspect = "WITH picked AS (SELECT ready.task FROM ready JOIN tasks ON tasks.id = ready.task \
+                   WHERE ready.lane = 2 AND ready.kind = ANY($1) AND $2::bigint[] IS NOT NULL \
+                   ORDER BY ready.run_at LIMIT 1 FOR UPDATE OF ready, tasks SKIP LOCKED) \
+                   DELETE FROM ready USING picked WHERE ready.task = picked.task \
+                   RETURNING ready.task, ready.rank, ready.run_at";
+    if claim.look && !claim.want.is_empty() {
+        let (kinds, wanted): (Vec<String>, Vec<i64>) =
+            claim.want.iter().map(|(kind, wanted)| (kind.as_str().to_owned(), i64::from(*wanted))).unzip();
+        let mut rows: Vec<(i64, i64, i64)> = sqlx::query_as(if claim.suspect { suspect } else { open })
+            .bind(kinds)
+            .bind(wanted)
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(doing("claim"))?;
+        rows.sort_unstable_by_key(|(task, rank, run_at)| (*rank, *run_at, *task));
+        found.taken = rows.iter().map(|(task, ..)| TaskId(*task)).collect();
+    }
+    Ok(found)
+}
+
+/// Moves what has come due out of the parked lane, and looks what else there is to know.
+async fn promote(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    now: Timestamp,
+    found: &mut Found,
+) -> Result<(), StoreError> {
+    let doing = StoreError::of;
+    sqlx::query(
+        "UPDATE ready SET lane = home WHERE task IN (SELECT task FROM ready \
+         WHERE lane = 1 AND run_at <= $1 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(now.as_micros())
+    .execute(&mut **tx)
+    .await
+    .map_err(doing("wake what has come due"))?;
+    let (next_due, suspect_waits): (Option<i64>, bool) = sqlx::query_as(
+        "SELECT (SELECT min(run_at) FROM ready WHERE lane = 1), EXISTS (SELECT 1 FROM ready WHERE lane = 2 \
+         AND kind = ANY($1))",
+    )
+    .bind(claim.known.iter().map(Kind::as_str).collect::<Vec<_>>())
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(doing("look what comes due"))?;
+    found.next_due = next_due.map(Timestamp::from_micros);
+    found.suspect_waits = suspect_waits;
+    Ok(())
+}
+
+async fn lost(
+    tx: &mut Tx<'_>,
+    limit: u32,
+    except: Option<NodeId>,
+    now: Timestamp,
+) -> Result<Vec<(TaskId, Lost)>, StoreError> {
+    let doing = StoreError::of;
+    miss_nodes(tx, except, now).await?;
+    let of_nodes: Vec<(i64, bool)> = sqlx::query_as(
+        "SELECT tasks.id, coalesce((SELECT spared FROM nodes WHERE nodes.id = tasks.holder), FALSE) FROM tasks \
+         WHERE tasks.status = 'In Progress' AND tasks.holder NOT LIKE '%:%' AND NOT EXISTS \
+         (SELECT 1 FROM nodes WHERE nodes.id = tasks.holder AND nodes.lease_until > $1) \
+         AND tasks.holder IS DISTINCT FROM $3 LIMIT $2 FOR UPDATE OF tasks SKIP LOCKED",
+    )
+    .bind(now.as_micros())
+    .bind(i64::from(limit))
+    .bind(except.map(|node| node.to_string()))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(doing("look for lost tasks"))?;
+    let mut lost: Vec<(TaskId, Lost)> = of_nodes
+        .into_iter()
+        .map(|(task, spared)| (TaskId(task), if spared { Lost::Spared } else { Lost::Node }))
+        .collect();
+    let others: [(&'static str, Lost); 2] = [
+        (
+            "SELECT id FROM tasks WHERE lease_until IS NOT NULL AND lease_until <= $1 LIMIT $2 \
+             FOR UPDATE SKIP LOCKED",
+            Lost::Outside,
+        ),
+        (
+            "SELECT id FROM tasks WHERE status = 'New' AND attempt = 0 AND error IS NULL \
+             AND expires_at IS NOT NULL AND expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
+            Lost::Waiting,
+        ),
+    ];
+    for (text, how) in others {
+        let left = i64::from(limit) - i64::try_from(lost.len()).unwrap_or(i64::MAX);
+        let found: Vec<i64> = sqlx::query_scalar(text)
+            .bind(now.as_micros())
+            .bind(left.max(0))
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(doing("look for tasks whose time is over"))?;
+        lost.extend(found.into_iter().map(|task| (TaskId(task), how)));
+    }
+    Ok(lost)
+}
+
+/// Looks which nodes the database does not see any more, and ends the leases of those that it has missed for long
+/// enough.
+async fn miss_nodes(tx: &mut Tx<'_>, except: Option<NodeId>, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE nodes SET missed_at = CASE WHEN looked.gone THEN coalesce(nodes.missed_at, $1) END, \
+         lease_until = CASE WHEN looked.gone AND nodes.missed_at <= $1 - $2 THEN 0 ELSE nodes.lease_until END \
+         FROM (SELECT id, NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = nodes.session) AS gone \
+         FROM nodes WHERE lease_until > $1 AND session IS NOT NULL AND id IS DISTINCT FROM $3) AS looked \
+         WHERE nodes.id = looked.id AND (looked.gone OR nodes.missed_at IS NOT NULL)",
+    )
+    .bind(now.as_micros())
+    .bind(micros(MISSED))
+    .bind(except.map(|node| node.to_string()))
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+    .map_err(StoreError::of("look for dead nodes"))
+}
+
+/// Takes the ready row of the most urgent, oldest task that the caller may have.
+async fn take_outside(tx: &mut Tx<'_>, take: &Take) -> Result<Option<TaskId>, StoreError> {
+    let Wanted::Kinds(kinds) = &take.wanted else { return Ok(None) };
+    let (kinds, owners): (Vec<&str>, Vec<i64>) = crate::store::pairs(kinds, take.caller).into_iter().unzip();
+    // For each kind and owner some of the first by the index; of these the first of all that nobody else is taking.
+    let best = "WITH best AS (SELECT ready.task FROM unnest($1::text[], $2::bigint[]) AS pair (kind, owner) \
+         CROSS JOIN LATERAL (SELECT task FROM ready WHERE lane = 3 AND kind = pair.kind AND owner = pair.owner \
+         ORDER BY kind, owner, rank, run_at, task LIMIT 16) AS first JOIN ready ON ready.task = first.task \
+         JOIN tasks ON tasks.id = ready.task WHERE ready.lane = 3 \
+         ORDER BY ready.rank, ready.run_at, ready.task LIMIT 1 FOR UPDATE OF ready, tasks SKIP LOCKED) \
+         DELETE FROM ready USING best WHERE ready.task = best.task RETURNING ready.task";
+    // Others may be taking all of those. Behind them, one of each kind and owner is locked although one is taken, so
+    // for an instant others may find less than there is.
+    let behind = "WITH firsts AS (SELECT first.task, first.rank, first.run_at \
+         FROM unnest($1::text[], $2::bigint[]) AS pair (kind, owner) CROSS JOIN LATERAL \
+         (SELECT ready.task, ready.rank, ready.run_at FROM ready JOIN tasks ON tasks.id = ready.task \
+         WHERE ready.lane = 3 AND ready.kind = pair.kind AND ready.owner = pair.owner \
+         ORDER BY ready.kind, ready.owner, ready.rank, ready.run_at, ready.task \
+         LIMIT 1 FOR UPDATE OF ready, tasks SKIP LOCKED) AS first) \
+         DELETE FROM ready USING (SELECT task FROM firsts ORDER BY rank, run_at, task LIMIT 1) AS best \
+         WHERE ready.task = best.task RETURNING ready.task";
+    for text in [best, behind] {
+        let found: Option<i64> = sqlx::query_scalar(text)
+            .bind(&kinds)
+            .bind(&owners)
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(StoreError::of("take a task"))?;
+        if let Some(found) = found {
+            return Ok(Some(TaskId(found)));
+        }
+    }
+    Ok(None)
+}
+
+/// Which tasks live with these unique keys.
+async fn living(tx: &mut Tx<'_>, keys: &[UniqueKey]) -> Result<HashMap<UniqueKey, TaskId>, StoreError> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT asked.place, tasks.id FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY \
+         AS asked (owner, kind, key, place) JOIN tasks ON coalesce(tasks.owner, 0) = asked.owner \
+         AND tasks.kind = asked.kind AND tasks.unique_key = asked.key \
+         WHERE tasks.unique_key IS NOT NULL AND tasks.status IN ('New', 'In Progress')",
+    )
+    .bind(keys.iter().map(|(owner, ..)| owner.map_or(0, |user| user.0)).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(.., key)| &**key).collect::<Vec<_>>())
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(StoreError::of("look for unique keys"))?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(place, task)| Some((keys.get(usize::try_from(place - 1).ok()?)?.clone(), TaskId(task))))
+        .collect())
+}
+
+/// What was answered to these requests before.
+async fn answered(
+    tx: &mut Tx<'_>,
+    requests: &[(String, String)],
+) -> Result<HashMap<(String, String), (String, RememberedAnswer)>, StoreError> {
+    if requests.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (scopes, keys): (Vec<&str>, Vec<&str>) =
+        requests.iter().map(|(scope, key)| (scope.as_str(), key.as_str())).unzip();
+    let rows: Vec<RememberedRow> = sqlx::query_as(
+        "SELECT scope, key, request, status, location, body FROM remembered \
+         JOIN unnest($1::text[], $2::text[]) AS asked (asked_scope, asked_key) \
+         ON scope = asked_scope AND key = asked_key",
+    )
+    .bind(scopes)
+    .bind(keys)
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(StoreError::of("look for answered requests"))?;
+    Ok(rows.into_iter().map(RememberedRow::into_answer).collect())
+}
+
+async fn taken_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<HashSet<String>, StoreError> {
+    if emails.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let taken: Vec<String> = sqlx::query_scalar("SELECT email FROM users WHERE email = ANY($1)")
+        .bind(emails)
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(StoreError::of("look for e-mails"))?;
+    Ok(taken.into_iter().collect())
+}
