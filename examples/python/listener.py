@@ -21,9 +21,6 @@ import urllib.error
 import urllib.request
 from typing import Iterable, Iterator, NoReturn
 
-import pika
-import pika.exceptions
-
 EXCHANGE = "gristmill.events"
 
 
@@ -49,6 +46,10 @@ class Printer:
 
 
 def from_the_broker(options: argparse.Namespace, printer: Printer) -> NoReturn:
+    # Here, since the other half of this program does without.
+    import pika
+    import pika.exceptions
+
     last = -1
     while True:
         try:

@@ -7,7 +7,7 @@
 #   GRISTMILL_TOKEN     whom to work for; empty for nobody
 #   GRISTMILL_WORKER    what this worker calls itself
 #   GRISTMILL_LEASE_S   for how long a task is held without a word (30), in whole seconds
-# On SIGTERM the task in hand is given back.
+# On SIGTERM the task in hand is given back; one that was being claimed in that very moment is free when its lease ends.
 set -u
 
 [ $# -ge 2 ] || { echo "usage: worker.sh KIND COMMAND [ARGUMENT...]" >&2; exit 2; }
@@ -70,6 +70,8 @@ beat() {
     nap=$!
     wait "$nap"
     nap=''
+    # Should the worker be killed, its heart must not beat on: the task is to go to another.
+    kill -0 $$ 2>/dev/null || exit 0
     case $(say "$folder/beat" "/tasks/$task/heartbeat" "{\"attempt\":$attempt}") in
       4*) echo "task $task is not ours any more" >&2; kill "$1" 2>/dev/null; exit 0 ;;
     esac

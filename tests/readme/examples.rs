@@ -7,8 +7,9 @@ use std::process::Command;
 use gristmill::outbound::webhook::{Secret, sign};
 use serde_json::{Value, json};
 
+use crate::blocks;
 use crate::common::eventually;
-use crate::programs::{Line, Program, World, corner, example};
+use crate::programs::{Line, PYTHON, Program, World, corner, example};
 
 /// Runs the documented program as it stands. Its host `rabbitmq` is this test's corner of the broker.
 const SEED: &str = "
@@ -257,6 +258,35 @@ async fn the_receiver_takes_the_daemons_webhooks_in_order_and_refuses_what_is_fo
     assert_eq!(receiver.printed(4).await.len(), 4, "a repetition is taken once");
 }
 
+/// What the README says to do with a broker.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_readme_for_a_broker_work() {
+    let start = blocks("beside").pop().unwrap();
+    let (program, settings) =
+        start.split_whitespace().collect::<Vec<_>>().split_last().map(|(l, r)| (*l, r.to_vec())).unwrap();
+    assert_eq!(program, "gristmill");
+    let broker = corner();
+    let settings: Vec<(&str, &str)> =
+        settings.iter().map(|setting| setting.split_once('=').unwrap()).collect();
+    assert!(settings.contains(&("GRISTMILL__BROKER__URL", "amqp://127.0.0.1")), "{settings:?}");
+    let outside: Vec<_> = settings.into_iter().filter(|(key, _)| *key != "GRISTMILL__BROKER__URL").collect();
+    let world = World::at(Some(broker.clone()), &outside);
+    std::os::unix::fs::symlink(example(""), world.folder.path().join("examples")).unwrap();
+    let script = format!("set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{}", blocks("rabbitmq").concat())
+        .replace("127.0.0.1:5000", &world.daemon.address)
+        .replace("amqp://127.0.0.1", &broker)
+        .replace("python3 ", &format!("{PYTHON} -B "));
+    let program = Path::new(env!("CARGO_BIN_EXE_gristmill")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("bash");
+    shell.current_dir(world.folder.path()).env("PATH", path).args(["-c", &script]);
+    let mut shell = Program::start(shell);
+    assert!(shell.ended().await.success());
+    let said = shell.lines().join("\n");
+    assert!(said.contains(r#""status":"Completed","kind":"resize","result":{"width": 320}"#), "{said}");
+    assert!(said.contains(r#""status":"Completed","kind":"noop""#), "{said}");
+}
+
 fn shell_worker(world: &World, arguments: &[&str]) -> Program {
     let mut command = Command::new("sh");
     command.arg(example("shell/worker.sh")).args(arguments);
@@ -282,16 +312,26 @@ async fn the_worker_in_plain_shell_does_tasks_tells_of_failures_and_gives_back()
     assert_eq!(worker.ended().await.code(), Some(0));
 
     // Longer than the lease: the heart beats.
-    let mut worker = shell_worker(&world, &["ocr", "sh", "-c", "sleep 4; exit 7"]);
+    let mark = world.folder.path().join("at work");
+    let work = format!("echo >>'{}'; sleep 4; exit 7", mark.display());
+    let mut worker = shell_worker(&world, &["ocr", "sh", "-c", &work]);
     let id = world.make(json!({"kind": "ocr", "max_attempts": 1})).await;
     let failed = world.once(id, "Failed").await;
     assert_eq!((&failed["attempt"], &failed["crashes"]), (&json!(1), &json!(0)));
     assert_eq!(failed["error"], json!({"reason": "error", "message": "the command ended with status 7"}));
 
+    std::fs::remove_file(&mark).unwrap();
     let id = world.make(json!({"kind": "ocr"})).await;
-    world.once(id, "In Progress").await;
+    eventually("it is at work again", || async { mark.exists().then_some(()) }).await;
     worker.signal("TERM");
     assert_eq!(worker.ended().await.code(), Some(0));
     let free = world.get(&format!("/tasks/{id}")).await;
     assert_eq!((&free["status"], &free["crashes"], &free["failures"]), (&json!("New"), &json!(0), &json!(0)));
+
+    std::fs::remove_file(&mark).unwrap();
+    let mut worker = shell_worker(&world, &["ocr", "sh", "-c", &work]);
+    eventually("it is at work once more", || async { mark.exists().then_some(()) }).await;
+    worker.kill();
+    let lost = world.task(id, "a dead worker loses its task", |task| task["crashes"] == 1).await;
+    assert_eq!(lost["status"], "New");
 }

@@ -80,7 +80,9 @@ fn the_two_commands_of_the_set_up_are_the_ones_that_ci_runs() {
 fn every_command_of_the_readme_works_and_ends_in_a_playable_mp3() {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::os::unix::fs::symlink(root.join("docs"), folder.path().join("docs")).unwrap();
+    for name in ["docs", "examples"] {
+        std::os::unix::fs::symlink(root.join(name), folder.path().join(name)).unwrap();
+    }
     let daemon = Daemon::start(folder.path());
     assert_eq!(daemon.greeting.len(), 5, "five lines: {:?}", daemon.greeting);
     let program = Path::new(env!("CARGO_BIN_EXE_gristmill")).parent().unwrap();
