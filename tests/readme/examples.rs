@@ -127,8 +127,8 @@ async fn what_a_killed_worker_had_in_hand_is_done_by_another_after_the_lease() {
 async fn a_worker_that_is_told_to_end_finishes_its_task_or_gives_it_back() {
     let world = World::with_broker(&[]);
     let mut patient = world.worker("patient", &["--look-s", "0.5", "--lease-s", "1"]);
-    // Longer than the lease, so that the heart beats also now.
-    let id = world.make(json!({"kind": "resize", "payload": {"seconds": 2}})).await;
+    // In one step that is longer than the lease: the heart must beat, also now.
+    let id = world.make(json!({"kind": "resize", "payload": {"seconds": 2.5, "steps": 1}})).await;
     world.once(id, "In Progress").await;
     patient.signal("TERM");
     assert_eq!(patient.ended().await.code(), Some(0));
@@ -210,6 +210,7 @@ async fn listeners_hear_all_events_in_order_over_the_broker_and_over_http_whatev
         (last == resize.last().map(|event| event["id"].clone())).then_some(())
     })
     .await;
+    assert!(bound.json()[0]["id"].as_i64() >= heard[2]["id"].as_i64(), "what was acknowledged stays away");
     heard.extend(bound.json());
     heard.sort_by_key(|event| event["id"].as_i64());
     heard.dedup();
