@@ -600,6 +600,7 @@ impl Wiring {
             blobs: self.blobs.clone(),
             kinds: Arc::clone(&self.kinds),
             rescue: settings.rescue,
+            backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },
             sweep: settings.sweep,
             grace: self.settings.blobs.sweep_grace,
             remind: self.broker.clone().map(|broker| (broker, self.hints.clone())),

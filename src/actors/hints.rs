@@ -250,6 +250,8 @@ impl Actor for Hearer {
 impl Parts {
     /// How long hints gather before they go out together.
     const GATHER: Duration = Duration::from_millis(5);
+    /// The pause after saying that there are events.
+    const REST: Duration = Duration::from_millis(25);
     /// The pause after trouble.
     const PAUSE: Duration = Duration::from_secs(1);
     /// Hints taken from a run queue at a time.
@@ -261,7 +263,12 @@ impl Parts {
             rung.hear().await;
             sleep(Self::GATHER).await;
             let pending = std::mem::take(&mut *self.hints.pending());
+            let urgent = !(pending.work.is_empty() && pending.outside.is_empty() && pending.stops.is_empty());
             self.send(pending).await;
+            if !urgent {
+                // That there are events is said after nearly every commit, and those who follow along can wait a little.
+                sleep(Self::REST).await;
+            }
         }
     }
 

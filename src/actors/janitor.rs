@@ -19,7 +19,7 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::kinds::Registry;
 use crate::store::{Rescued, Store, StoreError, Writer};
-use crate::task::NodeId;
+use crate::task::{Backoff, NodeId};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{JanitorMetrics, MetricsHandle};
 
@@ -38,6 +38,8 @@ pub struct Parts {
     pub kinds: Arc<Registry>,
     /// How often to look for dead leases.
     pub rescue: Duration,
+    /// When to try again what took too long outside.
+    pub backoff: Backoff,
     /// How often to look for unnamed blobs.
     pub sweep: Duration,
     /// How old an unnamed blob must be.
@@ -144,11 +146,12 @@ impl Handler<Rescue> for Janitor {
         self.rescue = Looking::UnderWay { again: false };
         let writer = self.parts.writer.clone();
         let except = self.parts.lease.incarnation();
+        let backoff = self.parts.backoff;
         let take_duty = self.parts.clone().take_duty(self.duty);
         let rescue = async move {
             let duty = take_duty.await;
             let rescued = match duty {
-                Some(_) => writer.rescue(Self::RESCUE_LIMIT, except).await,
+                Some(_) => writer.rescue(Self::RESCUE_LIMIT, except, backoff).await,
                 None => Ok(Rescued::default()),
             };
             (duty, rescued)

@@ -90,6 +90,8 @@ pub enum Command {
         limit: u32,
         /// The incarnation that asks: it lives, whatever its lease says, and deals with its own tasks itself.
         except: Option<NodeId>,
+        /// When to try again what took longer outside than its task allows.
+        backoff: Backoff,
     },
     /// Make a user. Answered by [`Reply::UserCreated`].
     CreateUser(NewUser),

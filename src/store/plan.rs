@@ -86,7 +86,7 @@ impl Needs {
             | Command::Cancel { task, .. }
             | Command::Retry { task, .. }
             | Command::Delete { task, .. } => self.tasks.push(*task),
-            Command::Rescue { limit, except } => self.rescue = Some((*limit, *except)),
+            Command::Rescue { limit, except, .. } => self.rescue = Some((*limit, *except)),
             Command::CreateUser(user) => {
                 self.new_users += 1;
                 self.emails.extend(user.email().map(|email| email.as_str().to_owned()));
@@ -338,7 +338,7 @@ impl<'a> Planner<'a> {
                 }))
             }
             Command::Delete { task, caller } => Reply::Changed(self.delete(*task, *caller)),
-            Command::Rescue { limit, .. } => Reply::Rescued(self.rescue(*limit)),
+            Command::Rescue { limit, backoff, .. } => Reply::Rescued(self.rescue(*limit, backoff)),
             Command::CreateUser(user) => Reply::UserCreated(self.create_user(user)),
         })
     }

@@ -303,10 +303,14 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn rescue(&self, limit: u32, except: Option<NodeId>) -> Result<Rescued, WriteError> {
-        let Reply::Rescued(rescued) = self.request(Command::Rescue { limit, except }).await? else {
-            mismatch()
-        };
+    pub async fn rescue(
+        &self,
+        limit: u32,
+        except: Option<NodeId>,
+        backoff: Backoff,
+    ) -> Result<Rescued, WriteError> {
+        let rescue = Command::Rescue { limit, except, backoff };
+        let Reply::Rescued(rescued) = self.request(rescue).await? else { mismatch() };
         Ok(rescued)
     }
 
@@ -450,12 +454,12 @@ mod tests {
     #[tokio::test]
     async fn a_full_lane_refuses_at_once_and_outcomes_go_first() {
         let (writer, mut lanes) = channel(1, 4);
-        let ask = |writer: Writer| async move { writer.rescue(1, None).await };
+        let ask = |writer: Writer| async move { writer.rescue(1, None, Backoff::default()).await };
         let waiting = tokio::spawn(ask(writer.clone()));
         while lanes.waiting() == 0 {
             tokio::task::yield_now().await;
         }
-        assert!(matches!(writer.rescue(1, None).await, Err(WriteError::Full)));
+        assert!(matches!(writer.rescue(1, None, Backoff::default()).await, Err(WriteError::Full)));
 
         let settle = {
             let writer = writer.clone();

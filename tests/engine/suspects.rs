@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use gristmill::app::open_store;
 use gristmill::clock::Clock;
 use gristmill::store::{Claim, Command, NewTask, Registration, Reply};
-use gristmill::task::{Json, NodeId, TaskId};
+use gristmill::task::{Backoff, Json, NodeId, TaskId};
 use serde_json::json;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn leave_a_suspect(folder: &std::path::Path, payload: &str) -> TaskId {
             predecessor: None,
         };
         store.register(&registration).await.unwrap();
-        commands.push(Command::Rescue { limit: 10, except: None });
+        commands.push(Command::Rescue { limit: 10, except: None, backoff: Backoff::default() });
         store.commit(&commands).await.unwrap();
         let want = vec![("chaos".parse().unwrap(), 1)];
         let claim = Claim { node, want, known: Vec::new(), look: true, promote: true, suspect: false };

@@ -201,7 +201,7 @@ impl Daemon {
 
     /// Frees what was held for longer than its lease, as the janitor does.
     pub(crate) async fn rescue(&self) {
-        self.writer.rescue(1000, None).await.unwrap();
+        self.writer.rescue(1000, None, Backoff::default()).await.unwrap();
     }
 
     /// The file whose bytes have that ETag.

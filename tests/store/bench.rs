@@ -81,7 +81,7 @@ impl Bench {
     }
 
     pub(crate) async fn rescue(&self) -> Rescued {
-        match self.one(Command::Rescue { limit: 100, except: None }).await {
+        match self.one(Command::Rescue { limit: 100, except: None, backoff: backoff() }).await {
             Reply::Rescued(rescued) => rescued,
             other => panic!("{other:?}"),
         }

@@ -230,7 +230,7 @@ async fn a_node_does_not_judge_its_own_tasks(bench: Bench) {
     bench.claim(1).await;
     // The process was frozen, or its machine slept: its lease ran out, and it is its own janitor that wakes first.
     bench.test.clock.advance(Duration::from_secs(11));
-    let own = Command::Rescue { limit: 100, except: Some(bench.node) };
+    let own = Command::Rescue { limit: 100, except: Some(bench.node), backoff: backoff() };
     assert!(matches!(bench.one(own).await, Reply::Rescued(Rescued { tasks: 0, .. })));
     assert_eq!(bench.task(id).await.life.status(), Status::InProgress);
     assert_eq!(bench.rescue().await.tasks, 1, "others may");

@@ -111,7 +111,7 @@ async fn goes_on(engine: Engine) {
     let node = NodeId::fresh();
     let (seat, name, lease) = ("seat".to_owned(), "new".to_owned(), Duration::from_secs(60));
     store.register(&Registration { node, seat, name, lease, predecessor: None }).await.unwrap();
-    let rescue = one(Command::Rescue { limit: 9, except: None }).await;
+    let rescue = one(Command::Rescue { limit: 9, except: None, backoff: crate::bench::backoff() }).await;
     assert!(matches!(rescue, Reply::Rescued(Rescued { tasks: 1, .. })), "{rescue:?}");
     assert_eq!(task(1004).await.life.crashes, 1);
     let mut claimed = HashSet::new();

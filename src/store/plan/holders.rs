@@ -66,20 +66,20 @@ impl Planner<'_> {
         }
     }
 
-    pub(super) fn rescue(&mut self, limit: u32) -> Rescued {
+    pub(super) fn rescue(&mut self, limit: u32, backoff: &Backoff) -> Rescued {
         let lost = std::mem::take(&mut self.lost);
         let more = lost.len() >= limit as usize;
         let mut tasks = 0;
         for (id, lost) in lost {
             // A command earlier in this very group may have ended it.
-            tasks += u32::from(self.free(id, lost).is_ok());
+            tasks += u32::from(self.free(id, lost, backoff).is_ok());
         }
         self.changes.forget_nodes = Some(self.now);
         Rescued { tasks, more }
     }
 
     /// Frees a task whose holder is gone, or ends one that waited too long.
-    fn free(&mut self, id: TaskId, lost: Lost) -> Result<(), Refused> {
+    fn free(&mut self, id: TaskId, lost: Lost, backoff: &Backoff) -> Result<(), Refused> {
         let now = self.now;
         let task = &self.in_hand.get(&id).ok_or(Refused::NotFound(id))?.task;
         let deadline =
@@ -96,7 +96,7 @@ impl Planner<'_> {
             }
             Lost::Outside if deadline.is_some_and(|deadline| deadline <= now) => {
                 let story = "its worker outside took longer than the time that the task allows";
-                life.fail(life.attempt, Failure::new(FailureReason::Timeout, story), &Backoff::default(), now)
+                life.fail(life.attempt, Failure::new(FailureReason::Timeout, story), backoff, now)
             }
             Lost::Outside if a_person => life.release(life.attempt, now),
             Lost::Outside => life.lose(life.attempt, now),

@@ -412,9 +412,9 @@ fn an_outcome_in_the_group_of_its_rescue_wins_when_it_comes_first() {
     tables.over.insert(node(1), false);
     let (replies, _) = tables.commit(&[
         settle(TaskId(1), 1, done()),
-        Command::Rescue { limit: 10, except: None },
+        Command::Rescue { limit: 10, except: None, backoff: BACKOFF },
         settle(TaskId(2), 1, done()),
-        Command::Rescue { limit: 10, except: None },
+        Command::Rescue { limit: 10, except: None, backoff: BACKOFF },
     ]);
     let rescued = |reply: &Reply| {
         let Reply::Rescued(rescued) = reply else { panic!("{reply:?}") };
@@ -433,7 +433,7 @@ fn only_a_holder_that_is_known_to_live_is_without_blame() {
     tables.commit(&[Command::Create(vec![new_task()]), claim(node(1), 1)]);
     tables.commit(&[Command::Create(vec![new_task()]), claim(node(2), 1)]);
     tables.over = HashMap::from([(node(1), true), (node(2), false)]);
-    tables.commit(&[Command::Rescue { limit: 10, except: None }]);
+    tables.commit(&[Command::Rescue { limit: 10, except: None, backoff: BACKOFF }]);
     let crashes = |id| tables.tasks[&TaskId(id)].life.crashes;
     assert_eq!((crashes(1), crashes(2)), (0, 1));
 }
@@ -445,7 +445,7 @@ fn a_suspect_made_innocent_by_hand_leaves_the_lane_of_suspects_at_the_same_insta
     for crash in 1..=2 {
         tables.commit(&[claim(node(crash), 1)]);
         tables.over.insert(node(crash), false);
-        tables.commit(&[Command::Rescue { limit: 1, except: None }]);
+        tables.commit(&[Command::Rescue { limit: 1, except: None, backoff: BACKOFF }]);
     }
     assert_eq!(tables.ready[&TaskId(1)].lane, Lane::Suspect);
     let wish = |task, caller| [Command::Cancel { task, caller }, Command::Retry { task, caller }];
@@ -502,7 +502,7 @@ fn what_is_needed_is_named_once_and_in_one_order() {
         cancel(9),
         cancel(2),
         settle(TaskId(9), 1, done()),
-        Command::Rescue { limit: 3, except: None },
+        Command::Rescue { limit: 3, except: None, backoff: BACKOFF },
     ]);
     assert_eq!(needs.tasks, [TaskId(2), TaskId(9)]);
     assert_eq!(needs.rescue, Some((3, None)));

@@ -21,27 +21,42 @@ async fn takes_on(field: &Field, count: usize) {
     field.messages_became_tasks(field.tasks_of_messages().await + count).await;
 }
 
+/// Tasks are taken, hints are listened to, and the daemon says that it lacks nothing.
+async fn all_goes_on(field: &Field) {
+    takes_on(field, 50).await;
+    eventually("hints to be listened to", async || {
+        let queue = field.producer.broker().queue("gristmill.run.noop").await.ok()?;
+        (queue.consumers > 0).then_some(())
+    })
+    .await;
+    field.broker_is(None).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_stopped_or_blocked_costs_neither_a_task_nor_an_event() {
     let mut field = Field::own(Engine::Postgres).await;
     let start = field.plain();
-    let daemon = field.world.start(&start).await;
+    let mut daemon = field.world.start(&start).await;
     let (flood, load) = (field.producer.start(200), field.world.clients.start_some(1, 2..4));
     takes_on(&field, 50).await;
 
     // Killed, and back at once.
     field.node().kill();
     field.node().again();
-    takes_on(&field, 50).await;
-    field.broker_is(None).await;
+    all_goes_on(&field).await;
 
     // Away for a while.
     field.node().stop();
     field.broker_is(Some("Connection refused")).await;
     serves(&field.world.clients).await;
+    // Who starts without it joins it when it comes.
+    daemon.kill();
+    field.world.deaths += 1;
+    let mut daemon = field.world.start(&start).await;
+    field.broker_is(Some("Connection refused")).await;
+    serves(&field.world.clients).await;
     field.node().again();
-    takes_on(&field, 50).await;
-    field.broker_is(None).await;
+    all_goes_on(&field).await;
 
     // In alarm. What it already has goes in: acknowledgements have a connection of their own.
     flood.stop().await;
@@ -75,14 +90,13 @@ async fn a_broker_that_loses_queues_an_exchange_or_all_it_had_is_furnished_again
     field.producer.broker().delete_queue("gristmill.run.noop").await.unwrap();
     field.delete_exchange("gristmill.events").await;
     field.deafen();
-    takes_on(&field, 50).await;
+    all_goes_on(&field).await;
     field.exchange_is_back("gristmill.events").await;
 
     field.node().kill();
     field.node().wipe();
     field.node().again();
-    takes_on(&field, 50).await;
-    field.broker_is(None).await;
+    all_goes_on(&field).await;
     flood.stop().await;
     load.stop().await;
     field.producer.send_all_again().await;

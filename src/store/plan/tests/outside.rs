@@ -76,7 +76,7 @@ fn a_sign_of_life_in_the_group_of_the_rescue_counts_when_it_comes_first() {
     tables.now = Timestamp::from_micros(2_000);
     let beat = || say(1, Some(1), Word::Heartbeat(None));
     let late = || say(2, Some(1), Word::Heartbeat(None));
-    let rescue = Command::Rescue { limit: 10, except: None };
+    let rescue = Command::Rescue { limit: 10, except: None, backoff: BACKOFF };
     let (replies, events) = tables.commit(&[beat(), rescue, late()]);
     assert!(matches!(&replies[1], Reply::Rescued(Rescued { tasks: 1, .. })), "{:?}", replies[1]);
     assert!(matches!(&replies[2], Reply::Changed(Err(_))));
@@ -185,7 +185,8 @@ fn a_late_task_is_ended_by_whoever_comes_to_take_it_and_not_once_it_was_started(
     assert!(matches!(&replies[2], Reply::Taken(Ok(Taken::Expired))), "{:?}", replies[2]);
     let reason = |id| tables.tasks[&TaskId(id)].life.error.as_ref().map(|error| error.reason);
     assert_eq!((reason(1), reason(3)), (Some(FailureReason::Expired), Some(FailureReason::Expired)));
-    let (replies, _) = tables.commit(&[Command::Rescue { limit: 9, except: None }, take_any()]);
+    let (replies, _) =
+        tables.commit(&[Command::Rescue { limit: 9, except: None, backoff: BACKOFF }, take_any()]);
     assert_eq!(taken(&replies[1]), Some(2), "started in time, and given back");
     // Whoever asks for a late one all the same gets it.
     let (replies, _) = tables.commit(&[Command::Retry { task: TaskId(1), caller: ANYBODY }]);

@@ -155,7 +155,7 @@ impl Act {
             Self::Cancel { task } => Command::Cancel { task: TaskId(task), caller: caller(task) },
             Self::Retry { task } => Command::Retry { task: TaskId(task), caller: caller(task) },
             Self::Delete { task } => Command::Delete { task: TaskId(task), caller: caller(task) },
-            Self::Rescue { limit } => Command::Rescue { limit, except: None },
+            Self::Rescue { limit } => Command::Rescue { limit, except: None, backoff: BACKOFF },
         }
     }
 
