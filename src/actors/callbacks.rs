@@ -114,27 +114,27 @@ impl Parts {
         self.settings.timeout * 2 + Duration::from_secs(30)
     }
 
-    /// Tells a task's next events, one after the other, until there is none or one fails.
+    /// Tells a task's next events, one after the other, until there is none or one fails. It is ours until then.
     async fn tell(&self, mut callback: Callback) -> Result<(), StoreError> {
         let began = tokio::time::Instant::now();
         for _ in 0..Self::IN_A_ROW {
-            let Some((seq, event)) = self.next(&callback).await? else {
-                return self.store.told(callback.task, &Told::Nothing).await;
-            };
+            let Some((seq, event)) = self.next(&callback).await? else { break };
             let told = self.judge(&callback, seq, self.call(&callback, seq, &event).await).await?;
-            self.store.told(callback.task, &told).await?;
+            if !self.store.told(callback.task, &told).await? {
+                return Ok(());
+            }
             match told {
                 Told::Event(seq) | Told::GivenUp { event: seq, .. } => {
                     callback = Callback { told: seq, tries: 0, since: None, ..callback };
                 }
                 Told::Failed { .. } | Told::Nothing => return Ok(()),
             }
-            // What was told ended the hold; whoever takes the row now goes on.
+            // One more could take longer than we may have it.
             if began.elapsed() >= self.settings.timeout {
-                return Ok(());
+                break;
             }
         }
-        Ok(())
+        self.store.told(callback.task, &Told::Nothing).await.map(drop)
     }
 
     /// The next event to tell: progress is not.

@@ -388,7 +388,7 @@ impl Store for PostgresStore {
         self.limited(self.write_due_callbacks(limit, hold)).await
     }
 
-    async fn told(&self, task: TaskId, told: &Told) -> Result<(), StoreError> {
+    async fn told(&self, task: TaskId, told: &Told) -> Result<bool, StoreError> {
         self.limited(self.write_told(task, told)).await
     }
 
