@@ -60,13 +60,16 @@ impl Actor for Callbacks {
     }
 }
 
+/// Behind every event that there will ever be: nothing more is told.
+const NO_MORE: EventSeq = EventSeq(i64::MAX);
+
 /// How one try went.
 enum Try {
     /// The receiver has it.
     Taken,
     /// It does not, and this is why.
     Failed(String),
-    /// The receiver wants no more of it.
+    /// The receiver wants nothing of this task any more.
     Unwanted(String),
 }
 
@@ -206,8 +209,8 @@ impl Parts {
             }
             Try::Unwanted(error) => {
                 self.metrics.callback(CallbackResult::GivenUp);
-                tracing::warn!(task = callback.task.0, error, "a callback is given up");
-                Told::GivenUp { event: seq, error }
+                tracing::warn!(task = callback.task.0, error, "a callback is given up for good");
+                Told::GivenUp { event: NO_MORE, error }
             }
             Try::Failed(error) => {
                 let now = self.store.now().await?;

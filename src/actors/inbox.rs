@@ -20,6 +20,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Bench;
+use super::relay::can_be_returned;
 use crate::broker::{
     Batch, Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription,
 };
@@ -312,7 +313,7 @@ fn reply(delivery: &Delivery, answer: &str) -> Option<Publish> {
         .content_type("application/json")
         .kind("gristmill.accepted")
         .persistent(true)
-        .mandatory(true);
+        .mandatory(can_be_returned(queue));
     Some(match delivery.correlation_id() {
         Some(id) => message.correlation_id(id),
         None => message,

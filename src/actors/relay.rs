@@ -197,12 +197,18 @@ impl Parts {
             .content_type("application/json")
             .kind("gristmill.ending")
             .persistent(true)
-            .mandatory(true);
+            .mandatory(can_be_returned(&reply_to.queue));
         Ok(Some(match &reply_to.correlation_id {
             Some(id) => message.correlation_id(id),
             None => message,
         }))
     }
+}
+
+/// Whether the broker tells truly that a queue is not there: messages to its direct replies it always calls
+/// unroutable, and delivers them.
+pub(super) fn can_be_returned(queue: &str) -> bool {
+    !queue.starts_with("amq.rabbitmq.reply-to")
 }
 
 fn ends(name: EventName) -> bool {

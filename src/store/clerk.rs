@@ -224,7 +224,8 @@ macro_rules! clerk {
                         // Who goes on keeps it: given free between two events, somebody else would tell the next as well.
                         let next_at: Option<i64> = sqlx::query_scalar(
                             "UPDATE callbacks SET told = $2, tries = 0, since = NULL, \
-                             given_up = given_up + $3, last_error = $4, next_at = CASE WHEN EXISTS \
+                             given_up = given_up + $3, last_error = CASE WHEN $7 THEN last_error ELSE $4 END, \
+                             next_at = CASE WHEN EXISTS \
                              (SELECT 1 FROM events WHERE task = $1 AND id > $2 AND event <> 'progress') \
                              THEN CASE WHEN $6 THEN coalesce(next_at, $5) ELSE $5 END END \
                              WHERE task = $1 RETURNING next_at",
@@ -235,6 +236,7 @@ macro_rules! clerk {
                         .bind(error)
                         .bind(now.as_micros())
                         .bind(keeps)
+                        .bind(matches!(told, Told::Nothing))
                         .fetch_one(&mut *tx)
                         .await
                         .map_err(doing())?;
