@@ -41,7 +41,11 @@ async fn while_the_database_is_away_messages_stay_in_the_queue_and_are_not_given
     // Given back even once, a message would be dead.
     let mut field = Field::shared(Engine::Postgres, Form::Quorum { limit: 0 }).await;
     let (proxy, url) = proxied(&field.world.place.database_url()).await;
-    let start = field.plain().with("DATABASE__URL", url).with("DATABASE__STATEMENT_TIMEOUT_S", 2);
+    let start = field
+        .plain()
+        .with("DATABASE__URL", url)
+        .with("DATABASE__STATEMENT_TIMEOUT_S", 2)
+        .with("DATABASE__CONNECT_TIMEOUT_S", 2);
     let daemon = field.world.start(&start).await;
     let flood = field.producer.start(200);
     for round in 0..2 {
