@@ -52,7 +52,7 @@ async fn a_broker_that_is_killed_stopped_or_blocked_costs_neither_a_task_nor_an_
     // Who starts without it joins it when it comes.
     daemon.kill();
     field.world.deaths += 1;
-    let mut daemon = field.world.start(&start).await;
+    let daemon = field.world.start(&start).await;
     field.broker_is(Some("Connection refused")).await;
     serves(&field.world.clients).await;
     field.node().again();
