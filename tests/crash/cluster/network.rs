@@ -5,7 +5,7 @@ use crate::common::proxy::Proxy;
 use crate::common::{Engine, eventually};
 
 /// A proxy before the host of that address, and the address through it.
-async fn proxied(url: &str) -> (Proxy, String) {
+pub(super) async fn proxied(url: &str) -> (Proxy, String) {
     let (user, place) = url.rsplit_once('@').unwrap();
     let (host, path) = place.split_once('/').unwrap();
     let proxy = Proxy::before(host.to_owned()).await;
