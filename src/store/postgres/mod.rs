@@ -9,6 +9,7 @@
 //!   hold that lock.
 
 mod group;
+mod outside;
 mod read;
 
 use std::future::Future;
