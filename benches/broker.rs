@@ -42,7 +42,7 @@ pub async fn fill(url: &str, count: u32, with_ids: bool) {
     declare(&channel).await;
     for number in 0..count {
         let body = format!(
-            r#"{{"kind":"noop","payload":{{"number":{number:06},"note":"some hundred bytes, as a producer sends"}}}}"#
+            r#"{{"kind":"noop","payload":{{"number":{number},"note":"some hundred bytes, as a producer would send them"}}}}"#
         );
         let properties = BasicProperties::default().with_delivery_mode(2);
         let properties = match with_ids {

@@ -12,8 +12,11 @@ use crate::report::{Report, median};
 const MESSAGES: u32 = 60_000;
 const ROUNDS: usize = 3;
 
+/// After this a measurement has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// As the daemon's by default (`broker.prefetch`).
-const PREFETCH: u16 = 200;
+const PREFETCH: u16 = 1_000;
 
 /// What a node does besides.
 #[derive(Clone, Copy)]
@@ -68,7 +71,7 @@ async fn take(server: Option<&str>, broker: &str, case: Case) -> Taken {
     let setup = Setup::own(server).await.with("BROKER__URL", &url).with("ROLES", case.roles);
     let daemon = Daemon::start(&setup).await;
     // From the first commit that is seen, so that the start and the way to the broker are no part of it.
-    let (mut begun, mut first) = (Instant::now(), 0);
+    let (started, mut begun, mut first) = (Instant::now(), Instant::now(), 0);
     let committed = loop {
         let created = created(&daemon).await;
         if first == 0 && created > 0 {
@@ -77,6 +80,7 @@ async fn take(server: Option<&str>, broker: &str, case: Case) -> Taken {
         if created >= u64::from(MESSAGES) {
             break (created - first) as f64 / begun.elapsed().as_secs_f64();
         }
+        assert!(started.elapsed() < PATIENCE, "{created} tasks of {MESSAGES} messages");
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     let completed = match case.roles.contains("worker") {

@@ -65,9 +65,9 @@ pub async fn listen(report: &mut Report, server: &str, rate: u32, span: Duration
     daemon.stop().await;
 }
 
-/// Makes tasks at the rate over eight connections; the number made.
+/// Makes tasks at the rate over several connections; the number made.
 async fn make(daemon: &Daemon, rate: u32, span: Duration) -> u64 {
-    const CONNECTIONS: u32 = 8;
+    const CONNECTIONS: u32 = 32;
     let begun = Instant::now();
     let mut makers = JoinSet::new();
     for _ in 0..CONNECTIONS {

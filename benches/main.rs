@@ -130,8 +130,8 @@ async fn beside(servers: &Servers, part: Part, report: &mut Report, span: Durati
         Part::Raw => raw::postgres(report, postgres).await,
         Part::Engine => engine(report, "postgres", Some(postgres), span).await,
         Part::Ingress => {
-            ingress::compare(report, "sqlite", None, rabbitmq).await;
             ingress::compare(report, "postgres", Some(postgres), rabbitmq).await;
+            ingress::compare(report, "sqlite", None, rabbitmq).await;
         }
         Part::Nodes => {
             nodes::accept_to_start(report, postgres, Some(&broker::fresh(rabbitmq))).await;
