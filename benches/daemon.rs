@@ -18,9 +18,34 @@ pub struct Daemon {
     _folder: tempfile::TempDir,
 }
 
+/// How a daemon is set up: as it is by default, on SQLite, but for these settings.
+#[derive(Clone, Default)]
+pub struct Setup(Vec<(String, String)>);
+
+impl Setup {
+    /// On a database of its own on the given server, else on SQLite.
+    pub async fn own(postgres: Option<&str>) -> Self {
+        match postgres {
+            Some(server) => Self::on(&fresh(server).await),
+            None => Self::default(),
+        }
+    }
+
+    /// On this database, which it may share.
+    pub fn on(database: &str) -> Self {
+        Self::default().with("DATABASE__URL", database)
+    }
+
+    /// With one more setting, by the end of its variable's name.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.0.push((format!("GRISTMILL__{key}"), value.to_owned()));
+        self
+    }
+}
+
 impl Daemon {
-    /// Starts it in a folder of its own, on a database of its own on the given server, else on SQLite.
-    pub async fn start(postgres: Option<&str>) -> Self {
+    /// Starts it in a folder of its own.
+    pub async fn start(setup: &Setup) -> Self {
         // Beside the build, on a real disk: the system's temporary folder may be memory.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
@@ -29,10 +54,8 @@ impl Daemon {
             .current_dir(folder.path())
             .env("GRISTMILL__HTTP__BIND", "127.0.0.1:0")
             .env("GRISTMILL__LOG__LEVEL", "warn")
+            .envs(setup.0.iter().map(|(key, value)| (key, value)))
             .stdout(Stdio::piped());
-        if let Some(server) = postgres {
-            command.env("GRISTMILL__DATABASE__URL", fresh(server).await);
-        }
         let begun = Instant::now();
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -74,9 +97,14 @@ impl Daemon {
         text.lines().find_map(|line| line.strip_prefix(&series)).unwrap().parse().unwrap()
     }
 
+    /// Sends it a signal, which it has when this returns.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
     pub async fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        self.signal("TERM");
         self.child.wait().unwrap();
     }
 }
@@ -88,7 +116,8 @@ impl Drop for Daemon {
     }
 }
 
-async fn fresh(server: &str) -> String {
+/// A database of one's own on the server: its address.
+pub async fn fresh(server: &str) -> String {
     let name = format!("bench_{}", uuid::Uuid::new_v4().simple());
     let mut connection = PgConnection::connect(server).await.unwrap();
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();

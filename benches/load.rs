@@ -23,7 +23,8 @@ pub struct Idle {
     pub cpu_percent: f64,
 }
 
-fn quantiles(mut all: Vec<Duration>) -> Latency {
+/// Of at least one.
+pub fn quantiles(mut all: Vec<Duration>) -> Latency {
     all.sort();
     let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize];
     Latency { p50: at(0.5), p99: at(0.99) }
@@ -55,22 +56,34 @@ pub async fn latency(daemon: &Daemon, count: usize) -> Latency {
 
 /// Tasks one by one over so many connections; each is accepted durably before its connection sends the next.
 pub async fn one_by_one(daemon: &Daemon, connections: usize, span: Duration) -> Throughput {
-    run(daemon, connections, span, 1, request("POST", "/tasks", "", "")).await
+    run(&[daemon], connections, span, 1, request("POST", "/tasks", "", "")).await
+}
+
+/// The same over several nodes, the connections divided among them.
+pub async fn over_nodes(daemons: &[&Daemon], connections: usize, span: Duration) -> Throughput {
+    run(daemons, connections, span, 1, request("POST", "/tasks", "", "")).await
 }
 
 /// Tasks in batches of `size`.
 pub async fn batches(daemon: &Daemon, connections: usize, size: usize, span: Duration) -> Throughput {
     let body = format!("[{}]", vec!["{}"; size].join(","));
     let post = request("POST", "/tasks/batch", "content-type: application/json\r\n", &body);
-    run(daemon, connections, span, size, post).await
+    run(&[daemon], connections, span, size, post).await
 }
 
-async fn run(daemon: &Daemon, connections: usize, span: Duration, size: usize, post: Vec<u8>) -> Throughput {
-    let before = daemon.events("completed").await;
+async fn run(
+    daemons: &[&Daemon],
+    connections: usize,
+    span: Duration,
+    size: usize,
+    post: Vec<u8>,
+) -> Throughput {
+    let before = completed(daemons).await;
     let begun = Instant::now();
     let mut clients = JoinSet::new();
-    for _ in 0..connections {
-        let mut client = Client::connect(daemon.address).await.unwrap();
+    for connection in 0..connections {
+        let address = daemons[connection % daemons.len()].address;
+        let mut client = Client::connect(address).await.unwrap();
         let post = post.clone();
         clients.spawn(async move {
             let mut all = Vec::new();
@@ -86,7 +99,7 @@ async fn run(daemon: &Daemon, connections: usize, span: Duration, size: usize, p
     let all: Vec<Duration> = clients.join_all().await.into_iter().flatten().collect();
     let took = begun.elapsed();
     let accepted = all.len() * size;
-    while daemon.events("completed").await < before + accepted as u64 {
+    while completed(daemons).await < before + accepted as u64 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Throughput {
@@ -94,4 +107,13 @@ async fn run(daemon: &Daemon, connections: usize, span: Duration, size: usize, p
         completed: accepted as f64 / begun.elapsed().as_secs_f64(),
         latency: quantiles(all),
     }
+}
+
+/// By all of them: each counts what it wrote down itself.
+async fn completed(daemons: &[&Daemon]) -> u64 {
+    let mut sum = 0;
+    for daemon in daemons {
+        sum += daemon.events("completed").await;
+    }
+    sum
 }

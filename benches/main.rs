@@ -1,7 +1,7 @@
 //! The benchmarks: one command, a table for people and a JSON file for comparisons.
 //!
-//! `scripts/bench` runs them beside a PostgreSQL of their own; `GRISTMILL_BENCH_SECONDS` sets how long each load
-//! lasts. The daemon is the real program, built for release, on a loopback port with durable commits; the load comes
+//! `scripts/bench` runs them beside a PostgreSQL and a RabbitMQ of their own; `GRISTMILL_BENCH_SECONDS` sets how long
+//! each load lasts, and words on the command line choose parts. The daemon is the real program, built for release, on a loopback port with durable commits; the load comes
 //! from this process, on the same cores. What the disk and the databases allow by themselves is measured in the same
 //! run, since disks differ from minute to minute: compare rows of one run only.
 #![allow(
@@ -14,17 +14,63 @@
 )]
 #![allow(clippy::allow_attributes, reason = "benches are not the product")]
 
+mod broker;
 mod client;
 mod daemon;
+mod ingress;
+mod listeners;
 mod load;
+mod nodes;
+mod outside;
 mod raw;
 mod report;
+mod takeover;
 mod transcode;
 
 use std::time::Duration;
 
-use daemon::Daemon;
+use daemon::{Daemon, Setup};
 use report::Report;
+
+/// What can be chosen on the command line.
+#[derive(Clone, Copy)]
+enum Part {
+    Raw,
+    Engine,
+    Ingress,
+    Nodes,
+    Listeners,
+    Takeover,
+    Outside,
+    Transcode,
+}
+
+const PARTS: [(&str, Part); 8] = [
+    ("raw", Part::Raw),
+    ("engine", Part::Engine),
+    ("ingress", Part::Ingress),
+    ("nodes", Part::Nodes),
+    ("listeners", Part::Listeners),
+    ("takeover", Part::Takeover),
+    ("outside", Part::Outside),
+    ("transcode", Part::Transcode),
+];
+
+/// What the measurements run beside.
+struct Servers {
+    postgres: String,
+    rabbitmq: String,
+}
+
+impl Servers {
+    fn given() -> Option<Self> {
+        let address = |name: &str| std::env::var(name).ok();
+        Some(Self {
+            postgres: address("GRISTMILL_TEST_POSTGRES")?,
+            rabbitmq: address("GRISTMILL_TEST_RABBITMQ")?,
+        })
+    }
+}
 
 fn main() {
     // `cargo test --all-targets` runs this too, with --test: there is nothing to test here.
@@ -36,35 +82,85 @@ fn main() {
         std::env::var("GRISTMILL_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let span = Duration::from_secs(seconds);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = Servers::given();
     let mut report = Report::default();
-    runtime.block_on(async {
-        raw::disk(&mut report);
-        raw::sqlite(&mut report).await;
-        engine(&mut report, "sqlite", None, span).await;
-        match std::env::var("GRISTMILL_TEST_POSTGRES") {
-            Ok(url) => {
-                raw::postgres(&mut report, &url).await;
-                engine(&mut report, "postgres", Some(url), span).await;
+    for part in chosen() {
+        runtime.block_on(async {
+            alone(part, &mut report, span).await;
+            if let Some(servers) = &servers {
+                beside(servers, part, &mut report, span).await;
             }
-            Err(_) => report.missing("postgres", "run it as scripts/bench: no PostgreSQL was given"),
-        }
-    });
-    transcode::compare(&mut report);
+        });
+    }
+    if servers.is_none() {
+        report.missing("what needs PostgreSQL or RabbitMQ", "run it as scripts/bench: they were not given");
+    }
     report.finish();
 }
 
+/// The parts that the command line names; all, when it names none.
+fn chosen() -> Vec<Part> {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let part = |word: &String| PARTS.iter().find(|(name, _)| name == word);
+    if let Some(word) = words.iter().find(|word| part(word).is_none()) {
+        panic!("{word:?} is no part; there are {}", PARTS.map(|(name, _)| name).join(", "));
+    }
+    let chosen = PARTS.iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| word == name));
+    chosen.map(|(_, part)| *part).collect()
+}
+
+/// What needs no server.
+async fn alone(part: Part, report: &mut Report, span: Duration) {
+    match part {
+        Part::Raw => {
+            raw::disk(report);
+            raw::sqlite(report).await;
+        }
+        Part::Engine => engine(report, "sqlite", None, span).await,
+        Part::Outside => outside::claim_and_complete(report, "sqlite", None, span).await,
+        Part::Transcode => transcode::compare(report),
+        Part::Ingress | Part::Nodes | Part::Listeners | Part::Takeover => {}
+    }
+}
+
+/// What needs one.
+async fn beside(servers: &Servers, part: Part, report: &mut Report, span: Duration) {
+    let Servers { postgres, rabbitmq } = servers;
+    match part {
+        Part::Raw => raw::postgres(report, postgres).await,
+        Part::Engine => engine(report, "postgres", Some(postgres), span).await,
+        Part::Ingress => {
+            ingress::compare(report, "postgres", Some(postgres), rabbitmq).await;
+            ingress::compare(report, "sqlite", None, rabbitmq).await;
+        }
+        Part::Nodes => {
+            nodes::accept_to_start(report, postgres, Some(&broker::fresh(rabbitmq))).await;
+            nodes::accept_to_start(report, postgres, None).await;
+            nodes::end_to_end(report, postgres, &broker::fresh(rabbitmq), span).await;
+        }
+        Part::Listeners => {
+            for rate in [50, 500] {
+                listeners::listen(report, postgres, rate, span).await;
+            }
+        }
+        Part::Takeover => takeover::compare(report, postgres, &broker::fresh(rabbitmq), 10, 3).await,
+        Part::Outside => outside::claim_and_complete(report, "postgres", Some(postgres), span).await,
+        Part::Transcode => {}
+    }
+}
+
 /// Everything about one database.
-async fn engine(report: &mut Report, name: &str, database: Option<String>, span: Duration) {
+async fn engine(report: &mut Report, name: &str, server: Option<&str>, span: Duration) {
     let mut starts: Vec<Duration> = Vec::new();
     for _ in 0..5 {
-        let daemon = Daemon::start(database.as_deref()).await;
+        let daemon = Daemon::start(&Setup::own(server).await).await;
         starts.push(daemon.ready_after);
         daemon.stop().await;
     }
     starts.sort();
     report.row(format!("{name}: start to ready, median of 5"), millis(starts[2]), "ms");
 
-    let daemon = Daemon::start(database.as_deref()).await;
+    let daemon = Daemon::start(&Setup::own(server).await).await;
     let idle = load::idle(&daemon, span).await;
     report.row(format!("{name}: idle memory (RSS)"), idle.rss_mb, "MB");
     report.row(format!("{name}: idle CPU"), idle.cpu_percent, "%");

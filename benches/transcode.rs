@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::report::Report;
+use crate::report::{Report, median};
 
 const MINUTES: u32 = 10;
 const ROUNDS: usize = 3;
@@ -12,7 +12,7 @@ const ROUNDS: usize = 3;
 pub fn compare(report: &mut Report) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let wav = folder.path().join("ten-minutes.wav");
-    write_wav(&wav);
+    write_wav(&wav, MINUTES);
     let (ours, theirs) = (folder.path().join("ours.mp3"), folder.path().join("theirs.mp3"));
     let gristmill = env!("CARGO_BIN_EXE_gristmill");
     let lame = Command::new("lame").arg("--version").output().is_ok();
@@ -68,13 +68,8 @@ fn user_seconds(command: &mut Command) -> f64 {
     String::from_utf8(output.stderr).unwrap().trim().parse().unwrap()
 }
 
-fn median(mut all: Vec<f64>) -> f64 {
-    all.sort_by(f64::total_cmp);
-    all[all.len() / 2]
-}
-
 /// Tones that move, under noise: not silence, and not a single sine, both of which encoders make short work of.
-fn write_wav(path: &Path) {
+pub fn write_wav(path: &Path, minutes: u32) {
     let spec = hound::WavSpec {
         channels: 2,
         sample_rate: 44_100,
@@ -83,7 +78,7 @@ fn write_wav(path: &Path) {
     };
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
     let mut noise = 0x1234_5678_u32;
-    for frame in 0..MINUTES * 60 * 44_100 {
+    for frame in 0..minutes * 60 * 44_100 {
         let seconds = f64::from(frame) / 44_100.0;
         for side in [1.0, 1.5] {
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -1,8 +1,8 @@
 //! Hints between nodes: "kind K has work", "stop what you run of task T", "there are events". All of them may be lost,
 //! late or doubled: behind each stands a poll or a comparison with the rows.
 //!
-//! - The tracker notes what a commit left to be known ([`Hints::note`]); what gathers within a few milliseconds goes out
-//!   together.
+//! - The tracker notes what a commit left to be known ([`Hints::note`]); a lone hint goes out at once, and what gathers
+//!   within a few milliseconds after it goes out together.
 //! - **Work** goes to the run queue of its kind on the broker, `gristmill.run.<kind>`: for kinds of ours one message
 //!   for many tasks, which one node with a free permit takes; for kinds done outside a message with each task's id,
 //!   which a worker takes and claims. Without the broker it is announced through the database instead.
@@ -248,7 +248,7 @@ impl Actor for Hearer {
 }
 
 impl Parts {
-    /// How long hints gather before they go out together.
+    /// How long hints gather after some went out, before they go out together.
     const GATHER: Duration = Duration::from_millis(5);
     /// The pause after saying that there are events.
     const REST: Duration = Duration::from_millis(25);
@@ -263,14 +263,11 @@ impl Parts {
         let mut rung = self.hints.bell.ears();
         loop {
             rung.hear().await;
-            sleep(Self::GATHER).await;
             let pending = std::mem::take(&mut *self.hints.pending());
             let urgent = !(pending.work.is_empty() && pending.outside.is_empty() && pending.stops.is_empty());
             self.send(pending).await;
-            if !urgent {
-                // That there are events is said after nearly every commit, and those who follow along can wait a little.
-                sleep(Self::REST).await;
-            }
+            // That there are events is said after nearly every commit, and those who follow along can wait a little.
+            sleep(if urgent { Self::GATHER } else { Self::REST }).await;
         }
     }
 

@@ -104,7 +104,8 @@ impl Parts {
             "gristmill",
         );
         let mut consumer = self.broker.consume(subscription);
-        let most = usize::from(self.settings.prefetch);
+        // While one half is committed the other is on its way here.
+        let most = usize::from(self.settings.prefetch.div_ceil(2));
         loop {
             let batch = tokio::select! {
                 batch = consumer.batch(most) => batch,

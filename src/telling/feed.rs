@@ -40,6 +40,8 @@ struct Batch {
     /// The last of these, or `after` when there are none.
     until: EventSeq,
     events: Vec<Heard>,
+    /// The frames of all of them: made once, for all who may hear all.
+    frames: Bytes,
 }
 
 /// An event, ready to be sent to whoever may hear it.
@@ -122,18 +124,22 @@ impl Feed {
 
     /// Gives the listeners what was read after `after`, up to `until`.
     pub fn publish(&self, after: EventSeq, until: EventSeq, events: &[(EventSeq, Event)]) {
-        let events = events
-            .iter()
-            .map(|(seq, event)| Heard {
-                seq: *seq,
-                task: event.task,
-                owner: event.owner,
-                last: is_last(event),
-                frame: message::frame(*seq, event),
-            })
-            .collect();
+        let mut frames = BytesMut::new();
+        let mut ends = Vec::with_capacity(events.len());
+        for (seq, event) in events {
+            frames.extend_from_slice(&message::frame(*seq, event));
+            ends.push(frames.len());
+        }
+        let frames = frames.freeze();
+        let mut begin = 0;
+        let heard = |((seq, event), end): (&(EventSeq, Event), usize)| {
+            let frame = frames.slice(begin..end);
+            begin = end;
+            Heard { seq: *seq, task: event.task, owner: event.owner, last: is_last(event), frame }
+        };
+        let events = events.iter().zip(ends).map(heard).collect();
         // Nobody may be listening any more.
-        let _ = self.live.send(Arc::new(Batch { after, until, events }));
+        let _ = self.live.send(Arc::new(Batch { after, until, events, frames }));
     }
 
     /// Ends all listening: the daemon drains.
@@ -196,10 +202,14 @@ impl Listener {
         let mine: Vec<&Heard> = new.filter(|heard| self.audience.hears(heard.task, heard.owner)).collect();
         self.position = self.position.max(batch.until);
         self.over |= self.audience.is_one() && mine.iter().any(|heard| heard.last);
-        match mine.as_slice() {
-            [one] => one.frame.clone(),
-            several => several.iter().flat_map(|heard| heard.frame.iter().copied()).collect(),
+        if mine.len() == batch.events.len() {
+            return batch.frames.clone();
         }
+        let mut frames = BytesMut::new();
+        for heard in mine {
+            frames.extend_from_slice(&heard.frame);
+        }
+        frames.freeze()
     }
 
     /// Reads the next page of what was missed.

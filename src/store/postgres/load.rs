@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use sqlx::AssertSqlSafe;
 
 use super::group::{Tx, numbers};
-use super::{NOW, PostgresStore};
+use super::{NOW, PostgresStore, outside};
 use crate::store::plan::{Found, Loaded, Lost, Needs, UniqueKey};
 use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, micros};
-use crate::store::{Claim, MISSED, RememberedAnswer, StoreError, Take, Wanted};
+use crate::store::{Claim, MISSED, RememberedAnswer, StoreError};
 use crate::task::{Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 impl PostgresStore {
@@ -37,10 +37,7 @@ impl PostgresStore {
             Some((limit, except)) => lost(tx, limit, except, now).await?,
             None => Vec::new(),
         };
-        let mut taken = Vec::new();
-        for take in &needs.takes {
-            taken.push(take_outside(tx, take).await?);
-        }
+        let taken = outside::take(tx, &needs.takes).await?;
         let claimed = found.iter().flat_map(|found| found.taken.iter().copied());
         let lost_tasks = lost.iter().map(|(task, _)| *task);
         let mut more: Vec<TaskId> = claimed
@@ -236,41 +233,6 @@ async fn miss_nodes(tx: &mut Tx<'_>, except: Option<NodeId>, now: Timestamp) -> 
     .await
     .map(drop)
     .map_err(StoreError::of("look for dead nodes"))
-}
-
-/// Takes the ready row of the most urgent, oldest task that the caller may have.
-async fn take_outside(tx: &mut Tx<'_>, take: &Take) -> Result<Option<TaskId>, StoreError> {
-    let Wanted::Kinds(kinds) = &take.wanted else { return Ok(None) };
-    let (kinds, owners): (Vec<&str>, Vec<i64>) = crate::store::pairs(kinds, take.caller).into_iter().unzip();
-    // For each kind and owner some of the first by the index; of these the first of all that nobody else is taking.
-    let best = "WITH best AS (SELECT ready.task FROM unnest($1::text[], $2::bigint[]) AS pair (kind, owner) \
-         CROSS JOIN LATERAL (SELECT task FROM ready WHERE lane = 3 AND kind = pair.kind AND owner = pair.owner \
-         ORDER BY kind, owner, rank, run_at, task LIMIT 16) AS first JOIN ready ON ready.task = first.task \
-         JOIN tasks ON tasks.id = ready.task WHERE ready.lane = 3 \
-         ORDER BY ready.rank, ready.run_at, ready.task LIMIT 1 FOR UPDATE OF ready, tasks SKIP LOCKED) \
-         DELETE FROM ready USING best WHERE ready.task = best.task RETURNING ready.task";
-    // Others may be taking all of those. Behind them, one of each kind and owner is locked although one is taken, so
-    // for an instant others may find less than there is.
-    let behind = "WITH firsts AS (SELECT first.task, first.rank, first.run_at \
-         FROM unnest($1::text[], $2::bigint[]) AS pair (kind, owner) CROSS JOIN LATERAL \
-         (SELECT ready.task, ready.rank, ready.run_at FROM ready JOIN tasks ON tasks.id = ready.task \
-         WHERE ready.lane = 3 AND ready.kind = pair.kind AND ready.owner = pair.owner \
-         ORDER BY ready.kind, ready.owner, ready.rank, ready.run_at, ready.task \
-         LIMIT 1 FOR UPDATE OF ready, tasks SKIP LOCKED) AS first) \
-         DELETE FROM ready USING (SELECT task FROM firsts ORDER BY rank, run_at, task LIMIT 1) AS best \
-         WHERE ready.task = best.task RETURNING ready.task";
-    for text in [best, behind] {
-        let found: Option<i64> = sqlx::query_scalar(text)
-            .bind(&kinds)
-            .bind(&owners)
-            .fetch_optional(&mut **tx)
-            .await
-            .map_err(StoreError::of("take a task"))?;
-        if let Some(found) = found {
-            return Ok(Some(TaskId(found)));
-        }
-    }
-    Ok(None)
 }
 
 /// Which tasks live with these unique keys.

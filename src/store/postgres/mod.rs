@@ -10,6 +10,7 @@
 
 mod group;
 mod load;
+mod outside;
 mod read;
 mod write;
 
