@@ -24,7 +24,7 @@ use crate::broker::{Broker, DeadLetters, Declare, OwnQueue, Publish, PublishErro
 use crate::config::BrokerSettings;
 use crate::intake::Openings;
 use crate::kinds::Registry;
-use crate::store::{Store, StoreError};
+use crate::store::{Listener, Store, StoreError};
 use crate::task::{Event, Fact, Kind, TaskId};
 use crate::telling::Bell;
 
@@ -256,6 +256,8 @@ impl Parts {
     const PAUSE: Duration = Duration::from_secs(1);
     /// How long the broker may take with hints: later than that, those who poll have found the work.
     const QUEUED: Duration = Duration::from_secs(2);
+    /// After so long in silence this node speaks to itself. What it does not hear then, it would not hear from others.
+    const SILENCE: Duration = Duration::from_secs(10);
     /// Hints taken from a run queue at a time.
     const HINTS: u16 = 16;
 
@@ -355,7 +357,7 @@ impl Parts {
         self.demand.look_everywhere();
         self.bell.ring();
         loop {
-            match Word::parse(&listener.hear().await?, &self.own) {
+            match Word::parse(&self.next_word(&mut *listener).await?, &self.own) {
                 Some(Word::Events) => self.bell.ring(),
                 Some(Word::Stop(tasks)) => {
                     for task in tasks {
@@ -369,6 +371,20 @@ impl Parts {
                     }
                 }
                 None => {}
+            }
+        }
+    }
+
+    /// The next word, on a connection that is known to carry words: one that the network swallowed says nothing either.
+    async fn next_word(&self, listener: &mut dyn Listener) -> Result<String, StoreError> {
+        if let Ok(word) = timeout(Self::SILENCE, listener.hear()).await {
+            return word;
+        }
+        self.store.announce(&format!("{} here", self.own)).await?;
+        match timeout(Self::SILENCE, listener.hear()).await {
+            Ok(word) => word,
+            Err(_) => {
+                Err(StoreError::Unavailable { doing: "hear itself", source: sqlx::Error::PoolTimedOut })
             }
         }
     }

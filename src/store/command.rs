@@ -116,6 +116,26 @@ impl Command {
             | Self::CreateUser(_) => &[],
         }
     }
+
+    /// The result that a program outside gives with this, if it does.
+    #[must_use]
+    pub fn result(&self) -> Option<&Json> {
+        match self {
+            Self::Word { word: Word::Complete(result), .. } => Some(result),
+            Self::Once { command, .. } => command.result(),
+            Self::Word { .. }
+            | Self::Create(_)
+            | Self::Claim(_)
+            | Self::Take(_)
+            | Self::Settle { .. }
+            | Self::Progress { .. }
+            | Self::Cancel { .. }
+            | Self::Retry { .. }
+            | Self::Delete { .. }
+            | Self::Rescue { .. }
+            | Self::CreateUser(_) => None,
+        }
+    }
 }
 
 /// A task to be accepted.

@@ -80,9 +80,10 @@ const ROOM: usize = 256 * 1024;
 /// writing, so that neither a lease nor a caller waits long for its turn.
 const GROUP_ROOM: usize = 8 * 1024;
 
-/// The room that a command takes, in KiB: what its payloads weigh, and something for every task.
+/// The room that a command takes, in KiB: what its payloads or its result weigh, and something for every task.
 fn room_of(command: &Command) -> u32 {
-    let bytes: usize = command.new_tasks().iter().map(|task| task.payload.as_str().len() + 512).sum();
+    let payloads: usize = command.new_tasks().iter().map(|task| task.payload.as_str().len() + 512).sum();
+    let bytes = payloads + command.result().map_or(0, |result| result.as_str().len());
     let bytes = bytes.max(512);
     u32::try_from(bytes.div_ceil(1024).min(ROOM)).unwrap_or(u32::MAX)
 }
@@ -411,6 +412,8 @@ fn mismatch() -> ! {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn batch(tasks: usize, bytes: usize) -> Command {
@@ -419,6 +422,26 @@ mod tests {
             ..NewTask::plain("noop".parse().unwrap(), None)
         };
         Command::Create(vec![task; tasks])
+    }
+
+    #[test]
+    fn what_a_worker_outside_made_takes_room_too() {
+        let word = Command::Word {
+            task: TaskId(1),
+            attempt: None,
+            caller: Caller::Anonymous,
+            word: Word::Complete(crate::task::Json::trusted(&"x".repeat(200 << 10))),
+            backoff: Backoff { base: Duration::ZERO, cap: Duration::ZERO },
+        };
+        assert_eq!(room_of(&word), 200);
+        let remember = Remember {
+            scope: String::new(),
+            key: String::new(),
+            request: String::new(),
+            keep: Duration::ZERO,
+            answer: Arc::new(|_| None),
+        };
+        assert_eq!(room_of(&Command::Once { remember, command: Box::new(word) }), 200);
     }
 
     #[tokio::test]

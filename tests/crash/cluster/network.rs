@@ -70,3 +70,21 @@ async fn while_the_database_is_away_messages_stay_in_the_queue_and_are_not_given
     flood.stop().await;
     field.end(&mut [daemon]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_ear_is_swallowed_by_the_network_notices_and_listens_again() {
+    let mut field = Field::shared(Engine::Postgres, Form::Durable).await;
+    let (proxy, url) = proxied(&field.world.place.database_url()).await;
+    let start = field.plain().with("DATABASE__URL", url).with("DATABASE__STATEMENT_TIMEOUT_S", 2);
+    let mut daemon = field.world.start(&start).await;
+    field.producer.send(1).await;
+    field.messages_became_tasks(1).await;
+    proxy.swallow_what_is_open();
+    eventually("the node to notice", async || {
+        daemon.log().contains("other nodes are not heard").then_some(())
+    })
+    .await;
+    field.world.deaths += 1;
+    field.world.idle().await;
+    daemon.drain().await;
+}
