@@ -93,17 +93,26 @@ impl Parts {
 
     async fn run(self) {
         let mut rung = self.bell.ears();
+        let mut trouble = None;
         loop {
             let Some(node) = self.lease.holder() else {
                 sleep(Self::LEASE).await;
                 continue;
             };
-            match self.serve(node, &mut rung).await {
-                Ok(()) => sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await,
+            match self.serve(node, &mut rung, trouble.is_none()).await {
+                Ok(()) => {
+                    trouble = None;
+                    sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await;
+                }
                 // The connection is closed already: the next daemon goes on.
                 Err(_) if self.draining.is_cancelled() => std::future::pending().await,
                 Err(error) => {
-                    tracing::warn!(%error, "events wait to be told to the broker");
+                    // Once for each reason: an outage may last for days, and this is tried every second.
+                    if trouble.replace(error.to_string()) == Some(error.to_string()) {
+                        tracing::debug!(%error, "events still wait to be told to the broker");
+                    } else {
+                        tracing::warn!(%error, "events wait to be told to the broker");
+                    }
                     sleep(Self::PAUSE).await;
                 }
             }
@@ -111,13 +120,20 @@ impl Parts {
     }
 
     /// Does the duty for as long as it is this node's; returns when it is not.
-    async fn serve(&self, node: NodeId, rung: &mut crate::telling::Ears) -> Result<(), RelayError> {
+    async fn serve(
+        &self,
+        node: NodeId,
+        rung: &mut crate::telling::Ears,
+        is_news: bool,
+    ) -> Result<(), RelayError> {
         if !self.store.hold_duty(DUTY, node).await? {
             return Ok(());
         }
         self.broker.ensure_topic_exchange(EXCHANGE).await?;
         let Some(mut told) = self.store.relay(DUTY, node, None).await? else { return Ok(()) };
-        tracing::info!(%told, "this node tells the broker of events");
+        if is_news {
+            tracing::info!(%told, "this node tells the broker of events");
+        }
         loop {
             let events = self.store.events_after(told, Self::PAGE).await?;
             if let Some((last, _)) = events.last() {
@@ -167,6 +183,7 @@ impl Parts {
         let waiting: HashMap<TaskId, ReplyTo> = self.store.replies_of(&ended).await?.into_iter().collect();
         for (task, reply_to) in waiting {
             let Some(message) = self.ending(task, &reply_to).await? else { continue };
+            let direct = message.is_direct_answer();
             match self.broker.publish_one(message).await {
                 Ok(()) => {}
                 // Whoever asked is gone, and their queue with them.
@@ -176,6 +193,11 @@ impl Parts {
                         queue = reply_to.queue,
                         "nobody waits for the end of the task any more"
                     );
+                }
+                // One queue that is full, or one address that the broker cannot bear, must not hold up what everybody
+                // else is to be told.
+                Err(error) if direct || matches!(error, PublishError::Nacked { .. }) => {
+                    tracing::warn!(task = task.0, %error, "a producer was not told the end of its task");
                 }
                 Err(error) => return Err(error.into()),
             }
