@@ -4,7 +4,8 @@
 //! A row for each task with a callback says how far it was told; taking the row for telling keeps other nodes away
 //! for a while, and the next event of a task is told only after the one before: so they come in order, at least once,
 //! and a node that dies half way costs a repetition. Receivers tell repetitions by `webhook-id`. What fails is tried
-//! again with growing pauses; what failed for too long is passed over, and the task shows it.
+//! again with growing pauses; what failed for too long is passed over, and the task shows it. A receiver that hangs has
+//! a share of the places: what is beyond that stays taken, and so comes again when the hold ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::Bench;
+use super::receivers::{Leave, Receivers};
 use crate::config::WebhookSettings;
 use crate::outbound::{Client, Request, Target, webhook};
 use crate::store::{Callback, Store, StoreError, Told};
@@ -83,6 +85,7 @@ impl Parts {
 
     async fn run(self) {
         let places = Arc::new(Semaphore::new(self.settings.concurrency));
+        let receivers = Receivers::new(self.settings.concurrency, self.settings.timeout);
         loop {
             let free = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
             let due = match free {
@@ -99,12 +102,13 @@ impl Parts {
             };
             let full = due.len() == free as usize;
             for callback in due {
+                let Some(leave) = receivers.leave(&callback.url) else { continue };
                 let (parts, places) = (self.clone(), Arc::clone(&places));
                 self.bench.runtime.spawn(async move {
                     // As many were asked for as there are places.
                     let _place = places.acquire_owned().await;
                     let task = callback.task;
-                    if let Err(error) = parts.tell(callback).await {
+                    if let Err(error) = parts.tell(callback, &leave).await {
                         tracing::warn!(task = task.0, %error, "how telling went is not written down; it is told again");
                     }
                 });
@@ -118,11 +122,14 @@ impl Parts {
     }
 
     /// Tells a task's next events, one after the other, until there is none or one fails. It is ours until then.
-    async fn tell(&self, mut callback: Callback) -> Result<(), StoreError> {
+    async fn tell(&self, mut callback: Callback, leave: &Leave) -> Result<(), StoreError> {
         let began = tokio::time::Instant::now();
         for _ in 0..Self::IN_A_ROW {
             let Some((seq, event)) = self.next(&callback).await? else { break };
-            let told = self.judge(&callback, seq, self.call(&callback, seq, &event).await).await?;
+            let called = tokio::time::Instant::now();
+            let tried = self.call(&callback, seq, &event).await;
+            leave.took(called.elapsed());
+            let told = self.judge(&callback, seq, tried).await?;
             if !self.store.told(callback.task, &told).await? {
                 return Ok(());
             }

@@ -21,7 +21,6 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Bench;
-use super::relay::can_be_returned;
 use crate::broker::{
     Batch, Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription,
 };
@@ -225,6 +224,7 @@ impl Parts {
                 Fate::Dead(format!("the database refuses it: {error}"))
             }
             Err(IntakeError::Write(error)) => Fate::Waits(error.to_string()),
+            Err(IntakeError::Callback { problem, .. }) => Fate::Dead(format!("callback_url: {problem}")),
             Err(error) => Fate::Dead(error.to_string()),
         }
     }
@@ -291,15 +291,12 @@ impl Parts {
             dead.iter().map(|(delivery, reason)| Burial { delivery, reason }).collect();
         let buried = self.broker.bury(&self.settings.queue, &burials).await;
         let mut left = Vec::new();
+        let mut first = None;
         for ((delivery, reason), buried) in dead.iter().zip(buried) {
             match buried {
                 Ok(()) => {
                     done.push(*delivery);
-                    tracing::warn!(
-                        queue = self.settings.queue,
-                        reason,
-                        "a message is no task: it is in the dead queue"
-                    );
+                    first.get_or_insert(reason);
                 }
                 Err(error) => {
                     *trouble = Some(format!("the dead queue: {error}"));
@@ -307,7 +304,17 @@ impl Parts {
                 }
             }
         }
-        self.metrics.count(InboxResult::Dead, dead.len() - left.len());
+        let messages = dead.len() - left.len();
+        if let Some(reason) = first {
+            // A line for all of them: who sends many must not fill the log. Each has its own reason with it.
+            tracing::warn!(
+                queue = self.settings.queue,
+                messages,
+                reason,
+                "what is no task is in the dead queue; this is the reason of the first"
+            );
+        }
+        self.metrics.count(InboxResult::Dead, messages);
         left
     }
 
@@ -340,7 +347,7 @@ fn reply(delivery: &Delivery, answer: &str) -> Option<Publish> {
         .content_type("application/json")
         .kind("gristmill.accepted")
         .persistent(true)
-        .mandatory(can_be_returned(queue));
+        .mandatory(true);
     Some(match delivery.correlation_id() {
         Some(id) => message.correlation_id(id),
         None => message,

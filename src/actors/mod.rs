@@ -41,6 +41,7 @@ pub mod ingress;
 pub mod janitor;
 pub mod keeper;
 pub mod notifier;
+mod receivers;
 pub mod relay;
 pub mod runner;
 pub mod runs;

@@ -96,18 +96,26 @@ impl Parts {
 
     async fn run(self) {
         let mut rung = self.bell.ears();
-        let mut refused_since = None;
+        let (mut trouble, mut refused_since) = (None, None);
         loop {
             let Some(node) = self.lease.holder() else {
                 sleep(Self::LEASE).await;
                 continue;
             };
-            match self.serve(node, &mut rung, &mut refused_since).await {
-                Ok(()) => sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await,
+            match self.serve(node, &mut rung, &mut refused_since, trouble.is_none()).await {
+                Ok(()) => {
+                    trouble = None;
+                    sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await;
+                }
                 // The connection is closed already: the next daemon goes on.
                 Err(_) if self.draining.is_cancelled() => std::future::pending().await,
                 Err(error) => {
-                    tracing::warn!(%error, "events wait to be told to the broker");
+                    // Once for each reason: an outage may last for days, and this is tried every second.
+                    if trouble.replace(error.to_string()) == Some(error.to_string()) {
+                        tracing::debug!(%error, "events still wait to be told to the broker");
+                    } else {
+                        tracing::warn!(%error, "events wait to be told to the broker");
+                    }
                     sleep(Self::PAUSE).await;
                 }
             }
@@ -120,13 +128,16 @@ impl Parts {
         node: NodeId,
         rung: &mut Ears,
         refused_since: &mut Option<Instant>,
+        is_news: bool,
     ) -> Result<(), RelayError> {
         if !self.store.hold_duty(DUTY, node).await? {
             return Ok(());
         }
         self.broker.ensure_topic_exchange(EXCHANGE).await?;
         let Some(mut told) = self.store.relay(DUTY, node, None).await? else { return Ok(()) };
-        tracing::info!(%told, "this node tells the broker of events");
+        if is_news {
+            tracing::info!(%told, "this node tells the broker of events");
+        }
         loop {
             let events = self.store.events_after(told, Self::PAGE).await?;
             if let Some((last, _)) = events.last() {
@@ -202,6 +213,7 @@ impl Parts {
         let waiting: HashMap<TaskId, ReplyTo> = self.store.replies_of(&ended).await?.into_iter().collect();
         for (task, reply_to) in waiting {
             let Some(message) = self.ending(task, &reply_to).await? else { continue };
+            let direct = message.is_direct_answer();
             match self.broker.publish_one(message).await {
                 Ok(()) => {}
                 // Whoever asked is gone, and their queue with them.
@@ -211,6 +223,10 @@ impl Parts {
                         queue = reply_to.queue,
                         "nobody waits for the end of the task any more"
                     );
+                }
+                // One address that the broker cannot bear; asked at most once.
+                Err(error) if direct => {
+                    tracing::warn!(task = task.0, %error, "a producer was not told of the end of its task")
                 }
                 // The queue is full, or not for us to write to: its owner's to mend, and all others wait for us.
                 Err(
@@ -240,18 +256,12 @@ impl Parts {
             .content_type("application/json")
             .kind("gristmill.ending")
             .persistent(true)
-            .mandatory(can_be_returned(&reply_to.queue));
+            .mandatory(true);
         Ok(Some(match &reply_to.correlation_id {
             Some(id) => message.correlation_id(id),
             None => message,
         }))
     }
-}
-
-/// Whether the broker tells truly that a queue is not there: messages to its direct replies it always calls
-/// unroutable, and delivers them.
-pub(super) fn can_be_returned(queue: &str) -> bool {
-    !queue.starts_with("amq.rabbitmq.reply-to")
 }
 
 fn ends(name: EventName) -> bool {

@@ -4,7 +4,7 @@
 //! drawn at random; it never gives up. lapin's own recovery is off: under it publishes wait without an end, and it
 //! stops trying after a while. Publisher and consumers look at [`Link::now`], and wait at [`Link::up`]. True here:
 //! - What is given up ([`Open::give_up`]) is ended at once, without a word to the other side, which may be gone.
-//! - The board tells `up` only while both connections stand and neither is blocked.
+//! - The board tells `up` only while all connections stand and none is blocked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -114,6 +114,12 @@ impl Link {
         let link = Self { inner };
         tokio::spawn(link.clone().keep());
         link
+    }
+
+    /// Another connection to the same place, kept up alike.
+    pub(super) fn another(&self, which: BrokerConnection) -> Self {
+        let Inner { endpoint, retry_cap, board, metrics, closing, .. } = &*self.inner;
+        Self::start(which, Arc::clone(endpoint), *retry_cap, board.clone(), metrics.clone(), closing.clone())
     }
 
     /// The connection, or why there is none.

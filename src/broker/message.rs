@@ -14,6 +14,13 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 /// name, and would close the channel over the property.
 const FORMER_USER: &str = "x-gristmill-user-id";
 
+/// What direct reply addresses begin with.
+const DIRECT: &str = "amq.rabbitmq.reply-to";
+
+/// Headers by which a publisher has the broker put a message into more queues, and the names under which a forwarded
+/// message keeps them: it goes to its one queue. A dead message would go back to where it was no task, for ever.
+const COPIES: [(&str, &str); 2] = [("CC", "x-gristmill-cc"), ("BCC", "x-gristmill-bcc")];
+
 /// A message to be published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publish {
@@ -50,13 +57,20 @@ impl Publish {
         message.persistent(true)
     }
 
-    /// The delivered message whole, to a queue. Of its properties only the user changes its place, to a header.
+    /// The delivered message whole, to a queue and to no other. Of its properties only the user changes its place, to a
+    /// header; of its headers those that ask for copies change their names.
     pub fn forward(delivery: &Delivery, queue: &str) -> Self {
         let mut message = Self::to_queue(queue, delivery.body.clone());
         let received = &delivery.properties;
         message.headers = received.headers().clone().unwrap_or_default();
         if let Some(user) = received.user_id() {
             message.headers.insert(FORMER_USER.into(), AMQPValue::LongString(user.as_str().into()));
+        }
+        for (active, kept) in COPIES {
+            if let Some(queues) = message.headers.inner().get(active).cloned() {
+                message = message.without_header(active);
+                message.headers.insert(kept.into(), queues);
+            }
         }
         message.properties = without(received, Without::User);
         message
@@ -152,6 +166,12 @@ impl Publish {
         let name = self.short("name of a header", name);
         self.headers.insert(name, AMQPValue::LongString(value.into()));
         self
+    }
+
+    /// Whether it goes to a direct reply address (`amq.rabbitmq.reply-to`), which is no queue: the broker takes it apart
+    /// to find the connection that waits, and some that are made up end the connection over which they come.
+    pub fn is_direct_answer(&self) -> bool {
+        self.exchange.as_str().is_empty() && self.routing_key.as_str().starts_with(DIRECT)
     }
 
     /// Without the header of this name.

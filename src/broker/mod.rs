@@ -5,7 +5,8 @@
 //! - The daemon never waits for the broker: starting returns at once, publishing without a connection is an error at
 //!   once, and consumers wait by themselves.
 //! - Messages go out on one connection and come in on another: in an alarm RabbitMQ stops reading from those that
-//!   publish, and acknowledgements must still get through.
+//!   publish, and acknowledgements must still get through. Answers to direct reply addresses have one of their own, which
+//!   a made-up address may end without harm to anything else.
 //! - The component `broker` on the health board is optional: without it the node is ready, and `degraded`.
 //! - No user and no password is in any error, log line, metric or `Debug` of this room.
 //!
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::ExchangeKind;
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +73,8 @@ struct Inner {
     publishing: Link,
     consuming: Link,
     publisher: Publisher,
+    /// For direct answers: made with the first of them.
+    answerer: OnceCell<Publisher>,
     board: Board,
     health: Health,
     metrics: BrokerMetrics,
@@ -106,6 +110,7 @@ impl Broker {
             publishing,
             consuming,
             publisher,
+            answerer: OnceCell::new(),
             board,
             health,
             metrics,
@@ -145,7 +150,18 @@ impl Broker {
     /// (`broker.confirm_timeout_s`) a thousand. Without a connection, or while the broker blocks publishing, that is an
     /// error at once. `Ok` means that the broker has the message; after any other word it may still have it.
     pub async fn publish(&self, messages: Vec<Publish>) -> Vec<Result<(), PublishError>> {
-        self.inner.publisher.publish(&messages).await
+        let inner = &*self.inner;
+        if !messages.iter().any(Publish::is_direct_answer) {
+            return inner.publisher.publish(&messages).await;
+        }
+        let order: Vec<bool> = messages.iter().map(Publish::is_direct_answer).collect();
+        let (direct, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(Publish::is_direct_answer);
+        let mut others = inner.publisher.publish(&others).await.into_iter();
+        let mut direct = self.answerer().await.publish(&direct).await.into_iter();
+        order
+            .into_iter()
+            .filter_map(|is_direct| if is_direct { direct.next() } else { others.next() })
+            .collect()
     }
 
     /// Publishes one message, as [`Broker::publish`].
@@ -153,7 +169,7 @@ impl Broker {
     /// # Errors
     /// [`PublishError`].
     pub async fn publish_one(&self, message: Publish) -> Result<(), PublishError> {
-        self.inner.publisher.publish(&[message]).await.pop().unwrap_or(Ok(()))
+        self.publish(vec![message]).await.pop().unwrap_or(Ok(()))
     }
 
     /// A consumer; it attaches itself when it is first asked for a batch.
@@ -239,7 +255,22 @@ impl Broker {
         self.inner.closing.cancel();
         self.inner.publishing.ended().await;
         self.inner.consuming.ended().await;
+        if let Some(answerer) = self.inner.answerer.get() {
+            answerer.link().ended().await;
+        }
         self.inner.health.remove(COMPONENT);
+    }
+
+    /// Who publishes direct answers. The first to ask waits for its connection, so that the first answer is not lost.
+    async fn answerer(&self) -> &Publisher {
+        let inner = &*self.inner;
+        let make = async || {
+            let link = inner.publishing.another(BrokerConnection::Answering);
+            // If it does not come, publishing says why.
+            let _ = timeout(inner.patience, link.up()).await;
+            Publisher::new(link, inner.patience, inner.metrics.clone())
+        };
+        inner.answerer.get_or_init(make).await
     }
 
     /// On the connection that publishes nothing, since the other may be blocked.

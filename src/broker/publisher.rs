@@ -132,6 +132,10 @@ impl Publisher {
         Self { link, patience, lanes: Mutex::default(), room, metrics }
     }
 
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
     pub(super) fn can_publish(&self) -> Result<(), PublishError> {
         self.usable().map(|_| ())
     }
@@ -242,9 +246,11 @@ impl Publisher {
         if let Some(reason) = &message.fault {
             return Err(PublishError::Invalid { reason: reason.clone() });
         }
+        // To the broker a direct reply address is no queue: it delivers, and says that it did not.
+        let mandatory = message.mandatory && !message.is_direct_answer();
         let sending = async {
             let lane = self.lane(open, message.exchange.as_str()).await?;
-            let options = BasicPublishOptions { mandatory: message.mandatory, immediate: false };
+            let options = BasicPublishOptions { mandatory, immediate: false };
             let confirm = lane
                 .channel
                 .basic_publish(

@@ -400,12 +400,14 @@ label_values! {
 }
 
 label_values! {
-    /// One of the two connections to the broker.
+    /// One of the connections to the broker.
     BrokerConnection {
         /// The one that messages go out on.
         Publishing = "publishing",
         /// The one that messages come in on.
         Consuming = "consuming",
+        /// The one for answers to direct reply addresses, made with the first of them.
+        Answering = "answering",
     }
 }
 

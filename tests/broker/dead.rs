@@ -109,6 +109,32 @@ async fn a_message_is_buried_whole_in_a_durable_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_asks_for_copies_is_buried_once_and_comes_back_once() {
+    let (ours, somebody) = (Ours::shared().await, Somebody::at(&shared()).await);
+    let (queue, elsewhere) = (fresh("work"), fresh("elsewhere"));
+    somebody.declares(&queue).await.unwrap();
+    somebody.declares(&elsewhere).await.unwrap();
+    let copies = [queue.as_str(), &elsewhere].map(|name| AMQPValue::LongString(name.into()));
+    let mut headers = FieldTable::default();
+    headers.insert("CC".into(), AMQPValue::FieldArray(copies.to_vec().into()));
+    somebody.publishes_with(&queue, "no task", BasicProperties::default().with_headers(headers)).await;
+    let mut consumer = ours.consumer(&queue);
+    let arrived = batch(&mut consumer, 10).await;
+    let burials: Vec<Burial<'_>> =
+        arrived.deliveries.iter().map(|delivery| Burial { delivery, reason: "no task" }).collect();
+    assert!(ours.broker.bury(&queue, &burials).await.iter().all(Result::is_ok));
+    consumer.ack(&arrived).await.unwrap();
+    drop(consumer);
+    assert_eq!(whole(&ours, &elsewhere).await.len(), 1, "the publisher's own copy, and no other");
+    let found = whole(&ours, &dead_queue(&queue)).await;
+    assert_eq!(found.len(), arrived.deliveries.len());
+    assert!(found[0].header("CC").is_none());
+    assert!(found[0].headers().iter().any(|(name, _)| name == "x-gristmill-cc"), "{:?}", found[0].headers());
+    assert!(done(&queue, &["redrive", "--all"]).contains("1 sent back"));
+    assert_eq!((whole(&ours, &queue).await.len(), whole(&ours, &elsewhere).await.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looking_changes_nothing() {
     let (_ours, queue) = buried(&["a", "bb", "ccc\u{1b}[2J"]).await;
     for _ in 0..2 {

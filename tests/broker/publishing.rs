@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use gristmill::broker::{Declare, Publish, PublishError};
 use gristmill::config::QueueForm;
+use lapin::BasicProperties;
+use lapin::options::BasicConsumeOptions;
+use lapin::types::FieldTable;
 
 use crate::node::{Ours, Somebody, batch, fresh, shared, take, text};
 
@@ -173,4 +177,37 @@ async fn an_abandoned_publish_leaves_the_next_one_whole() {
     }
     let found = ours.broker.queue(&queue).await.unwrap();
     assert!(found.messages >= 20, "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_the_broker_cannot_bear_harms_no_other_message() {
+    let (ours, somebody) = (Ours::shared().await, Somebody::at(&shared()).await);
+    let queue = fresh("ours");
+    somebody.declares(&queue).await.unwrap();
+    for round in 0..3 {
+        // The broker takes the address apart, and fails over it with the whole connection.
+        let made_up = Publish::to_queue("amq.rabbitmq.reply-to.g2dkABByZXBseUA.x", "answer");
+        let told = ours.broker.publish(vec![made_up, Publish::to_queue(&queue, "work")]).await;
+        assert!(matches!(told.as_slice(), [Err(_), Ok(())]), "{round}: {told:?}");
+        ours.broker.can_publish().unwrap();
+    }
+    assert_eq!(take(&mut ours.consumer(&queue), 3).await, ["work"; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_direct_reply_address_gets_its_answer() {
+    let (ours, somebody) = (Ours::shared().await, Somebody::at(&shared()).await);
+    let (queue, address) = (fresh("ours"), "amq.rabbitmq.reply-to");
+    somebody.declares(&queue).await.unwrap();
+    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let answers = somebody.channel.basic_consume(address.into(), "".into(), options, FieldTable::default());
+    let mut answers = answers.await.unwrap();
+    let properties = BasicProperties::default().with_reply_to(address.into());
+    somebody.publishes_with(&queue, "question", properties).await;
+    let mut consumer = ours.consumer(&queue);
+    let asked = batch(&mut consumer, 1).await;
+    let answer = Publish::to_queue(asked.deliveries[0].reply_to().unwrap(), "answer");
+    ours.broker.publish_one(answer).await.unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(30), answers.next()).await.expect("an answer");
+    assert_eq!(heard.unwrap().unwrap().data, b"answer");
 }

@@ -146,6 +146,46 @@ fn what_fails_for_too_long_is_passed_over_and_the_task_shows_it() {
     });
 }
 
+/// Somebody who takes calls and never answers; gives how many there were.
+async fn hangs() -> (SocketAddr, Arc<Mutex<Vec<tokio::net::TcpStream>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&calls);
+    actix_rt::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.lock().unwrap().push(stream);
+        }
+    });
+    (address, calls)
+}
+
+#[test]
+fn a_receiver_that_hangs_does_not_hold_up_the_others() {
+    on_system(async || {
+        let receiver = Receiver::default();
+        let address = receiver.start().await;
+        let (deaf, calls) = hangs().await;
+        let folder = tempfile::tempdir().unwrap();
+        let few = [("WEBHOOKS__CONCURRENCY", "4"), ("WEBHOOKS__TIMEOUT_S", "1")];
+        let settings: Vec<_> = OPEN.iter().copied().chain(few).collect();
+        let daemon = Daemon::start(folder.path(), &settings).await;
+        for _ in 0..40 {
+            daemon.submit("ok", json!({ "callback_url": format!("http://{deaf}/") })).await;
+        }
+        // All places are taken, and more of the same is due.
+        eventually("four calls", async || (calls.lock().unwrap().len() >= 4).then_some(())).await;
+        daemon.submit("ok", json!({ "callback_url": format!("http://{address}/hook") })).await;
+        eventually("the task to be told of", async || {
+            receiver.types().contains(&"task.completed".to_owned()).then_some(())
+        })
+        .await;
+        let calls = calls.lock().unwrap().len();
+        assert!(calls < 30, "{calls} calls had to fail before");
+        daemon.app.drain().await;
+    });
+}
+
 #[test]
 fn nobody_is_called_where_calls_may_not_go() {
     on_system(async || {

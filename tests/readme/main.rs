@@ -1,5 +1,5 @@
 //! The README as a newcomer reads it: its commands, one after the other, against the real program; and the examples,
-//! with a real broker.
+//! with a real broker; and producers that misbehave.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../common/mod.rs"]
@@ -7,6 +7,7 @@ mod common;
 
 mod examples;
 mod programs;
+mod rude;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
