@@ -97,6 +97,9 @@ pub struct Keep {
 /// How often a living process shows that it is one: several times within [`crate::store::MISSED`].
 const PRESENT: Duration = Duration::from_millis(400);
 
+/// How long showing it may take, a new connection included: with the pause before it, still within that time.
+const PRESENT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The name on the health board.
 pub const COMPONENT: &str = "lease";
 
@@ -263,7 +266,7 @@ impl Keep {
                 return Some(tell);
             }
             // When it cannot be shown, the renewal has the last word.
-            if !matches!(timeout(PRESENT, self.store.present(node)).await, Ok(Ok(()))) {
+            if !matches!(timeout(PRESENT_PATIENCE, self.store.present(node)).await, Ok(Ok(()))) {
                 tracing::debug!("the database was not shown that this node lives");
             }
         }

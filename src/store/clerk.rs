@@ -125,6 +125,18 @@ macro_rules! clerk {
                 Ok(taken.rows_affected() == 1)
             }
 
+            pub(super) async fn write_drop_duty(&self, name: &str, node: NodeId) -> Result<(), StoreError> {
+                let mut connection = self.$connection.borrow().await?;
+                sqlx::query("UPDATE duties SET node = NULL WHERE name = $1 AND node = $2")
+                    .bind(name)
+                    .bind(node.to_string())
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(StoreError::of("give a duty back"))?;
+                connection.keep();
+                Ok(())
+            }
+
             pub(super) async fn write_begin_relay(&self, name: &str) -> Result<(), StoreError> {
                 let mut connection = self.$connection.borrow().await?;
                 sqlx::query(

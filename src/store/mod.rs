@@ -144,8 +144,9 @@ impl StoreError {
 fn judges(error: &dyn sqlx::error::DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     if code.len() == 5 {
-        // PostgreSQL's classes: connection, rollback, resources, not as required, operator's intervention, system.
-        return !["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
+        // PostgreSQL's classes: connection, session, rollback, rights and schema, resources, not as required, operator's
+        // intervention, system, internal.
+        return !["08", "25", "26", "40", "42", "53", "55", "57", "58", "XX"].iter().any(|class| code.starts_with(class));
     }
     // SQLite's primary codes: BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
     let primary = code.parse::<u32>().unwrap_or(0) & 0xff;
@@ -299,6 +300,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the database does not answer.
     async fn begin_relay(&self, name: &str) -> Result<(), StoreError>;
+
+    /// Gives a duty back, for another node that is better placed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn drop_duty(&self, name: &str, node: NodeId) -> Result<(), StoreError>;
 
     /// How far the relay of that name has told the events, after noting `told` where it is given. A relay that is
     /// new begins with the newest event. `None` when `node` does not have the duty of that name (any more).

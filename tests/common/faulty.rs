@@ -98,6 +98,7 @@ delegate! {
     fn callback_of(&self, task: TaskId) -> Option<CallbackState>;
     fn replies_of(&self, tasks: &[TaskId]) -> Vec<(TaskId, ReplyTo)>;
     fn hold_duty(&self, name: &str, node: NodeId) -> bool;
+    fn drop_duty(&self, name: &str, node: NodeId) -> ();
     fn begin_relay(&self, name: &str) -> ();
     fn relay(&self, name: &str, node: NodeId, told: Option<EventSeq>) -> Option<EventSeq>;
     fn due_callbacks(&self, limit: u32, hold: Duration) -> Vec<Callback>;

@@ -75,6 +75,8 @@ async fn a_duty_is_one_nodes_for_as_long_as_its_lease(bench: Bench) {
     }
     assert!(!bench.store.hold_duty("clock", bench.node).await.unwrap(), "its lease is over");
     assert!(bench.store.hold_duty("clock", other).await.unwrap());
+    bench.store.drop_duty("clock", bench.node).await.unwrap();
+    assert!(bench.store.hold_duty("clock", other).await.unwrap(), "only who has it gives it back");
     bench.store.retire(other).await.unwrap();
     let third = NodeId::fresh();
     bench.register(third, "third seat", None).await;

@@ -315,6 +315,10 @@ impl Store for SqliteStore {
         self.write_duty(name, node).await
     }
 
+    async fn drop_duty(&self, name: &str, node: NodeId) -> Result<(), StoreError> {
+        self.write_drop_duty(name, node).await
+    }
+
     async fn begin_relay(&self, name: &str) -> Result<(), StoreError> {
         self.write_begin_relay(name).await
     }
