@@ -73,7 +73,7 @@ def ask(options: argparse.Namespace, deadline: float) -> int | None:
         while time.monotonic() < deadline:
             silence = (None, None, None)
             method, answer, body = next(channel.consume(answers, inactivity_timeout=1), silence)
-            if method is None:
+            if method is None or answer is None or body is None:
                 continue
             channel.basic_ack(method.delivery_tag)
             if answer.correlation_id != options.message_id:

@@ -24,7 +24,7 @@ import time
 from collections import OrderedDict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Mapping
+from typing import Protocol
 
 # How far the message's time may be from ours, in seconds.
 TOLERANCE = 300
@@ -46,7 +46,11 @@ def key_of(secret: str) -> bytes:
     return base64.b64decode(secret.strip().removeprefix("whsec_"), validate=True)
 
 
-def verify(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> str:
+class Headers(Protocol):
+    def get(self, name: str, /) -> str | None: ...
+
+
+def verify(key: bytes, headers: Headers, body: bytes, now: float) -> str:
     """The id of a message that is genuine."""
     id, sent, signatures = (headers.get(f"webhook-{part}") for part in ("id", "timestamp", "signature"))
     if not id or not sent or not signatures:
@@ -144,7 +148,7 @@ def main() -> int:
     Handler.key, Handler.inbox = key_of(secret), Inbox()
     host, _, port = options.bind.rpartition(":")
     server = ThreadingHTTPServer((host, int(port)), Handler)
-    print(f"listening on {server.server_address[0]}:{server.server_address[1]}", file=sys.stderr, flush=True)
+    print(f"listening on {host}:{server.server_port}", file=sys.stderr, flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -32,17 +32,17 @@ import pika.exceptions
 
 
 def resize(payload: dict[str, Any], progress: Callable[[int], None], stop: threading.Event) -> dict[str, Any]:
-    """Stands in for your own work: takes `seconds`, tells how far it is, and gives half of `width`.
+    """Stands in for your own work: takes `seconds` in `steps`, tells how far it is, and gives half of `width`.
 
     What it raises fails the try; a ValueError says that another try would not go better.
     """
-    width, seconds = payload.get("width", 640), payload.get("seconds", 0)
+    width, seconds, steps = payload.get("width", 640), payload.get("seconds", 0), payload.get("steps", 10)
     if not isinstance(width, int) or width < 1:
         raise ValueError(f"width must be a whole number from 1 on, and is {width!r}")
-    for step in range(10):
-        if stop.wait(seconds / 10):
+    for step in range(steps):
+        if stop.wait(seconds / steps):
             break
-        progress(10 * step + 10)
+        progress(100 * (step + 1) // steps)
     return {"width": width // 2}
 
 

@@ -62,13 +62,16 @@ impl Actor for Callbacks {
     }
 }
 
+/// Behind every event that there will ever be: nothing more is told.
+const NO_MORE: EventSeq = EventSeq(i64::MAX);
+
 /// How one try went.
 enum Try {
     /// The receiver has it.
     Taken,
     /// It does not, and this is why.
     Failed(String),
-    /// The receiver wants no more of it.
+    /// The receiver wants nothing of this task any more.
     Unwanted(String),
 }
 
@@ -118,30 +121,30 @@ impl Parts {
         self.settings.timeout * 2 + Duration::from_secs(30)
     }
 
-    /// Tells a task's next events, one after the other, until there is none or one fails.
+    /// Tells a task's next events, one after the other, until there is none or one fails. It is ours until then.
     async fn tell(&self, mut callback: Callback, leave: &Leave) -> Result<(), StoreError> {
         let began = tokio::time::Instant::now();
         for _ in 0..Self::IN_A_ROW {
-            let Some((seq, event)) = self.next(&callback).await? else {
-                return self.store.told(callback.task, &Told::Nothing).await;
-            };
+            let Some((seq, event)) = self.next(&callback).await? else { break };
             let called = tokio::time::Instant::now();
             let tried = self.call(&callback, seq, &event).await;
             leave.took(called.elapsed());
             let told = self.judge(&callback, seq, tried).await?;
-            self.store.told(callback.task, &told).await?;
+            if !self.store.told(callback.task, &told).await? {
+                return Ok(());
+            }
             match told {
                 Told::Event(seq) | Told::GivenUp { event: seq, .. } => {
                     callback = Callback { told: seq, tries: 0, since: None, ..callback };
                 }
                 Told::Failed { .. } | Told::Nothing => return Ok(()),
             }
-            // What was told ended the hold; whoever takes the row now goes on.
+            // One more could take longer than we may have it.
             if began.elapsed() >= self.settings.timeout {
-                return Ok(());
+                break;
             }
         }
-        Ok(())
+        self.store.told(callback.task, &Told::Nothing).await.map(drop)
     }
 
     /// The next event to tell: progress is not.
@@ -213,8 +216,8 @@ impl Parts {
             }
             Try::Unwanted(error) => {
                 self.metrics.callback(CallbackResult::GivenUp);
-                tracing::warn!(task = callback.task.0, error, "a callback is given up");
-                Told::GivenUp { event: seq, error }
+                tracing::warn!(task = callback.task.0, error, "a callback is given up for good");
+                Told::GivenUp { event: NO_MORE, error }
             }
             Try::Failed(error) => {
                 let now = self.store.now().await?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 use futures_util::future::join_all;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Bench;
@@ -250,8 +250,12 @@ impl Actor for Hearer {
 impl Parts {
     /// How long hints gather before they go out together.
     const GATHER: Duration = Duration::from_millis(5);
+    /// The pause after saying that there are events.
+    const REST: Duration = Duration::from_millis(25);
     /// The pause after trouble.
     const PAUSE: Duration = Duration::from_secs(1);
+    /// How long the broker may take with hints: later than that, those who poll have found the work.
+    const QUEUED: Duration = Duration::from_secs(2);
     /// Hints taken from a run queue at a time.
     const HINTS: u16 = 16;
 
@@ -261,7 +265,12 @@ impl Parts {
             rung.hear().await;
             sleep(Self::GATHER).await;
             let pending = std::mem::take(&mut *self.hints.pending());
+            let urgent = !(pending.work.is_empty() && pending.outside.is_empty() && pending.stops.is_empty());
             self.send(pending).await;
+            if !urgent {
+                // That there are events is said after nearly every commit, and those who follow along can wait a little.
+                sleep(Self::REST).await;
+            }
         }
     }
 
@@ -275,7 +284,9 @@ impl Parts {
         words.extend(stops.chunks(Word::MOST).map(|stops| Word::Stop(stops.to_vec())));
         let announced = work.keys().cloned().chain(outside.iter().map(|(kind, _)| kind.clone()));
         let announced: Vec<Kind> = announced.collect::<BTreeSet<_>>().into_iter().collect();
-        if !announced.is_empty() && !self.queue(work, outside).await {
+        // A queue that does not answer must not keep back what others are told through the database.
+        let queued = async { timeout(Self::QUEUED, self.queue(work, outside)).await.unwrap_or(false) };
+        if !announced.is_empty() && !queued.await {
             words.extend(announced.chunks(Word::MOST).map(|kinds| Word::Work(kinds.to_vec())));
         } else {
             // Those who wait over HTTP on other nodes have no queue to look into.

@@ -8,7 +8,8 @@
 //! - A drain carries out what was delivered already: a restart in good order gives nothing back, so it spends none of
 //!   the deliveries that a queue may allow a message.
 //! - While the database does not answer, the batch in hand is kept and nothing more is taken; nothing is given back to
-//!   be delivered again and again.
+//!   be delivered again and again. What of it is dealt with is acknowledged meanwhile; what the broker has taken back
+//!   with its connection is dropped, since it comes again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Bench;
+use super::relay::can_be_returned;
 use crate::broker::{
     Batch, Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription,
 };
@@ -144,10 +146,13 @@ impl Parts {
         loop {
             let fates = join_all(left.iter().map(|delivery| self.commit(delivery))).await;
             let (mut again, mut dead, mut replies) = (Vec::new(), Vec::new(), Vec::new());
-            let mut trouble = None;
+            let (mut done, mut trouble) = (Vec::new(), None);
             for (delivery, fate) in left.iter().copied().zip(fates) {
                 match fate {
-                    Fate::Committed(answer) => replies.extend(reply(delivery, &answer)),
+                    Fate::Committed(answer) => {
+                        replies.extend(reply(delivery, &answer));
+                        done.push(delivery);
+                    }
                     Fate::Dead(reason) => dead.push((delivery, reason)),
                     Fate::Waits(why) => {
                         trouble = Some(why);
@@ -155,10 +160,15 @@ impl Parts {
                     }
                 }
             }
-            self.metrics.count(InboxResult::Committed, left.len() - dead.len() - again.len());
-            again.extend(self.bury(&dead, &mut trouble).await);
+            self.metrics.count(InboxResult::Committed, done.len());
+            again.extend(self.bury(&dead, &mut done, &mut trouble).await);
             self.answer(replies).await;
             left = again;
+            if !left.is_empty() {
+                // The others may have to wait for long, and these must not come again for that.
+                self.let_go(consumer, &done).await;
+                left.retain(|delivery| consumer.holds(delivery));
+            }
             if left.is_empty() {
                 if consumer.is_paused() && !self.draining.is_cancelled() {
                     tracing::info!("messages are taken again");
@@ -179,6 +189,21 @@ impl Parts {
                 () = sleep(Self::PAUSE) => {}
                 () = self.draining.cancelled() => return false,
             }
+            let waited = left.len();
+            left.retain(|delivery| consumer.holds(delivery));
+            if left.len() < waited {
+                tracing::info!(
+                    messages = waited - left.len(),
+                    "the connection went: what waited comes again"
+                );
+            }
+        }
+    }
+
+    /// Acknowledges those that are dealt with, before the rest of their batch.
+    async fn let_go(&self, consumer: &mut Consumer, done: &[&Delivery]) {
+        if let Err(lost) = consumer.ack_each(done).await {
+            tracing::info!(%lost, "messages whose tasks are committed come again");
         }
     }
 
@@ -252,10 +277,11 @@ impl Parts {
         }
     }
 
-    /// Puts what is no task into the dead queue; gives back what the broker did not take.
+    /// Puts what is no task into the dead queue, which makes it `done`; gives back what the broker did not take.
     async fn bury<'a>(
         &self,
         dead: &[(&'a Delivery, String)],
+        done: &mut Vec<&'a Delivery>,
         trouble: &mut Option<String>,
     ) -> Vec<&'a Delivery> {
         if dead.is_empty() {
@@ -269,6 +295,7 @@ impl Parts {
         for ((delivery, reason), buried) in dead.iter().zip(buried) {
             match buried {
                 Ok(()) => {
+                    done.push(*delivery);
                     first.get_or_insert(reason);
                 }
                 Err(error) => {
@@ -320,7 +347,7 @@ fn reply(delivery: &Delivery, answer: &str) -> Option<Publish> {
         .content_type("application/json")
         .kind("gristmill.accepted")
         .persistent(true)
-        .mandatory(true);
+        .mandatory(can_be_returned(queue));
     Some(match delivery.correlation_id() {
         Some(id) => message.correlation_id(id),
         None => message,

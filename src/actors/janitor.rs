@@ -161,7 +161,10 @@ impl Handler<Rescue> for Janitor {
             let more = match rescued {
                 Ok(rescued) => {
                     if rescued.tasks > 0 {
-                        tracing::warn!(tasks = rescued.tasks, "freed tasks whose worker is gone");
+                        tracing::warn!(
+                            tasks = rescued.tasks,
+                            "freed tasks whose worker is gone, and ended those whose time is over"
+                        );
                     }
                     this.metrics.rescued(u64::from(rescued.tasks));
                     rescued.more

@@ -2,14 +2,15 @@
 //!
 //! One node does it for all (a duty). It reads the events by number, publishes a page with confirms, and only then notes
 //! how far it is; so after an outage, or on another node, it goes on where it was: nothing is left out, and what was
-//! published just before may come twice, with the same `message_id`.
+//! published just before may come twice, with the same `message_id`. A queue that refuses (it is full, and set to) holds
+//! up the others for a moment only; after that it misses what it refuses.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Bench;
@@ -19,7 +20,7 @@ use crate::failpoint::{self, Failpoint};
 use crate::store::{ReplyTo, Store, StoreError};
 use crate::task::{Event, EventName, EventSeq, NodeId, TaskId};
 use crate::telemetry::metrics::TellingMetrics;
-use crate::telling::{Bell, Ending, EventMessage};
+use crate::telling::{Bell, Ears, Ending, EventMessage};
 
 /// The exchange.
 pub const EXCHANGE: &str = "gristmill.events";
@@ -90,20 +91,20 @@ impl Parts {
     const PAUSE: Duration = Duration::from_secs(1);
     /// Events at a time.
     const PAGE: u32 = 500;
+    /// For how long all wait for a queue that refuses events.
+    const REFUSED: Duration = Duration::from_secs(5);
 
     async fn run(self) {
         let mut rung = self.bell.ears();
+        let mut refused_since = None;
         let mut trouble = None;
         loop {
             let Some(node) = self.lease.holder() else {
                 sleep(Self::LEASE).await;
                 continue;
             };
-            match self.serve(node, &mut rung, trouble.is_none()).await {
-                Ok(()) => {
-                    trouble = None;
-                    sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await;
-                }
+            match self.serve(node, &mut rung, &mut refused_since, &mut trouble).await {
+                Ok(()) => sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await,
                 // The connection is closed already: the next daemon goes on.
                 Err(_) if self.draining.is_cancelled() => std::future::pending().await,
                 Err(error) => {
@@ -119,25 +120,26 @@ impl Parts {
         }
     }
 
-    /// Does the duty for as long as it is this node's; returns when it is not.
+    /// Does the duty for as long as it is this node's; returns when it is not. `trouble` is what it failed over last.
     async fn serve(
         &self,
         node: NodeId,
-        rung: &mut crate::telling::Ears,
-        is_news: bool,
+        rung: &mut Ears,
+        refused_since: &mut Option<Instant>,
+        trouble: &mut Option<String>,
     ) -> Result<(), RelayError> {
         if !self.store.hold_duty(DUTY, node).await? {
             return Ok(());
         }
         self.broker.ensure_topic_exchange(EXCHANGE).await?;
         let Some(mut told) = self.store.relay(DUTY, node, None).await? else { return Ok(()) };
-        if is_news {
+        if trouble.is_none() {
             tracing::info!(%told, "this node tells the broker of events");
         }
         loop {
             let events = self.store.events_after(told, Self::PAGE).await?;
             if let Some((last, _)) = events.last() {
-                self.publish(&events).await?;
+                self.publish(&events, refused_since).await?;
                 self.reply(&events).await?;
                 failpoint::hit(Failpoint::RelayBeforeNote);
                 // Somebody else has the duty by now: they go on from where we were.
@@ -146,6 +148,9 @@ impl Parts {
                     None => return Ok(()),
                 }
                 self.metrics.relayed(events.len());
+                if trouble.take().is_some() {
+                    tracing::info!("events are told to the broker again");
+                }
                 if events.len() == Self::PAGE as usize {
                     continue;
                 }
@@ -160,7 +165,12 @@ impl Parts {
         }
     }
 
-    async fn publish(&self, events: &[(EventSeq, Event)]) -> Result<(), RelayError> {
+    /// Publishes a page. `refused_since` is since when a queue that is bound to the exchange refuses what comes.
+    async fn publish(
+        &self,
+        events: &[(EventSeq, Event)],
+        refused_since: &mut Option<Instant>,
+    ) -> Result<(), RelayError> {
         let messages = events.iter().map(|(seq, event)| {
             let key = format!("task.{}.{}", event.fact.name().as_str(), event.kind);
             Publish::to_exchange(EXCHANGE, &key, EventMessage::of(*seq, event).json())
@@ -170,9 +180,30 @@ impl Parts {
                 .timestamp(u64::try_from(event.at.as_micros() / 1_000_000).unwrap_or(0))
                 .persistent(true)
         });
-        for published in self.broker.publish(messages.collect()).await {
-            published?;
+        let published = self.broker.publish(messages.collect()).await;
+        let (mut refused, mut refusal) = (0_usize, None);
+        for error in published.into_iter().filter_map(Result::err) {
+            match error {
+                PublishError::Nacked { .. } => {
+                    refused += 1;
+                    refusal.get_or_insert(error);
+                }
+                PublishError::Unavailable { .. }
+                | PublishError::Unroutable { .. }
+                | PublishError::Refused { .. }
+                | PublishError::TimedOut { .. }
+                | PublishError::Invalid { .. } => return Err(error.into()),
+            }
         }
+        let Some(error) = refusal else {
+            *refused_since = None;
+            return Ok(());
+        };
+        // All other queues have them already, and would have them again and again.
+        if refused_since.get_or_insert_with(Instant::now).elapsed() < Self::REFUSED {
+            return Err(error.into());
+        }
+        tracing::warn!(refused, %error, "a queue bound to the exchange refuses events: it misses them");
         Ok(())
     }
 
@@ -194,12 +225,19 @@ impl Parts {
                         "nobody waits for the end of the task any more"
                     );
                 }
-                // One queue that is full, or one address that the broker cannot bear, must not hold up what everybody
-                // else is to be told.
-                Err(error) if direct || matches!(error, PublishError::Nacked { .. }) => {
-                    tracing::warn!(task = task.0, %error, "a producer was not told the end of its task");
+                // The queue is full, or not for us to write to: its owner's to mend, and all others wait for us.
+                Err(
+                    error @ (PublishError::Nacked { .. }
+                    | PublishError::Refused { .. }
+                    | PublishError::Invalid { .. }),
+                ) => tracing::warn!(task = task.0, %error, "a producer was not told of the end of its task"),
+                Err(error @ (PublishError::Unavailable { .. } | PublishError::TimedOut { .. })) => {
+                    // An address that the broker cannot bear ends the connection each time.
+                    if !direct {
+                        return Err(error.into());
+                    }
+                    tracing::warn!(task = task.0, %error, "a direct reply address was not told of the end of its task");
                 }
-                Err(error) => return Err(error.into()),
             }
             self.store.replied(task).await?;
         }
@@ -219,12 +257,18 @@ impl Parts {
             .content_type("application/json")
             .kind("gristmill.ending")
             .persistent(true)
-            .mandatory(true);
+            .mandatory(can_be_returned(&reply_to.queue));
         Ok(Some(match &reply_to.correlation_id {
             Some(id) => message.correlation_id(id),
             None => message,
         }))
     }
+}
+
+/// Whether the broker tells truly that a queue is not there: messages to its direct replies it always calls
+/// unroutable, and delivers them.
+pub(super) fn can_be_returned(queue: &str) -> bool {
+    !queue.starts_with("amq.rabbitmq.reply-to")
 }
 
 fn ends(name: EventName) -> bool {

@@ -204,7 +204,7 @@ impl Blobs {
     }
 
     /// Removes those of `unreferenced` that are still old and unpinned: one that was kept anew while the caller
-    /// asked who names it stays.
+    /// asked who names it stays, on whichever node that was.
     ///
     /// # Errors
     /// [`BlobError`] when a file cannot be removed.
@@ -216,8 +216,20 @@ impl Blobs {
             if pins.contains_key(name) || !is_older(&path, grace) {
                 continue;
             }
-            let bytes = fs::metadata(&path).map(|file| file.len()).unwrap_or(0);
-            remove(&path)?;
+            // Out of the way first, and looked at again there: another node may have put the same bytes into place since,
+            // and its pins are not ours to see.
+            let aside = self.inner.root.join("tmp").join(format!("{}-swept-{name}", self.inner.seat));
+            match fs::rename(&path, &aside) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(BlobError::of("cannot move aside", &path)(error)),
+            }
+            if !is_older(&aside, grace) {
+                fs::rename(&aside, &path).map_err(BlobError::of("cannot move back", &aside))?;
+                continue;
+            }
+            let bytes = fs::metadata(&aside).map(|file| file.len()).unwrap_or(0);
+            remove(&aside)?;
             drop(pins);
             swept.blobs += 1;
             swept.bytes += bytes;

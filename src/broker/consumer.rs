@@ -141,16 +141,23 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Lost`]: those that are not acknowledged yet come again.
-    pub async fn ack_each<'a>(
-        &mut self,
-        deliveries: impl IntoIterator<Item = &'a Delivery>,
-    ) -> Result<(), Lost> {
+    pub async fn ack_each(&mut self, deliveries: &[&Delivery]) -> Result<(), Lost> {
         for delivery in deliveries {
-            for tag in self.tags_of(std::slice::from_ref(delivery))? {
+            for tag in self.tags_of(std::slice::from_ref(*delivery))? {
                 self.settle(&[tag], tag, Settle::Ack).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a delivery may still be acknowledged, as far as is known: the channel on which it came stands. If not, it
+    /// comes again.
+    #[must_use]
+    pub fn holds(&self, delivery: &Delivery) -> bool {
+        let stands = |attached: &Attached| {
+            !attached.open.ended.is_cancelled() && attached.channel.status().connected()
+        };
+        delivery.generation == self.generation && self.attached.as_ref().is_some_and(stands)
     }
 
     /// Refuses a delivery: it goes to the queue's dead letters, or away if the queue has none.

@@ -53,6 +53,16 @@ impl Open {
         self.given_up.cancel();
         self.socket.shut();
     }
+
+    /// Ends it unless the broker still answers on it, within `patience`; gives whether it does. Then only what was asked
+    /// has no answer: a quorum queue that lost its leader, say, which is no reason to take all else down.
+    pub(super) async fn doubt(&self, reason: &str, patience: Duration) -> bool {
+        let answers = matches!(timeout(patience, self.connection.create_channel()).await, Ok(Ok(_)));
+        if !answers {
+            self.give_up(reason);
+        }
+        answers
+    }
 }
 
 #[derive(Clone)]

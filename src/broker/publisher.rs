@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{Channel, Confirmation, PublisherConfirm};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Confirmation, ExchangeKind, PublisherConfirm};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -167,10 +168,21 @@ impl Publisher {
         let mut pending: Vec<Pending> = Vec::with_capacity(group.len());
         let begun = Instant::now();
         let exchange = async {
+            // What the broker refused of an exchange once is not asked again for each message.
+            let mut refused = HashMap::<&str, PublishError>::new();
             for (place, message) in group.iter().enumerate() {
+                if let Some(error) = refused.get(message.exchange.as_str()) {
+                    results[place] = Some(Err(error.clone()));
+                    continue;
+                }
                 match self.send(&open, message).await {
                     Ok((confirm, lane)) => pending.push(Pending { place, confirm, lane, done: false }),
-                    Err(error) => results[place] = Some(Err(error)),
+                    Err(error) => {
+                        if matches!(error, PublishError::Refused { .. }) {
+                            refused.insert(message.exchange.as_str(), error.clone());
+                        }
+                        results[place] = Some(Err(error));
+                    }
                 }
             }
             for one in &mut pending {
@@ -265,6 +277,14 @@ impl Publisher {
             return Ok(lane.clone());
         }
         let channel = open.connection.create_channel().await?;
+        if !exchange.is_empty() {
+            // Told here if it is missing: a channel that the broker closes while messages are on their way to it may take
+            // the whole connection along.
+            let look = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+            channel
+                .exchange_declare(exchange.into(), ExchangeKind::Topic, look, FieldTable::default())
+                .await?;
+        }
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let lane = Lane { generation: open.generation, channel, stale: Arc::default() };
         if lanes.len() >= LANES {

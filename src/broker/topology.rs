@@ -88,7 +88,7 @@ pub enum TopologyError {
         /// The broker's words.
         reason: String,
     },
-    /// The broker does not let us.
+    /// The broker does not let us, or says nothing about it.
     #[error("{name}: {reason}")]
     Refused {
         /// Of the queue or exchange.
@@ -247,7 +247,7 @@ impl Topology<'_> {
         self.within(queue, channel.queue_delete(short(queue)?, QueueDeleteOptions::default())).await
     }
 
-    /// An answer within its time; a broker that gives none loses the connection.
+    /// An answer within its time; a broker that answers nothing at all any more loses the connection.
     pub(super) async fn within<T>(
         &self,
         name: &str,
@@ -257,8 +257,12 @@ impl Topology<'_> {
             Ok(answer) => answer.map_err(|error| self.told(name, &error)),
             Err(_) => {
                 let reason = format!("no answer within {} s", self.patience.as_secs_f64());
-                self.open.give_up(&reason);
-                Err(TopologyError::Unavailable { reason: self.link.endpoint().in_place(&reason) })
+                let alive = self.open.doubt(&reason, self.patience).await;
+                let reason = self.link.endpoint().in_place(&reason);
+                Err(match alive {
+                    true => TopologyError::Refused { name: name.to_owned(), reason },
+                    false => TopologyError::Unavailable { reason },
+                })
             }
         }
     }

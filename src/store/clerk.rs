@@ -24,9 +24,9 @@ pub struct Callback {
 /// How a try to tell went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// It was told that event; there may be a next one.
+    /// It was told that event. While there is a next one, it stays in the hands of whoever told this one.
     Event(EventSeq),
-    /// There is nothing to tell after all.
+    /// Whoever had it for telling tells no more of it now; what there is to tell, others may.
     Nothing,
     /// It failed, and is tried again after that time.
     Failed {
@@ -35,7 +35,7 @@ pub enum Told {
         /// The wait.
         again_in: std::time::Duration,
     },
-    /// It failed for too long: that event is passed over.
+    /// It failed for too long: that event is passed over. As for [`Told::Event`], for the next one.
     GivenUp {
         /// Which event.
         event: EventSeq,
@@ -184,7 +184,7 @@ macro_rules! clerk {
                 Ok(rows.into_iter().map(clerk::callback).collect())
             }
 
-            pub(super) async fn write_told(&self, task: TaskId, told: &Told) -> Result<(), StoreError> {
+            pub(super) async fn write_told(&self, task: TaskId, told: &Told) -> Result<bool, StoreError> {
                 let doing = || StoreError::of("write down what was told");
                 let now = self.now().await?;
                 let mut connection = self.$connection.borrow().await?;
@@ -196,9 +196,9 @@ macro_rules! clerk {
                 else {
                     tx.rollback().await.map_err(doing())?;
                     connection.keep();
-                    return Ok(());
+                    return Ok(false);
                 };
-                match told {
+                let goes_on = match told {
                     Told::Failed { error, again_in } => {
                         sqlx::query(
                             "UPDATE callbacks SET tries = tries + 1, since = coalesce(since, $2), next_at = $3, \
@@ -211,6 +211,7 @@ macro_rules! clerk {
                         .execute(&mut *tx)
                         .await
                         .map_err(doing())?;
+                        false
                     }
                     Told::Event(_) | Told::Nothing | Told::GivenUp { .. } => {
                         let (event, given_up, error) = match told {
@@ -219,22 +220,29 @@ macro_rules! clerk {
                             Told::GivenUp { event, error } => (event.0.max(before), 1, Some(error)),
                             Told::Nothing | Told::Failed { .. } => (before, 0, None),
                         };
-                        sqlx::query(
+                        let keeps = !matches!(told, Told::Nothing);
+                        // Who goes on keeps it: given free between two events, somebody else would tell the next as well.
+                        let next_at: Option<i64> = sqlx::query_scalar(
                             "UPDATE callbacks SET told = $2, tries = 0, since = NULL, \
-                             given_up = given_up + $3, last_error = $4, next_at = CASE WHEN EXISTS \
+                             given_up = given_up + $3, last_error = CASE WHEN $7 THEN last_error ELSE $4 END, \
+                             next_at = CASE WHEN EXISTS \
                              (SELECT 1 FROM events WHERE task = $1 AND id > $2 AND event <> 'progress') \
-                             THEN $5 END WHERE task = $1",
+                             THEN CASE WHEN $6 THEN coalesce(next_at, $5) ELSE $5 END END \
+                             WHERE task = $1 RETURNING next_at",
                         )
                         .bind(task.0)
                         .bind(event)
                         .bind(given_up)
                         .bind(error)
                         .bind(now.as_micros())
-                        .execute(&mut *tx)
+                        .bind(keeps)
+                        .bind(matches!(told, Told::Nothing))
+                        .fetch_one(&mut *tx)
                         .await
                         .map_err(doing())?;
+                        keeps && next_at.is_some()
                     }
-                }
+                };
                 sqlx::query(
                     "DELETE FROM callbacks WHERE task = $1 AND next_at IS NULL \
                      AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = $1)",
@@ -245,7 +253,7 @@ macro_rules! clerk {
                 .map_err(doing())?;
                 tx.commit().await.map_err(doing())?;
                 connection.keep();
-                Ok(())
+                Ok(goes_on)
             }
 
             pub(super) async fn write_replied(&self, task: TaskId) -> Result<(), StoreError> {

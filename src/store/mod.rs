@@ -318,11 +318,11 @@ pub trait Store: Send + Sync + 'static {
     /// When the database does not answer.
     async fn due_callbacks(&self, limit: u32, hold: Duration) -> Result<Vec<Callback>, StoreError>;
 
-    /// Writes down how telling a callback went.
+    /// Writes down how telling a callback went; whether there is a next event to tell, by whoever told this one.
     ///
     /// # Errors
     /// When the database does not answer.
-    async fn told(&self, task: TaskId, told: &Told) -> Result<(), StoreError>;
+    async fn told(&self, task: TaskId, told: &Told) -> Result<bool, StoreError>;
 
     /// Forgets where the producer of a task waited for its end.
     ///

@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 use super::{Bell, Ears, message};
 use crate::account::Caller;
 use crate::store::{Store, StoreError};
-use crate::task::{Event, EventSeq, TaskId, UserId};
+use crate::task::{Event, EventName, EventSeq, TaskId, UserId};
 
 /// Batches that a listener may lag behind before it reads from the store again.
 const LAG: usize = 256;
@@ -48,6 +48,8 @@ struct Heard {
     seq: EventSeq,
     task: TaskId,
     owner: Option<UserId>,
+    /// Whether it is the last of its task.
+    last: bool,
     frame: Bytes,
 }
 
@@ -67,6 +69,14 @@ impl Audience {
             Self::All(caller) => caller.may_touch(owner),
         }
     }
+
+    fn is_one(self) -> bool {
+        matches!(self, Self::Of(_))
+    }
+}
+
+fn is_last(event: &Event) -> bool {
+    event.fact.name() == EventName::Deleted
 }
 
 impl Feed {
@@ -93,6 +103,7 @@ impl Feed {
             live,
             position: after,
             caught_up: false,
+            over: false,
             closed: self.closed.subscribe(),
         }
     }
@@ -117,6 +128,7 @@ impl Feed {
                 seq: *seq,
                 task: event.task,
                 owner: event.owner,
+                last: is_last(event),
                 frame: message::frame(*seq, event),
             })
             .collect();
@@ -138,17 +150,20 @@ pub struct Listener {
     /// Everything up to here was heard, or was not for this listener.
     position: EventSeq,
     caught_up: bool,
+    /// Nothing more will happen to what it listens to.
+    over: bool,
     closed: watch::Receiver<bool>,
 }
 
 impl Listener {
-    /// The next events as frames, one or more; `None` once the daemon drains. May be dropped while it waits.
+    /// The next events as frames, one or more; `None` once the daemon drains, or the task that it listens to is deleted.
+    /// May be dropped while it waits.
     ///
     /// # Errors
     /// When the store cannot be read; the listener may try again.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         loop {
-            if *self.closed.borrow() {
+            if self.over || *self.closed.borrow() {
                 return Ok(None);
             }
             if !self.caught_up {
@@ -180,6 +195,7 @@ impl Listener {
         let new = batch.events.iter().filter(|heard| heard.seq > self.position);
         let mine: Vec<&Heard> = new.filter(|heard| self.audience.hears(heard.task, heard.owner)).collect();
         self.position = self.position.max(batch.until);
+        self.over |= self.audience.is_one() && mine.iter().any(|heard| heard.last);
         match mine.as_slice() {
             [one] => one.frame.clone(),
             several => several.iter().flat_map(|heard| heard.frame.iter().copied()).collect(),
@@ -205,6 +221,7 @@ impl Listener {
         for (seq, event) in &page {
             if self.audience.hears(event.task, event.owner) {
                 frames.extend_from_slice(&message::frame(*seq, event));
+                self.over |= self.audience.is_one() && is_last(event);
             }
             self.position = self.position.max(*seq);
         }

@@ -75,9 +75,9 @@ async fn a_batch_is_acknowledged_and_nothing_older_with_it() {
     for later in &batches {
         consumer.ack(later).await.unwrap();
     }
-    consumer.ack_each(last.deliveries.iter().rev()).await.unwrap();
+    consumer.ack_each(&last.deliveries.iter().rev().collect::<Vec<_>>()).await.unwrap();
     // Twice is once.
-    consumer.ack_each(&last.deliveries).await.unwrap();
+    consumer.ack_each(&last.deliveries.iter().collect::<Vec<_>>()).await.unwrap();
     drop(consumer);
     eventually("what was not acknowledged to be back, and nothing else", async || {
         let found = ours.broker.queue(&queue).await.unwrap();

@@ -1,11 +1,12 @@
 //! A network that swallows: connections that are open, and answer nothing any more.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gristmill::broker::{Lost, Publish, PublishError};
+use gristmill::broker::{Lost, Publish, PublishError, TopologyError};
 
 use crate::common::eventually;
-use crate::common::proxy::Proxy;
+use crate::common::proxy::{Proxy, Sieve};
 use crate::node::{Ours, Somebody, batch, fresh, shared, take};
 
 async fn proxied() -> (Proxy, String) {
@@ -72,6 +73,32 @@ async fn a_server_that_accepts_and_says_nothing_is_left_in_time_and_leaves_no_th
     // Other tests of this process have connections too: what counts is that twenty attempts left nearly nothing.
     eventually("the threads of the attempts to end", async || (lapin_threads() < before + 16).then_some(()))
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_gives_no_answer_costs_the_others_nothing() {
+    let (hung, well) = (fresh("hung"), fresh("well"));
+    let upstream = shared().split_once('@').unwrap().1.to_owned();
+    // The answer to a declaration has the queue's name in it; nobody gets to see that of one queue.
+    let unheard = hung.clone().into_bytes();
+    let sieve: Sieve = Arc::new(move |_, body| {
+        !(body.starts_with(&[0, 50, 0, 11]) && body.windows(unheard.len()).any(|part| part == unheard))
+    });
+    let proxy = Proxy::with_sieve(upstream, Some(sieve)).await;
+    let ours = Ours::at(&format!("amqp://{}", proxy.address), &[("CONFIRM_TIMEOUT_S", "0.5")]).await;
+    let mut consumer = ours.consumer(&well);
+    let (held, ()) = tokio::join!(batch(&mut consumer, 1), async {
+        ours.publish_until_taken(Publish::to_queue(&well, "held")).await;
+    });
+    let refused = ours.broker.ensure_queue(&hung, &declare()).await;
+    let Err(TopologyError::Refused { name, reason }) = &refused else { panic!("{refused:?}") };
+    assert!(*name == hung && reason.contains("no answer within 0.5 s"), "{reason}");
+    assert_eq!(consumer.ack(&held).await, Ok(()), "the connection still stands");
+    let mut stuck = ours.consumer(&hung);
+    let attaching = tokio::spawn(async move { stuck.batch(1).await });
+    ours.until_line_has(&format!("queue {hung}: {hung}")).await;
+    attaching.abort();
+    assert_eq!(proxy.opened(), 2, "no connection was made anew");
 }
 
 /// Threads of this process that serve a connection.

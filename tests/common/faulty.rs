@@ -101,7 +101,7 @@ delegate! {
     fn begin_relay(&self, name: &str) -> ();
     fn relay(&self, name: &str, node: NodeId, told: Option<EventSeq>) -> Option<EventSeq>;
     fn due_callbacks(&self, limit: u32, hold: Duration) -> Vec<Callback>;
-    fn told(&self, task: TaskId, told: &Told) -> ();
+    fn told(&self, task: TaskId, told: &Told) -> bool;
     fn replied(&self, task: TaskId) -> ();
     fn forget_answers(&self, limit: u32) -> u64;
     fn announce(&self, word: &str) -> ();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use gristmill::outbound::webhook;
@@ -18,6 +19,8 @@ struct Receiver {
     got: Arc<Mutex<Vec<(String, Value)>>>,
     /// What it answers, the first of them first; 204 when there are none.
     answers: Arc<Mutex<Vec<u16>>>,
+    /// How long it takes to answer.
+    takes: Duration,
 }
 
 impl Receiver {
@@ -50,6 +53,7 @@ async fn receive(receiver: web::Data<Receiver>, request: HttpRequest, body: web:
         "a wrong signature"
     );
     receiver.got.lock().unwrap().push((id, serde_json::from_slice(&body).unwrap()));
+    actix_rt::time::sleep(receiver.takes).await;
     let mut answers = receiver.answers.lock().unwrap();
     let status = if answers.is_empty() { 204 } else { answers.remove(0) };
     HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap()).finish()
@@ -99,27 +103,45 @@ fn a_task_tells_its_events_in_order_and_again_until_they_are_taken() {
 }
 
 #[test]
+fn a_receiver_that_takes_its_time_is_told_each_event_once_and_in_order() {
+    on_system(async || {
+        // Longer than the pause between two looks for something to tell.
+        let receiver = Receiver { takes: Duration::from_millis(600), ..Receiver::default() };
+        let address = receiver.start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Daemon::start(folder.path(), OPEN).await;
+        let task = daemon.submit("ok", json!({ "callback_url": format!("http://{address}/hook") })).await;
+        daemon.until(task, "Completed").await;
+        daemon.delete(task).await;
+        eventually("all to be told", async || {
+            receiver.types().contains(&"task.deleted".to_owned()).then_some(())
+        })
+        .await;
+        assert_eq!(receiver.types(), ["task.created", "task.started", "task.completed", "task.deleted"]);
+        daemon.app.drain().await;
+    });
+}
+
+#[test]
 fn what_fails_for_too_long_is_passed_over_and_the_task_shows_it() {
     on_system(async || {
         let receiver = Receiver::default();
         *receiver.answers.lock().unwrap() = vec![500, 500, 410];
         let address = receiver.start().await;
         let folder = tempfile::tempdir().unwrap();
-        // `created` fails twice, the second time for too long; `started` is not wanted.
+        // `created` fails twice, the second time for too long; with `started` the receiver is gone for good.
         let more: Vec<_> = OPEN.iter().copied().chain([("WEBHOOKS__GIVE_UP_S", "0.01")]).collect();
         let daemon = Daemon::start(folder.path(), &more).await;
         let url = format!("http://{address}/hook");
         let task = daemon.submit("ok", json!({ "callback_url": url })).await;
-        eventually("the last event to be told", async || {
-            receiver.types().contains(&"task.completed".to_owned()).then_some(())
+        daemon.until(task, "Completed").await;
+        let callback = eventually("the task to show it", async || {
+            let callback = daemon.task(task).await["callback"].clone();
+            (callback["given_up"] == 2 && callback["pending"] == false).then_some(callback)
         })
         .await;
-        assert_eq!(receiver.types(), ["task.created", "task.created", "task.started", "task.completed"]);
-        eventually("the task to show it", async || {
-            let callback = &daemon.task(task).await["callback"];
-            (callback["given_up"] == 2 && callback["pending"] == false).then_some(())
-        })
-        .await;
+        assert!(callback["last_error"].as_str().unwrap().contains("410"), "{callback}");
+        assert_eq!(receiver.types(), ["task.created", "task.created", "task.started"]);
         daemon.app.drain().await;
     });
 }

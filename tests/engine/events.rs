@@ -166,6 +166,11 @@ fn the_stream_of_a_task_begins_with_its_first_event_and_holds_no_others() {
         let last = heard[1].0;
         let mut again = Stream::open(&daemon, &format!("/tasks/{waits}/events"), Some(last)).await;
         assert_eq!(again.next().await.unwrap().1, "completed", "resumed behind what it had");
+        daemon.delete(waits).await;
+        for stream in [&mut stream, &mut again] {
+            assert_eq!(stream.next().await.unwrap().1, "deleted");
+            assert!(stream.next().await.is_none(), "nothing more will ever happen to it");
+        }
     });
 }
 

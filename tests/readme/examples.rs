@@ -109,9 +109,9 @@ async fn two_workers_share_the_tasks_that_they_hear_of_and_do_each_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_worker_had_in_hand_is_done_by_another_after_the_lease() {
     let world = World::with_broker(&[]);
-    let terms = ["--lease-s", "1", "--look-s", "0.5"];
+    let terms = ["--lease-s", "2", "--look-s", "0.5"];
     let mut first = world.worker("first", &terms);
-    let id = world.make(json!({"kind": "resize", "payload": {"seconds": 2}})).await;
+    let id = world.make(json!({"kind": "resize", "payload": {"seconds": 4}})).await;
     world
         .task(id, "the first is at work", |task| {
             task["worker"] == "first" && task["progress"].as_i64() > Some(0)
@@ -126,9 +126,9 @@ async fn what_a_killed_worker_had_in_hand_is_done_by_another_after_the_lease() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_told_to_end_finishes_its_task_or_gives_it_back() {
     let world = World::with_broker(&[]);
-    let mut patient = world.worker("patient", &["--look-s", "0.5", "--lease-s", "1"]);
-    // Longer than the lease, so that the heart beats also now.
-    let id = world.make(json!({"kind": "resize", "payload": {"seconds": 2}})).await;
+    let mut patient = world.worker("patient", &["--look-s", "0.5", "--lease-s", "2"]);
+    // In one step that is longer than the lease: the heart must beat, also now.
+    let id = world.make(json!({"kind": "resize", "payload": {"seconds": 4, "steps": 1}})).await;
     world.once(id, "In Progress").await;
     patient.signal("TERM");
     assert_eq!(patient.ended().await.code(), Some(0));
@@ -185,7 +185,10 @@ async fn listeners_hear_all_events_in_order_over_the_broker_and_over_http_whatev
         (ended == 3).then_some(all)
     })
     .await;
-    assert_eq!(streamed.complaints().matches("listening to").count(), 2, "the line was cut once");
+    eventually("the line was cut once", || async {
+        (streamed.complaints().matches("listening to").count() == 2).then_some(())
+    })
+    .await;
     let numbers: Vec<i64> = all.iter().map(|event| event["id"].as_i64().unwrap()).collect();
     assert_eq!(numbers, (1..=i64::try_from(all.len()).unwrap()).collect::<Vec<_>>(), "{all:?}");
     for id in [first, second] {
@@ -195,10 +198,7 @@ async fn listeners_hear_all_events_in_order_over_the_broker_and_over_http_whatev
             .map(|event| event["event"].as_str().unwrap())
             .collect();
         assert_eq!((words[0], words[1], words[words.len() - 1]), ("created", "started", "completed"));
-        assert!(
-            words.len() > 3 && words[2..words.len() - 1].iter().all(|word| *word == "progress"),
-            "{words:?}"
-        );
+        assert!(words[2..words.len() - 1].iter().all(|word| *word == "progress"), "{words:?}");
     }
 
     let resize: Vec<Value> = all.into_iter().filter(|event| event["kind"] == "resize").collect();
@@ -210,6 +210,7 @@ async fn listeners_hear_all_events_in_order_over_the_broker_and_over_http_whatev
         (last == resize.last().map(|event| event["id"].clone())).then_some(())
     })
     .await;
+    assert!(bound.json()[0]["id"].as_i64() >= heard[2]["id"].as_i64(), "what was acknowledged stays away");
     heard.extend(bound.json());
     heard.sort_by_key(|event| event["id"].as_i64());
     heard.dedup();

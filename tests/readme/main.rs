@@ -175,3 +175,59 @@ fn settings_are_printed_with_their_origin_and_a_wrong_one_stops_with_its_line() 
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("mine.toml:2") && said.contains("did you mean `http.bind`"), "{said}");
 }
+
+/// The pages, and the folder that their links start from.
+fn pages() -> Vec<(std::path::PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files =
+        vec![root.join("README.md"), root.join("ARCHITECTURE.md"), root.join("examples/python/README.md")];
+    files.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    files.retain(|file| file.extension().is_some_and(|end| end == "md"));
+    files
+        .into_iter()
+        .map(|file| (file.parent().unwrap().to_owned(), std::fs::read_to_string(&file).unwrap()))
+        .collect()
+}
+
+#[test]
+fn every_link_of_the_pages_to_another_file_leads_to_one() {
+    let mut seen = 0;
+    for (folder, page) in pages() {
+        for link in page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            if link.contains("://") || link.starts_with('#') {
+                continue;
+            }
+            seen += 1;
+            let file = link.split('#').next().unwrap();
+            assert!(folder.join(file).exists(), "a page in {} links to {link}", folder.display());
+        }
+    }
+    assert!(seen > 20, "{seen} links were found");
+}
+
+#[test]
+fn the_pages_name_the_queues_and_headers_and_words_that_the_code_has() {
+    use gristmill::actors::{hints::run_queue, relay::EXCHANGE};
+    use gristmill::broker::{DIED_HEADER, QUEUE_HEADER, REASON_HEADER, dead_queue};
+    use gristmill::outbound::webhook::{ID, SIGNATURE, TIMESTAMP};
+    use gristmill::task::EventName;
+    let page = |name| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+    };
+    let broker = page("rabbitmq.md");
+    let (dead, run) =
+        (dead_queue("task_queue"), run_queue(&"resize".parse().unwrap()).replace("resize", "<kind>"));
+    for name in [EXCHANGE, REASON_HEADER, QUEUE_HEADER, DIED_HEADER, &dead, &run] {
+        assert!(broker.contains(&format!("`{name}`")), "docs/rabbitmq.md does not name `{name}`");
+    }
+    let events = page("events.md");
+    for name in [ID, TIMESTAMP, SIGNATURE] {
+        assert!(events.contains(&format!("\n{name}: ")), "docs/events.md does not show {name}");
+    }
+    for name in EventName::ALL {
+        assert!(
+            events.contains(&format!("\n| `{}` |", name.as_str())),
+            "docs/events.md does not list {name:?}"
+        );
+    }
+}

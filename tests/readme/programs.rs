@@ -191,6 +191,7 @@ impl Program {
 }
 
 impl Drop for Program {
+    #[expect(clippy::print_stderr, reason = "what a test that failed has to show")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("a program printed {:#?} and complained of\n{}", self.lines(), self.complaints());

@@ -388,7 +388,7 @@ impl Store for PostgresStore {
         self.limited(self.write_due_callbacks(limit, hold)).await
     }
 
-    async fn told(&self, task: TaskId, told: &Told) -> Result<(), StoreError> {
+    async fn told(&self, task: TaskId, told: &Told) -> Result<bool, StoreError> {
         self.limited(self.write_told(task, told)).await
     }
 
@@ -403,7 +403,8 @@ impl Store for PostgresStore {
     async fn announce(&self, word: &str) -> Result<(), StoreError> {
         let mut connection = self.clerk.borrow().await?;
         self.limited(async {
-            sqlx::query("SELECT pg_notify($1, $2)")
+            // A word is no promise: its commit need not wait for the disk, as others' would have to wait for it.
+            sqlx::query("SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify($1, $2)")
                 .bind(CHANNEL)
                 .bind(word)
                 .execute(&mut *connection)

@@ -332,7 +332,7 @@ impl Store for SqliteStore {
         self.write_due_callbacks(limit, hold).await
     }
 
-    async fn told(&self, task: TaskId, told: &Told) -> Result<(), StoreError> {
+    async fn told(&self, task: TaskId, told: &Told) -> Result<bool, StoreError> {
         self.write_told(task, told).await
     }
 

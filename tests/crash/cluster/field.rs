@@ -90,7 +90,7 @@ impl Field {
         channel.queue_declare(QUEUE.into(), options, arguments).await.unwrap();
     }
 
-    async fn connection(&self) -> Connection {
+    pub(super) async fn connection(&self) -> Connection {
         Connection::connect(&self.url, ConnectionProperties::default()).await.unwrap()
     }
 
@@ -208,6 +208,6 @@ impl Field {
 }
 
 /// The dead queue.
-fn dead() -> String {
+pub(super) fn dead() -> String {
     gristmill::broker::dead_queue(QUEUE)
 }

@@ -4,6 +4,7 @@
 //! Each story ends before the judge of the other crash tests. Producers send messages with a `message_id` and count
 //! one as accepted when the broker has confirmed it; somebody listens to `gristmill.events` through a durable queue.
 
+mod awkward;
 mod ear;
 mod field;
 mod ingress;

@@ -5,7 +5,7 @@ use crate::common::proxy::Proxy;
 use crate::common::{Engine, eventually};
 
 /// A proxy before the host of that address, and the address through it.
-async fn proxied(url: &str) -> (Proxy, String) {
+pub(super) async fn proxied(url: &str) -> (Proxy, String) {
     let (user, place) = url.rsplit_once('@').unwrap();
     let (host, path) = place.split_once('/').unwrap();
     let proxy = Proxy::before(host.to_owned()).await;
@@ -41,7 +41,11 @@ async fn while_the_database_is_away_messages_stay_in_the_queue_and_are_not_given
     // Given back even once, a message would be dead.
     let mut field = Field::shared(Engine::Postgres, Form::Quorum { limit: 0 }).await;
     let (proxy, url) = proxied(&field.world.place.database_url()).await;
-    let start = field.plain().with("DATABASE__URL", url).with("DATABASE__STATEMENT_TIMEOUT_S", 2);
+    let start = field
+        .plain()
+        .with("DATABASE__URL", url)
+        .with("DATABASE__STATEMENT_TIMEOUT_S", 2)
+        .with("DATABASE__CONNECT_TIMEOUT_S", 2);
     let daemon = field.world.start(&start).await;
     let flood = field.producer.start(200);
     for round in 0..2 {
