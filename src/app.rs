@@ -682,7 +682,11 @@ impl Wiring {
         }
         let Some(broker) = &self.broker else { return Ok(None) };
         if roles.has(Role::Janitor) {
+            self.health.register(relay::COMPONENT, Importance::Optional);
+            self.health.up(relay::COMPONENT);
             let parts = relay::Parts {
+                health: self.health.clone(),
+                clock: self.clock.clone(),
                 bench: bench.clone(),
                 store: Arc::clone(&self.store),
                 broker: broker.clone(),
@@ -696,7 +700,11 @@ impl Wiring {
         }
         let inbox = roles.has(Role::Http).then(CancellationToken::new);
         if let Some(finished) = inbox.clone() {
+            self.health.register(inbox::COMPONENT, Importance::Optional);
+            self.health.up(inbox::COMPONENT);
             let parts = inbox::Parts {
+                health: self.health.clone(),
+                clock: self.clock.clone(),
                 bench: bench.clone(),
                 broker: broker.clone(),
                 settings: self.settings.broker.clone(),

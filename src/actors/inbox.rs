@@ -24,12 +24,17 @@ use super::Bench;
 use crate::broker::{
     Batch, Broker, Burial, Consumer, Declare, Delivery, Publish, PublishError, Subscription,
 };
+use crate::clock::Clock;
 use crate::config::BrokerSettings;
 use crate::failpoint::{self, Failpoint};
 use crate::intake::{Done, Intake, IntakeError, Submission};
 use crate::store::{Remember, RememberedAnswer, Reply, ReplyTo, WriteError};
 use crate::task::Priority;
+use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{InboxMetrics, InboxResult};
+
+/// Its name on the health board.
+pub const COMPONENT: &str = "broker tasks";
 
 /// Reads the body of a message; the error says what is wrong with it.
 pub type ReadBody = Arc<dyn Fn(&[u8]) -> Result<Submission, String> + Send + Sync>;
@@ -51,6 +56,10 @@ pub struct Parts {
     pub draining: CancellationToken,
     /// Cancelled once the inbox holds nothing any more that it could still carry out, after the drain has begun.
     pub finished: CancellationToken,
+    /// Where to say that messages wait.
+    pub health: Health,
+    /// For the health board.
+    pub clock: Clock,
     /// The metrics.
     pub metrics: InboxMetrics,
 }
@@ -172,6 +181,7 @@ impl Parts {
             if left.is_empty() {
                 if consumer.is_paused() && !self.draining.is_cancelled() {
                     tracing::info!("messages are taken again");
+                    self.health.up(COMPONENT);
                     consumer.resume();
                 }
                 return true;
@@ -179,6 +189,7 @@ impl Parts {
             if !consumer.is_paused() {
                 consumer.pause().await;
                 let reason = trouble.unwrap_or_default();
+                self.health.down(COMPONENT, self.clock.utc(), reason.clone());
                 tracing::warn!(
                     waiting = left.len(),
                     reason,

@@ -16,14 +16,19 @@ use tokio_util::sync::CancellationToken;
 use super::Bench;
 use super::keeper::Lease;
 use crate::broker::{Broker, Publish, PublishError};
+use crate::clock::Clock;
 use crate::failpoint::{self, Failpoint};
 use crate::store::{ReplyTo, Store, StoreError};
 use crate::task::{Event, EventName, EventSeq, NodeId, TaskId};
+use crate::telemetry::health::Health;
 use crate::telemetry::metrics::TellingMetrics;
 use crate::telling::{Bell, Ears, Ending, EventMessage};
 
 /// The exchange.
 pub const EXCHANGE: &str = "gristmill.events";
+
+/// Its name on the health board.
+pub const COMPONENT: &str = "broker events";
 
 /// The duty, and the relay's name.
 pub const DUTY: &str = "relay";
@@ -43,6 +48,10 @@ pub struct Parts {
     pub bell: Bell,
     /// Cancelled when the daemon drains.
     pub draining: CancellationToken,
+    /// Where to say that events wait.
+    pub health: Health,
+    /// For the health board.
+    pub clock: Clock,
     /// The metrics.
     pub metrics: TellingMetrics,
 }
@@ -96,17 +105,20 @@ impl Parts {
 
     async fn run(self) {
         let mut rung = self.bell.ears();
-        let (mut trouble, mut refused_since) = (None, None);
+        let mut refused_since = None;
+        let mut trouble = None;
         loop {
             let Some(node) = self.lease.holder() else {
                 sleep(Self::LEASE).await;
                 continue;
             };
-            match self.serve(node, &mut rung, &mut refused_since, trouble.is_none()).await {
-                Ok(()) => {
-                    trouble = None;
-                    sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await;
-                }
+            if self.broker.can_publish().is_err() {
+                // The duty is for somebody who can do it; the broker's own line on the board says why we cannot.
+                sleep(Self::LEASE).await;
+                continue;
+            }
+            match self.serve(node, &mut rung, &mut refused_since, &mut trouble).await {
+                Ok(()) => sleep(Self::WAIT.mul_f64(rand::random_range(0.8..1.2))).await,
                 // The connection is closed already: the next daemon goes on.
                 Err(_) if self.draining.is_cancelled() => std::future::pending().await,
                 Err(error) => {
@@ -116,26 +128,46 @@ impl Parts {
                     } else {
                         tracing::warn!(%error, "events wait to be told to the broker");
                     }
+                    self.health.down(COMPONENT, self.clock.utc(), error.to_string());
+                    self.let_others(node, &error).await;
                     sleep(Self::PAUSE).await;
                 }
             }
         }
     }
 
-    /// Does the duty for as long as it is this node's; returns when it is not.
+    /// Gives the duty back when it is the way from this node to the broker that fails: another's may be open.
+    async fn let_others(&self, node: NodeId, error: &RelayError) {
+        match error {
+            // Nobody can do anything then.
+            RelayError::Store(_) => {}
+            RelayError::Publish(_) | RelayError::Exchange(_) => {
+                if let Err(error) = self.store.drop_duty(DUTY, node).await {
+                    tracing::debug!(%error, "the duty to tell events could not be given back");
+                }
+                if self.broker.can_publish().is_ok() {
+                    // It is not for us to do, though the way is open: others take so long to see that it is free.
+                    sleep(Self::WAIT * 3 / 2).await;
+                }
+            }
+        }
+    }
+
+    /// Does the duty for as long as it is this node's; returns when it is not. `trouble` is what it failed over last.
     async fn serve(
         &self,
         node: NodeId,
         rung: &mut Ears,
         refused_since: &mut Option<Instant>,
-        is_news: bool,
+        trouble: &mut Option<String>,
     ) -> Result<(), RelayError> {
         if !self.store.hold_duty(DUTY, node).await? {
+            self.health.up(COMPONENT);
             return Ok(());
         }
         self.broker.ensure_topic_exchange(EXCHANGE).await?;
         let Some(mut told) = self.store.relay(DUTY, node, None).await? else { return Ok(()) };
-        if is_news {
+        if trouble.is_none() {
             tracing::info!(%told, "this node tells the broker of events");
         }
         loop {
@@ -150,12 +182,19 @@ impl Parts {
                     None => return Ok(()),
                 }
                 self.metrics.relayed(events.len());
+                self.health.up(COMPONENT);
+                if trouble.take().is_some() {
+                    tracing::info!("events are told to the broker again");
+                }
                 if events.len() == Self::PAGE as usize {
                     continue;
                 }
             }
             if self.lease.holder() != Some(node) {
                 return Ok(());
+            }
+            if events.is_empty() && trouble.is_none() {
+                self.health.up(COMPONENT);
             }
             tokio::select! {
                 () = rung.hear() => {}
@@ -224,10 +263,6 @@ impl Parts {
                         "nobody waits for the end of the task any more"
                     );
                 }
-                // One address that the broker cannot bear; asked at most once.
-                Err(error) if direct => {
-                    tracing::warn!(task = task.0, %error, "a producer was not told of the end of its task")
-                }
                 // The queue is full, or not for us to write to: its owner's to mend, and all others wait for us.
                 Err(
                     error @ (PublishError::Nacked { .. }
@@ -235,7 +270,11 @@ impl Parts {
                     | PublishError::Invalid { .. }),
                 ) => tracing::warn!(task = task.0, %error, "a producer was not told of the end of its task"),
                 Err(error @ (PublishError::Unavailable { .. } | PublishError::TimedOut { .. })) => {
-                    return Err(error.into());
+                    // An address that the broker cannot bear ends the connection each time.
+                    if !direct {
+                        return Err(error.into());
+                    }
+                    tracing::warn!(task = task.0, %error, "a direct reply address was not told of the end of its task");
                 }
             }
             self.store.replied(task).await?;

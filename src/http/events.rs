@@ -49,10 +49,9 @@ pub(super) async fn all(state: Data<State>, request: HttpRequest) -> Result<Http
     let named = query.user_id();
     query.finish()?;
     let caller = auth::reader(&state, &request, named).await?;
-    let after = match resume(&request)?.or(asked) {
-        Some(after) => after,
-        None => state.store.newest_event().await?,
-    };
+    // A number that was never given (of another database, before a restore) is no reason to hear nothing until it is.
+    let newest = state.store.newest_event().await?;
+    let after = resume(&request)?.or(asked).map_or(newest, |after| after.min(newest));
     answer(&state, Audience::All(caller), after)
 }
 

@@ -146,7 +146,9 @@ fn judges(error: &dyn sqlx::error::DatabaseError) -> bool {
     if code.len() == 5 {
         // PostgreSQL's classes: connection, session, rollback, rights and schema, resources, not as required, operator's
         // intervention, system, internal.
-        return !["08", "25", "26", "40", "42", "53", "55", "57", "58", "XX"].iter().any(|class| code.starts_with(class));
+        return !["08", "25", "26", "40", "42", "53", "55", "57", "58", "XX"]
+            .iter()
+            .any(|class| code.starts_with(class));
     }
     // SQLite's primary codes: BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
     let primary = code.parse::<u32>().unwrap_or(0) & 0xff;
