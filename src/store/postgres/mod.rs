@@ -248,8 +248,8 @@ impl Store for PostgresStore {
         .await
         .map_err(doing("end older leases"))?;
         let text = format!(
-            "INSERT INTO nodes (id, seat, name, started_at, lease_until) \
-             SELECT $2, $3, $4, now.now, now.now + $5 FROM (SELECT {NOW} AS now) AS now"
+            "INSERT INTO nodes (id, seat, name, started_at, lease_until, session) \
+             SELECT $2, $3, $4, now.now, now.now + $5, pg_backend_pid() FROM (SELECT {NOW} AS now) AS now"
         );
         sqlx::query(sqlx::AssertSqlSafe(text))
             .bind(self.clock.shift())
@@ -261,7 +261,8 @@ impl Store for PostgresStore {
             .await
             .map_err(doing("register the node"))?;
         tx.commit().await.map_err(doing("register the node"))?;
-        // The new row knows of no session yet.
+        // The new row knows this session, so a process that dies at once is missed as well; the next sign of life says
+        // it again, should the connection have been made anew by then.
         self.session.store(0, Ordering::Relaxed);
         connection.keep();
         Ok(())
