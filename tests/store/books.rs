@@ -190,7 +190,10 @@ async fn a_callback_that_fails_waits_and_is_given_up_when_told_so(bench: Bench) 
     bench.store.told(id, &Told::Nothing).await.unwrap();
     let state = bench.store.callback_of(id).await.unwrap().unwrap();
     assert!(state.pending, "there is something after all");
-    assert_eq!(state.last_error, None);
+    assert!(state.last_error.is_some(), "nothing went well yet");
+    let cancelled = bench.store.events_of(id, first, 9).await.unwrap()[0].0;
+    bench.store.told(id, &Told::Event(cancelled)).await.unwrap();
+    assert_eq!(bench.store.callback_of(id).await.unwrap().unwrap().last_error, None);
 }
 
 async fn a_callback_outlives_its_task_until_all_is_told(bench: Bench) {
