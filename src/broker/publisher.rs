@@ -195,9 +195,10 @@ impl Publisher {
         if let Some(error) = cut_short {
             // One that is late must not hide the word on those behind it.
             for one in pending.iter_mut().filter(|one| !one.done) {
-                if let Some(confirmation) = (&mut one.confirm).now_or_never() {
+                // Only the broker's own word: an error here is the end that the cut has just made.
+                if let Some(Ok(confirmation)) = (&mut one.confirm).now_or_never() {
                     one.done = true;
-                    results[one.place] = Some(self.judged(&group[one.place], confirmation, begun));
+                    results[one.place] = Some(self.judged(&group[one.place], Ok(confirmation), begun));
                 }
             }
             results.iter_mut().for_each(|result| {

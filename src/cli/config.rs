@@ -20,9 +20,9 @@ pub(super) enum Command {
 /// Prints. That the settings are right is known by the time this is called.
 pub(super) fn run(command: &Command, loaded: &Loaded) -> Exit {
     match command {
-        Command::Print { json: true } => println!("{}", loaded.json()),
-        Command::Print { json: false } => print!("{}", loaded.table()),
-        Command::Check => println!("{}", loaded.summary()),
+        Command::Print { json: true } => say!("{}", loaded.json()),
+        Command::Print { json: false } => say!("{}", loaded.table().trim_end()),
+        Command::Check => say!("{}", loaded.summary()),
     }
     Exit::Done
 }

@@ -142,21 +142,21 @@ impl Dead<'_> {
             browser.close().await.map_err(text)?;
         }
         if json {
-            println!("{}", serde_json::to_string_pretty(&lines).map_err(|error| error.to_string())?);
+            say!("{}", serde_json::to_string_pretty(&lines).map_err(|error| error.to_string())?);
             return Ok(Exit::Done);
         }
         if lines.is_empty() {
-            println!("{}: no messages", dead_queue(self.queue));
+            say!("{}: no messages", dead_queue(self.queue));
             return Ok(Exit::Done);
         }
-        println!("{:>4}  {:>10}  {:>8}  {:<36}  reason", "#", "age", "bytes", "id");
+        say!("{:>4}  {:>10}  {:>8}  {:<36}  reason", "#", "age", "bytes", "id");
         for Line { position, message_id, reason, size, age_s } in &lines {
             let age = age_s.map_or_else(|| "?".to_owned(), age);
             let (id, reason) = (printable(message_id.as_deref()), printable(reason.as_deref()));
-            println!("{position:>4}  {age:>10}  {size:>8}  {id:<36}  {reason}");
+            say!("{position:>4}  {age:>10}  {size:>8}  {id:<36}  {reason}");
         }
         if behind > 0 {
-            println!("and {behind} more (--limit)");
+            say!("and {behind} more (--limit)");
         }
         Ok(Exit::Done)
     }
@@ -187,7 +187,7 @@ impl Dead<'_> {
                 "headers": headers,
                 "body": body,
             });
-            println!("{}", serde_json::to_string_pretty(&shown).map_err(|error| error.to_string())?);
+            say!("{}", serde_json::to_string_pretty(&shown).map_err(|error| error.to_string())?);
             return Ok(Exit::Done);
         }
         let properties = [
@@ -197,12 +197,12 @@ impl Dead<'_> {
             ("content type", message.content_type()),
         ];
         for (name, value) in properties.into_iter().filter(|(_, value)| value.is_some()) {
-            println!("{name}: {}", printable(value));
+            say!("{name}: {}", printable(value));
         }
         for (name, value) in message.headers() {
-            println!("{}: {}", printable(Some(&name)), printable(Some(&value)));
+            say!("{}: {}", printable(Some(&name)), printable(Some(&value)));
         }
-        println!("\n{}", printable_body(&body));
+        say!("\n{}", printable_body(&body));
         Ok(Exit::Done)
     }
 
@@ -268,7 +268,7 @@ impl Dead<'_> {
             Removal::Redrive => "sent back",
             Removal::Purge => "removed",
         };
-        println!("{}: {removed} {what}", dead_queue(self.queue));
+        say!("{}: {removed} {what}", dead_queue(self.queue));
         Exit::Done
     }
 

@@ -41,12 +41,12 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Exit {
     ];
     if arguments.json {
         match serde_json::to_string_pretty(&findings) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => say!("{text}"),
             Err(error) => eprintln!("gristmill: {error}"),
         }
     } else {
         for Finding { check, ok, detail } in &findings {
-            println!("{} {check}: {detail}", if *ok { "ok  " } else { "FAIL" });
+            say!("{} {check}: {detail}", if *ok { "ok  " } else { "FAIL" });
         }
     }
     if findings.iter().all(|finding| finding.ok) { Exit::Done } else { Exit::CheckFailed }

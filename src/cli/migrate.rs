@@ -21,7 +21,7 @@ pub(super) fn run(settings: &Settings) -> Exit {
     };
     match migrated {
         Ok(Ok(version)) => {
-            println!("{place}: schema {version}, up to date");
+            say!("{place}: schema {version}, up to date");
             Exit::Done
         }
         Ok(Err(error)) => {

@@ -134,14 +134,14 @@ fn bar(frames: u64) -> ProgressBar {
 fn tell(made: &Transcoded, output: &Path, json: bool) {
     if json {
         match serde_json::to_string(made) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => say!("{text}"),
             Err(error) => eprintln!("gristmill: {error}"),
         }
         return;
     }
     let (seconds, millis) = (made.duration_ms / 1000, made.duration_ms % 1000);
-    println!("{}: {seconds}.{millis:03} s, {} bytes", output.display(), made.bytes);
+    say!("{}: {seconds}.{millis:03} s, {} bytes", output.display(), made.bytes);
     for note in &made.notes {
-        println!("  {note}");
+        say!("  {note}");
     }
 }
