@@ -7,7 +7,9 @@
 //! are stopped and given back; their outcomes are written down; the HTTP server shuts; the lease is given back; the
 //! pools are closed. A crash leaves the same states behind, only later.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod wiring;
+
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -18,35 +20,33 @@ use std::time::Duration;
 
 use actix::Actor;
 use actix_rt::Arbiter;
-use tokio::runtime::Handle;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::wiring::Wiring;
 use crate::actors::demand::Demand;
-use crate::actors::ingress::{Ingress, MakeServer, Shut};
-use crate::actors::janitor::{Janitor, Rescue};
+use crate::actors::ingress::{Ingress, Shut};
+use crate::actors::janitor::Rescue;
 use crate::actors::keeper::{self, Keep, Keeper, Lease};
-use crate::actors::runner::Runner;
 use crate::actors::runs::{Runs, Stop};
-use crate::actors::supervisor::{Drain, Family, Link, Patience, Supervisor};
-use crate::actors::{Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, tracker};
+use crate::actors::supervisor::{Drain, Link, Patience, Supervisor};
+use crate::actors::{hints, janitor, relay, tracker};
 use crate::blob::{BlobError, Blobs};
 use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
 use crate::config::{BlobUrl, DatabaseUrl, Role, Settings};
 use crate::failpoint::{self, Failpoint};
-use crate::http;
-use crate::intake::{Arrivals, Intake, Openings, Policy};
+use crate::intake::{Arrivals, Openings};
 use crate::kinds::Registry;
 use crate::outbound;
 use crate::store::{self, PostgresOptions, PostgresStore, SqliteStore, Store, StoreError};
-use crate::task::{Backoff, Kind};
+use crate::task::Kind;
+use crate::telemetry::ActionLog;
 use crate::telemetry::action_log::ActionLogError;
 use crate::telemetry::health::{Health, Importance, Phase};
-use crate::telemetry::metrics::{self, HttpMetrics, InboxMetrics, TellingMetrics};
-use crate::telemetry::{ActionLog, MetricsHandle};
+use crate::telemetry::metrics;
 use crate::telling::{Bell, Feed};
 
 /// Why the daemon did not start.
@@ -225,30 +225,6 @@ const RETURN_LEAST: Duration = Duration::from_secs(2);
 
 /// How long the pools may take to close at the end of a drain: everything is written down by then.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
-
-/// What the parts share.
-struct Wiring {
-    settings: Settings,
-    kinds: Arc<Registry>,
-    clock: Clock,
-    health: Health,
-    store: Arc<dyn Store>,
-    blobs: Blobs,
-    writer: store::Writer,
-    demand: Demand,
-    lease: Lease,
-    runs: Runs,
-    arrivals: Arrivals,
-    openings: Openings,
-    broker: Option<Broker>,
-    feed: Feed,
-    bell: Bell,
-    hints: hints::Hints,
-    draining: CancellationToken,
-    closing: CancellationToken,
-    recorder: MetricsHandle,
-    metrics: tracker::Metrics,
-}
 
 impl App {
     /// Starts the daemon with the kinds of `kinds`; it is ready when this returns. To be called on an actix system
@@ -479,245 +455,6 @@ impl App {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         true
-    }
-}
-
-impl Wiring {
-    /// The door.
-    fn intake(&self) -> Intake {
-        let tasks = &self.settings.tasks;
-        let policy = Policy {
-            anonymous: self.settings.auth.anonymous,
-            max_attempts: tasks.max_attempts,
-            keep_original: self.settings.records.keep_original,
-            lease: tasks.lease,
-            manual_lease: Some(tasks.manual_lease).filter(|lease| !lease.is_zero()),
-            backoff: Backoff { base: tasks.retry_base, cap: tasks.retry_cap },
-            callbacks: outbound::Policy::from(&self.settings.webhooks),
-        };
-        Intake::new(
-            self.writer.clone(),
-            Arc::clone(&self.store),
-            Arc::clone(&self.kinds),
-            self.arrivals.clone(),
-            self.openings.clone(),
-            policy,
-        )
-    }
-
-    /// The factory of the HTTP server.
-    fn server(&self, listener: TcpListener, intake: &Intake, actions: &ActionLog) -> MakeServer {
-        let state = http::State {
-            intake: intake.clone(),
-            feed: self.feed.clone(),
-            listeners: Arc::default(),
-            only_health: !self.settings.general.roles.has(Role::Http),
-            store: Arc::clone(&self.store),
-            blobs: self.blobs.clone(),
-            health: self.health.clone(),
-            metrics: self.recorder.clone(),
-            http_metrics: HttpMetrics::new(),
-            actions: actions.clone(),
-            http: self.settings.http.clone(),
-            records: self.settings.records.clone(),
-            auth: self.settings.auth.clone(),
-            draining: self.draining.clone(),
-        };
-        let workers = self.settings.http.workers.get();
-        let patience = self.settings.shutdown.grace.mul_f64(HTTP_SHARE);
-        Arc::new(move || http::server(state.clone(), listener.try_clone()?, workers, patience))
-    }
-
-    /// The actors, downstream first. All of the engine shares one thread: it only coordinates.
-    fn family(
-        &self,
-        lanes: store::Lanes,
-        engine: &Arbiter,
-        ingress: Link<Ingress>,
-        janitor: Link<Janitor>,
-        make_server: MakeServer,
-    ) -> Family {
-        let mut family = Family::default();
-        let settings = &self.settings.tasks;
-        let mut runners = BTreeMap::<Kind, Link<Runner>>::new();
-        for (kind, _) in self.kinds.iter() {
-            let (Some(work), Some(metrics)) = (self.kinds.get(kind), self.metrics.of(kind)) else { continue };
-            let parts = runner::Parts {
-                work: Arc::clone(work),
-                runs: self.runs.clone(),
-                writer: self.writer.clone(),
-                blobs: self.blobs.clone(),
-                timeout: settings.timeout,
-                backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },
-                runtime: Handle::current(),
-                metrics: metrics.clone(),
-            };
-            let link = Link::default();
-            let name = format!("runner {kind}");
-            let make = move || Runner::new(parts.clone());
-            family.add(name, metrics::Actor::Runner, engine.handle(), link.clone(), make);
-            runners.insert(kind.clone(), link);
-        }
-
-        let parts = dispatcher::Parts {
-            demand: self.demand.clone(),
-            lease: self.lease.clone(),
-            runs: self.runs.clone(),
-            runners: Arc::new(runners),
-            store: Arc::clone(&self.store),
-            writer: self.writer.clone(),
-            poll: settings.poll,
-        };
-        let dispatcher = Link::default();
-        let make = move || dispatcher::Dispatcher::new(parts.clone());
-        family.add("dispatcher", metrics::Actor::Dispatcher, engine.handle(), dispatcher.clone(), make);
-
-        let parts = tracker::Parts {
-            store: Arc::clone(&self.store),
-            lanes: Arc::new(Mutex::new(lanes)),
-            demand: self.demand.clone(),
-            runs: self.runs.clone(),
-            arrivals: self.arrivals.clone(),
-            openings: self.openings.clone(),
-            hints: self.hints.clone(),
-            bell: self.bell.clone(),
-            dispatcher,
-            group_max: settings.group_max,
-            patience: self.settings.database.statement_timeout * 2,
-            health: self.health.clone(),
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-        };
-        let make = move || tracker::Tracker::new(parts.clone());
-        family.add("tracker", metrics::Actor::Tracker, engine.handle(), Link::default(), make);
-
-        let parts = janitor::Parts {
-            writer: self.writer.clone(),
-            lease: self.lease.clone(),
-            health: self.health.clone(),
-            clock: self.clock.clone(),
-            store: Arc::clone(&self.store),
-            blobs: self.blobs.clone(),
-            kinds: Arc::clone(&self.kinds),
-            rescue: settings.rescue,
-            backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },
-            sweep: settings.sweep,
-            grace: self.settings.blobs.sweep_grace,
-            remind: self.broker.clone().map(|broker| (broker, self.hints.clone())),
-            on_duty: self.settings.general.roles.has(Role::Janitor),
-            metrics: self.metrics.clone(),
-            recorder: self.recorder.clone(),
-        };
-        let make = move || Janitor::new(parts.clone());
-        family.add("janitor", metrics::Actor::Janitor, engine.handle(), janitor, make);
-
-        let make = move || Ingress::new(Arc::clone(&make_server));
-        family.add("ingress", metrics::Actor::Ingress, Arbiter::current(), ingress, make);
-        family
-    }
-
-    /// The actors between this node and the others, and the world outside.
-    /// Gives what is cancelled when the inbox, should there be one, is done in a drain.
-    fn tellers(
-        &self,
-        family: &mut Family,
-        engine: &Arbiter,
-        intake: &Intake,
-    ) -> Result<Option<CancellationToken>, StartError> {
-        let roles = &self.settings.general.roles;
-        let telling = TellingMetrics::new();
-        let bench = Bench { runtime: Handle::current(), closing: self.closing.clone() };
-        let parts = hints::Parts {
-            bench: bench.clone(),
-            hints: self.hints.clone(),
-            store: Arc::clone(&self.store),
-            broker: self.broker.clone().map(|broker| (broker, self.settings.broker.clone())),
-            kinds: Arc::clone(&self.kinds),
-            demand: self.demand.clone(),
-            runs: self.runs.clone(),
-            openings: self.openings.clone(),
-            bell: self.bell.clone(),
-            draining: self.draining.clone(),
-            own: Uuid::new_v4().simple().to_string().into(),
-        };
-        let teller = parts.clone();
-        let make = move || hints::Teller::new(teller.clone());
-        family.add("hint teller", metrics::Actor::Hints, engine.handle(), Link::default(), make);
-        let make = move || hints::Hearer::new(parts.clone());
-        family.add("hint hearer", metrics::Actor::Hints, engine.handle(), Link::default(), make);
-
-        let parts = notifier::Parts {
-            bench: bench.clone(),
-            store: Arc::clone(&self.store),
-            feed: self.feed.clone(),
-            bell: self.bell.clone(),
-            metrics: telling.clone(),
-        };
-        let make = move || notifier::Notifier::new(parts.clone());
-        family.add("notifier", metrics::Actor::Notifier, engine.handle(), Link::default(), make);
-
-        if roles.has(Role::Janitor) {
-            let settings = self.settings.webhooks.clone();
-            let secret = match &settings.secret {
-                Some(secret) => secret.clone(),
-                None => {
-                    outbound::webhook::Secret::load_or_make(&self.settings.data_dir().join("webhook.secret"))?
-                }
-            };
-            let client = outbound::Client::with(
-                outbound::Policy::from(&settings),
-                outbound::Limits::from(&settings),
-                Arc::new(outbound::SystemResolver::default()),
-            );
-            let parts = callbacks::Parts {
-                bench: bench.clone(),
-                store: Arc::clone(&self.store),
-                client,
-                secret: Arc::new(secret),
-                settings,
-                metrics: telling.clone(),
-            };
-            let make = move || callbacks::Callbacks::new(parts.clone());
-            family.add("callbacks", metrics::Actor::Callbacks, engine.handle(), Link::default(), make);
-        }
-        let Some(broker) = &self.broker else { return Ok(None) };
-        if roles.has(Role::Janitor) {
-            self.health.register(relay::COMPONENT, Importance::Optional);
-            self.health.up(relay::COMPONENT);
-            let parts = relay::Parts {
-                health: self.health.clone(),
-                clock: self.clock.clone(),
-                bench: bench.clone(),
-                store: Arc::clone(&self.store),
-                broker: broker.clone(),
-                lease: self.lease.clone(),
-                bell: self.bell.clone(),
-                draining: self.draining.clone(),
-                metrics: telling,
-            };
-            let make = move || relay::Relay::new(parts.clone());
-            family.add("relay", metrics::Actor::Relay, engine.handle(), Link::default(), make);
-        }
-        let inbox = roles.has(Role::Http).then(CancellationToken::new);
-        if let Some(finished) = inbox.clone() {
-            self.health.register(inbox::COMPONENT, Importance::Optional);
-            self.health.up(inbox::COMPONENT);
-            let parts = inbox::Parts {
-                health: self.health.clone(),
-                clock: self.clock.clone(),
-                bench: bench.clone(),
-                broker: broker.clone(),
-                settings: self.settings.broker.clone(),
-                intake: intake.clone(),
-                read: Arc::new(http::read_message),
-                draining: self.draining.clone(),
-                finished,
-                metrics: InboxMetrics::new(),
-            };
-            let make = move || inbox::Inbox::new(parts.clone());
-            family.add("inbox", metrics::Actor::Inbox, engine.handle(), Link::default(), make);
-        }
-        Ok(inbox)
     }
 }
 
