@@ -1,6 +1,8 @@
 //! `[auth]`: who is let in without proof. Consumed by the extractor that finds out who is calling.
 
-use super::rule::flag;
+use std::time::Duration;
+
+use super::rule::{flag, seconds, whole};
 use super::section::{Literal, derived, section};
 
 section! {
@@ -15,5 +17,19 @@ section! {
         /// Whether the query parameter `user_id` alone proves who is calling. Anybody can write any number
         /// there: turn it on only where every caller may act as every user.
         "trust_user_id" => trust_user_id: bool = false, flag();
+
+        /// How long a session holds after its login, in seconds.
+        "session_s" => session: Duration = 1_209_600, seconds(60.0..=31_536_000.0);
+
+        /// How many passwords may be tried in a quarter of an hour for one account, and ten times as many from one
+        /// address; more are answered 429 until time has passed.
+        "login_attempts" => login_attempts: u32 = 10, whole(1..=10_000);
+
+        /// The memory that hashing a password takes (Argon2id), in KiB: the more, the dearer is guessing. A password
+        /// is hashed anew with changed parameters when its user logs in.
+        "argon2_memory_kib" => argon2_memory: u32 = 19_456, whole(8..=4_194_304);
+
+        /// The passes over that memory.
+        "argon2_passes" => argon2_passes: u32 = 2, whole(1..=1_000);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::network::{Network, networks};
 use super::rule::{address, bytes, cores_or, optional_web_url, seconds, whole};
 use super::section::section;
 use super::value::ByteSize;
@@ -25,6 +26,11 @@ section! {
         /// The address under which callers reach the daemon, for the links in answers, when it stands behind
         /// a proxy. When empty, links are built from the Host header of each request.
         "public_url" => public_url: Option<Url> = "", optional_web_url();
+
+        /// Networks of proxies that are believed when they say, in `X-Forwarded-For` and `X-Forwarded-Proto`, whom they
+        /// speak for and how they were reached. Limits are for each address, so without this all who come through a
+        /// proxy count as one.
+        "trusted_proxies" => trusted_proxies: Vec<Network> = "", networks();
 
         /// The largest JSON body, in bytes. A batch of 10,000 tasks must fit; each request may hold this much
         /// memory.

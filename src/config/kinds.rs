@@ -16,6 +16,9 @@ section! {
         /// slower.
         "transcode.concurrency" => transcode_concurrency: NonZeroUsize = 0, cores_or(1024);
 
+        /// Runs of `image` at once. How much memory they take together, `images.memory` says.
+        "image.concurrency" => image_concurrency: NonZeroUsize = 0, cores_or(1024);
+
         /// Kinds that programs outside do: the daemon accepts their tasks, keeps them, and hands them to whoever
         /// claims them. `manual`, which people do, is always there. Nodes that share a database must list the
         /// same.

@@ -35,6 +35,7 @@ mod broker;
 mod database;
 mod general;
 mod http;
+mod images;
 mod kinds;
 mod log;
 mod records;
@@ -53,6 +54,7 @@ pub use self::database::DatabaseSettings;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::GeneralSettings;
 pub use self::http::HttpSettings;
+pub use self::images::ImageSettings;
 pub use self::kinds::KindSettings;
 pub use self::load::{LoadOptions, Loaded};
 pub use self::log::{Language, LogFormat, LogSettings};
@@ -78,6 +80,7 @@ section::settings! {
     tasks: TaskSettings,
     kinds: KindSettings,
     records: RecordSettings,
+    images: ImageSettings,
     webhooks: WebhookSettings,
     auth: AuthSettings,
     log: LogSettings,

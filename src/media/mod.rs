@@ -1,4 +1,4 @@
-//! Computation on bytes: reading WAV, writing MP3.
+//! Computation on bytes: reading WAV, writing MP3, reading and making images.
 //!
 //! Everything here is synchronous and pure: bytes in, bytes out, with a [`Cancel`] flag to stop early and a callback to
 //! tell how far the work is. The callers are the kinds, from a compute thread; nothing here knows of tasks,
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod downmix;
+pub mod image;
 mod info_tag;
 mod lame;
 pub mod mp3;
