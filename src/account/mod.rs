@@ -3,11 +3,15 @@
 //! The credentials of a caller are read at the edge (`http/`), looked up in the store, and become a [`Caller`]
 //! here; from then on only the caller travels. Every question of access is a method of [`Caller`].
 
+mod change;
+mod password;
 mod token;
 mod user;
 
+pub use change::{Change, UserChange};
+pub use password::PasswordHash;
 pub use token::{Token, TokenHash};
-pub use user::{Email, Name, NewUser, User, UserError};
+pub use user::{Avatar, Email, Gender, LoginName, Name, NewUser, Role, User, UserError};
 
 use crate::task::UserId;
 
@@ -18,6 +22,8 @@ pub enum Caller {
     Anonymous,
     /// A user who did.
     User(UserId),
+    /// Somebody who runs this daemon: a user with that role, or, without a number, whoever can read its data folder.
+    Admin(Option<UserId>),
 }
 
 impl Caller {
@@ -27,14 +33,30 @@ impl Caller {
         match self {
             Self::Anonymous => None,
             Self::User(id) => Some(id),
+            Self::Admin(id) => id,
         }
     }
 
-    /// Whether the caller may see and change what `owner` owns. What a user owns is that user's alone; what
+    /// Whether it is somebody who runs this daemon.
+    #[must_use]
+    pub fn is_admin(self) -> bool {
+        match self {
+            Self::Admin(_) => true,
+            Self::Anonymous | Self::User(_) => false,
+        }
+    }
+
+    /// Whether the caller may see and change what `owner` owns. What a user owns is that user's and admins' alone; what
     /// nobody owns is anonymous callers' (where they are let in at all), so that they see their own work.
     #[must_use]
     pub fn may_touch(self, owner: Option<UserId>) -> bool {
-        self.user() == owner
+        self.is_admin() || self.user() == owner
+    }
+
+    /// Whether the caller may change that user.
+    #[must_use]
+    pub fn may_change(self, user: UserId) -> bool {
+        self.may_touch(Some(user))
     }
 
     /// Whether the caller may see a task of `owner` that `assignee` has or had in hand: who works on it must know
@@ -71,6 +93,9 @@ mod tests {
             (Caller::User(ann), None, false),
             (Caller::Anonymous, Some(ann), false),
             (Caller::Anonymous, None, true),
+            (Caller::Admin(Some(bob)), Some(ann), true),
+            (Caller::Admin(None), Some(ann), true),
+            (Caller::Admin(None), None, true),
         ] {
             assert_eq!(caller.may_touch(owner), allowed, "{caller:?} on what {owner:?} owns");
         }
@@ -88,6 +113,8 @@ mod tests {
             (Caller::Anonymous, None, None, true, true, true),
             (Caller::Anonymous, None, Some(ann), true, true, false),
             (Caller::Anonymous, Some(ann), None, false, false, true),
+            (Caller::Admin(Some(bob)), Some(ann), Some(ann), true, false, false),
+            (Caller::Admin(Some(bob)), None, Some(bob), true, true, true),
         ] {
             let case = format!("{caller:?}, owned by {owner:?}, given to {assignee:?}");
             assert_eq!(caller.may_see(owner, assignee), sees, "{case}");

@@ -188,7 +188,7 @@ impl Parts {
         for (task, attempt) in orphans {
             tracing::warn!(task = task.0, attempt = attempt.0, "held and not run: given back");
             let given_back =
-                self.writer.settle(task, attempt, Outcome::Interrupted, Backoff::default()).await;
+                self.writer.settle(task, attempt, Outcome::Interrupted, Backoff::default(), None).await;
             if let Ok(answer) = given_back
                 && let Err(error) = answer.await
             {

@@ -281,6 +281,9 @@ impl Parts {
                 | Reply::Changed(_)
                 | Reply::Rescued(_)
                 | Reply::UserCreated(_)
+                | Reply::UserChanged(_)
+                | Reply::Purged(_)
+                | Reply::OverQuota(..)
                 | Reply::Taken(_)
                 | Reply::Before(_)
                 | Reply::KeyReused => None,

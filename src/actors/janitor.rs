@@ -1,9 +1,10 @@
 //! Cleans up, on one node for all (a duty, which another takes as soon as the lease of whoever has it is over): frees
-//! the tasks of nodes and workers whose lease ran out, removes blobs that no row names, forgets old answers, and reminds
-//! workers outside of what waits for them. On every node it keeps the gauges that only a look at the database can tell.
+//! the tasks of nodes and workers whose lease ran out, removes blobs that no row names, forgets old answers, removes
+//! what users left who are gone, and reminds workers outside of what waits for them. On every node it keeps the gauges
+//! that only a look at the database can tell.
 //!
-//! When this node has just taken a lease, which ends the
-//! leases of whoever had its seat before, it is told to look for dead leases at once.
+//! When this node has just taken a lease, which ends the leases of whoever had its seat before, it is told to look for
+//! dead leases at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,6 +101,8 @@ impl Janitor {
     const REMIND: Duration = Duration::from_secs(10);
     /// Of so many tasks of a kind at a time.
     const REMIND_LIMIT: u32 = 500;
+    /// So many tasks of users who are gone are removed in one transaction.
+    const PURGE_LIMIT: u32 = 500;
     /// So many answers are forgotten in one transaction.
     const FORGET_CHUNK: u32 = 1_000;
     /// How often the gauges are read.
@@ -228,6 +231,7 @@ impl Handler<Remind> for Janitor {
             if duty {
                 parts.remind().await;
                 parts.forget().await;
+                parts.purge().await;
             }
         };
         ctx.spawn(remind.into_actor(self).map(|(), _, ctx| {
@@ -285,14 +289,31 @@ impl Parts {
         }
     }
 
-    /// Forgets answers that need not be remembered any more.
+    /// Forgets answers that need not be remembered any more, and sessions and allowances that are over.
     async fn forget(&self) {
+        if let Err(error) = self.store.forget_expired(Janitor::FORGET_CHUNK).await {
+            tracing::warn!(%error, "what is over could not be forgotten; the next round goes on");
+        }
         loop {
             match self.store.forget_answers(Janitor::FORGET_CHUNK).await {
                 Ok(gone) if gone == u64::from(Janitor::FORGET_CHUNK) => {}
                 Ok(_) => return,
                 Err(error) => {
                     tracing::warn!(%error, "old answers could not be forgotten; the next round goes on");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Removes what users left who are gone.
+    async fn purge(&self) {
+        loop {
+            match self.writer.purge(Janitor::PURGE_LIMIT).await {
+                Ok(purged) if purged.more => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "what users left could not be removed; the next round goes on");
                     return;
                 }
             }

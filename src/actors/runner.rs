@@ -20,6 +20,7 @@ use crate::blob::Blobs;
 use crate::failpoint::{self, Failpoint};
 use crate::kinds::{AnyWork, Done, Run, RunError};
 use crate::media::Cancel;
+use crate::media::image::Facts;
 use crate::store::{Refused, WriteError, Writer};
 use crate::task::{
     Attachment, Attempt, Backoff, Failure, FailureReason, Outcome, Percent, Role, Task, TaskId,
@@ -142,11 +143,8 @@ impl Parts {
         drop(in_progress);
         failpoint::hit_for(Failpoint::RunDone, id);
         // The blob stays pinned until the row that names it is committed.
-        let (outcome, _output) = match outcome(over, limit) {
-            Some(outcome) => outcome,
-            None => return,
-        };
-        self.write_down(id, attempt, outcome, listed, hold).await;
+        let Some(Said { outcome, image, _output }) = said(over, limit) else { return };
+        self.write_down((id, attempt), outcome, image, listed, hold).await;
     }
 
     /// Lets a run that was asked to stop do so, for a moment. One that does finish just then has finished, unless
@@ -203,9 +201,9 @@ impl Parts {
     /// Keeps an outcome until it is written down, or is refused because the task is not ours any more.
     async fn write_down(
         &self,
-        id: TaskId,
-        attempt: Attempt,
+        (id, attempt): (TaskId, Attempt),
         mut outcome: Outcome,
+        image: Option<Facts>,
         mut listed: Listed,
         hold: Arc<Permit>,
     ) {
@@ -213,7 +211,8 @@ impl Parts {
         let mut refused = false;
         let mut pause = Duration::from_millis(50);
         loop {
-            let answer = match self.writer.settle(id, attempt, outcome.clone(), self.backoff).await {
+            let settle = self.writer.settle(id, attempt, outcome.clone(), self.backoff, image.clone());
+            let answer = match settle.await {
                 Ok(answer) => {
                     // On its way: the next claim may count on this permit, in the very same group.
                     drop(hold.take());
@@ -263,17 +262,26 @@ impl Parts {
     }
 }
 
-/// What to write down, with the blob that must stay pinned meanwhile; `None` when nothing may be said.
-fn outcome(over: Over, limit: Duration) -> Option<(Outcome, Option<crate::blob::Kept>)> {
+/// What to write down of a run.
+struct Said {
+    outcome: Outcome,
+    image: Option<Facts>,
+    /// The blob that must stay pinned meanwhile.
+    _output: Option<crate::blob::Kept>,
+}
+
+/// What to write down; `None` when nothing may be said.
+fn said(over: Over, limit: Duration) -> Option<Said> {
     let failed = |reason, message: String| Outcome::Failed(Failure::new(reason, message));
     let outcome = match over {
-        Over::Itself(Ok(Ok(Done { result, output, drop_input }))) => {
+        Over::Itself(Ok(Ok(Done { result, output, drop_input, image }))) => {
             let attachment = output.as_ref().map(|kept| Attachment {
                 role: Role::Output,
                 blob: kept.name.clone(),
                 bytes: kept.bytes,
             });
-            return Some((Outcome::Completed { result, output: attachment, drop_input }, output));
+            let outcome = Outcome::Completed { result, output: attachment, drop_input };
+            return Some(Said { outcome, image, _output: output });
         }
         Over::Itself(Ok(Err(RunError::Error(message)))) => failed(FailureReason::Error, message),
         Over::Itself(Ok(Err(RunError::InvalidInput(message)))) => {
@@ -291,5 +299,5 @@ fn outcome(over: Over, limit: Duration) -> Option<(Outcome, Option<crate::blob::
         Over::Stopped(Stop::Interrupted) => Outcome::Interrupted,
         Over::Stopped(Stop::Cancelled | Stop::Fenced) => return None,
     };
-    Some((outcome, None))
+    Some(Said { outcome, image: None, _output: None })
 }

@@ -280,7 +280,10 @@ fn next_run(reply: &Reply) -> Option<Timestamp> {
         | Reply::Taken(_)
         | Reply::Before(_)
         | Reply::KeyReused
-        | Reply::UserCreated(_) => None,
+        | Reply::UserCreated(_)
+        | Reply::UserChanged(_)
+        | Reply::Purged(_)
+        | Reply::OverQuota(..) => None,
     }
 }
 

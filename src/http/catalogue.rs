@@ -69,9 +69,20 @@ catalogue! {
     InvalidToken = "invalid_token", UNAUTHORIZED,
         "The credentials are not valid",
         "The token is malformed, unknown, or not that of the user who is named.";
+    LoginFailed = "login_failed", UNAUTHORIZED,
+        "The login failed",
+        "There is no such user, or none with this password: which of the two is not told.";
     OtherUser = "other_user", FORBIDDEN,
         "The credentials are another user's",
         "The request names one user and proves to be another. Name yourself, or nobody.";
+    Forbidden = "forbidden", FORBIDDEN,
+        "This is not for the caller to do",
+        "The caller is known, and may not: what a user owns, only that user and admins change, and some things only \
+         admins do.";
+    CrossOrigin = "cross_origin", FORBIDDEN,
+        "The request comes from another site",
+        "A page of another site had a browser send this, with whatever proof the browser carries along. Programs send \
+         `Authorization: Bearer <token>` instead.";
     NotFound = "not_found", NOT_FOUND,
         "There is no such page",
         "No route has this path. `/openapi.json` lists those that exist.";
@@ -87,6 +98,15 @@ catalogue! {
     OriginalNotKept = "original_not_kept", NOT_FOUND,
         "The original is not kept",
         "The uploaded WAV was dropped once the MP3 was made (`records.keep_original = false`).";
+    UserNotFound = "user_not_found", NOT_FOUND,
+        "There is no such user",
+        "No user has this number.";
+    AvatarNotFound = "avatar_not_found", NOT_FOUND,
+        "The user has no picture",
+        "The user gave no `avatar`.";
+    ImageNotFound = "image_not_found", NOT_FOUND,
+        "There is no such image",
+        "No image has this name, or the task has none, or it was deleted.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED,
         "The path does not take this method",
         "The path exists; `Allow` and `allowed` list the methods that it takes.";
@@ -117,6 +137,10 @@ catalogue! {
         "The recording has no MP3",
         "The conversion failed or was cancelled, so there is nothing to fetch. `detail` has the reason, `task` the \
          number of the task, which can be retried.";
+    ImageFailed = "image_failed", CONFLICT,
+        "The image was not taken",
+        "The task that checks and stores it failed or was cancelled. `detail` has the reason, `task` the number of the \
+         task, which can be retried.";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED,
         "The file is not the one that was asked for",
         "`If-Match` names other files than the one that is there, whose `ETag` the answer without `If-Match` has.";
@@ -126,12 +150,19 @@ catalogue! {
     RecordingTooLarge = "recording_too_large", PAYLOAD_TOO_LARGE,
         "The recording is too large",
         "The file is larger than `records.max_bytes`.";
+    ImageTooLarge = "image_too_large", PAYLOAD_TOO_LARGE,
+        "The image is too large",
+        "The file is larger than `images.max_bytes`, or would be more pixels, frames or memory once decoded than \
+         `images.max_pixels`, `images.max_frames` and `images.memory` allow.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
         "The body is of another type than expected",
         "`Content-Type` is not what the route takes (JSON, or a multipart form for uploads), or the body is compressed.";
     UnsupportedAudio = "unsupported_audio", UNSUPPORTED_MEDIA_TYPE,
         "The file is no WAV that can be read",
         "The bytes are another format, or a WAV with a codec that is not read. `detail` says what was found.";
+    UnsupportedImage = "unsupported_image", UNSUPPORTED_MEDIA_TYPE,
+        "The file is no image of a format that is taken",
+        "The bytes are none of `images.formats`, whatever the name or the type says. `detail` says what was found.";
     RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE,
         "The range lies outside of the file",
         "`Range` asks for bytes behind the end; `Content-Range` tells the length.";
@@ -163,6 +194,17 @@ catalogue! {
         "The recording could not be converted",
         "The upload was accepted, but its conversion failed while the caller waited. `detail` has the reason, `task` \
          the number of the task.";
+    DamagedImage = "damaged_image", UNPROCESSABLE_ENTITY,
+        "The image is damaged",
+        "The file begins as an image and cannot be decoded to its end. `detail` says what is wrong with it.";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS,
+        "Too many of these",
+        "The user, or the address, has done this more often than is allowed. Nothing was done; try again after \
+         `Retry-After`.";
+    QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS,
+        "There is no room for more of yours",
+        "With this the user would have more here than `images.max_per_user` or `images.max_bytes_per_user` allow. \
+         Nothing was kept; delete something first.";
     Internal = "internal", INTERNAL_SERVER_ERROR,
         "The daemon made a mistake",
         "Something that should not happen did; the log has it under the request id. The request may or may not have \

@@ -70,7 +70,8 @@ impl Key {
     ) -> Remember {
         let scope = match caller {
             Caller::Anonymous => "anonymous".to_owned(),
-            Caller::User(user) => format!("user {user}"),
+            Caller::User(user) | Caller::Admin(Some(user)) => format!("user {user}"),
+            Caller::Admin(None) => "operator".to_owned(),
         };
         let mut hash = Sha256::new();
         let head = [request.method().as_str(), request.path(), request.query_string()].map(str::as_bytes);

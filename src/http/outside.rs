@@ -209,8 +209,8 @@ pub(super) async fn release(
     speak(&state, &request, body, &["attempt"], |form, caller| {
         let attempt = match caller {
             // Whose task it is tells which attempt is meant.
-            Caller::User(_) if form.raw("attempt").is_none() => None,
-            Caller::User(_) | Caller::Anonymous => Some(attempt(form)?),
+            Caller::User(_) | Caller::Admin(Some(_)) if form.raw("attempt").is_none() => None,
+            Caller::User(_) | Caller::Admin(_) | Caller::Anonymous => Some(attempt(form)?),
         };
         Some((attempt, Word::Release))
     })

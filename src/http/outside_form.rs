@@ -180,7 +180,8 @@ impl Wanted {
 fn called(caller: Caller) -> Option<WorkerName> {
     match caller {
         Caller::Anonymous => "anonymous".parse().ok(),
-        Caller::User(user) => format!("user-{user}").parse().ok(),
+        Caller::User(user) | Caller::Admin(Some(user)) => format!("user-{user}").parse().ok(),
+        Caller::Admin(None) => "operator".parse().ok(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::account::UserError;
 use crate::blob::BlobError;
 use crate::intake::IntakeError;
 use crate::media::wav::{WavError, WavErrorClass};
-use crate::store::{Refused, StoreError, WriteError};
+use crate::store::{Refused, StoreError, UserRefused, WriteError};
 use crate::task::{IllegalTransition, Kind, TaskId};
 
 /// The media type of a problem.
@@ -339,8 +339,22 @@ impl From<IntakeError> for Problem {
             IntakeError::Callback { .. } => Self::new(Code::InvalidBody, detail),
             IntakeError::KeyReused => Self::new(Code::KeyReused, detail),
             IntakeError::User(user) => user.into(),
+            IntakeError::UserRefused(refused) => refused.into(),
+            IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail),
             IntakeError::Refused(refused) => refused.into(),
             IntakeError::Write(write) => write.into(),
+        }
+    }
+}
+
+impl From<UserRefused> for Problem {
+    fn from(refused: UserRefused) -> Self {
+        let detail = refused.to_string();
+        match refused {
+            UserRefused::NotFound(_) => Self::new(Code::UserNotFound, detail),
+            UserRefused::NotTheirs(_) | UserRefused::NotAdmin => Self::new(Code::Forbidden, detail),
+            UserRefused::EmailTaken => Self::new(Code::EmailTaken, detail),
+            UserRefused::Invalid(error) => error.into(),
         }
     }
 }
@@ -350,6 +364,8 @@ impl From<UserError> for Problem {
         let field = match &error {
             UserError::Nameless | UserError::Name => "name",
             UserError::Email(_) => "email",
+            UserError::Gender => "gender",
+            UserError::Role(_) => "role",
         };
         let fault =
             Fault { field: field.to_owned(), pointer: Some(format!("/{field}")), problem: error.to_string() };

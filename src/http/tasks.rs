@@ -396,6 +396,8 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::KeyReused
         | IntakeError::EmailTaken
         | IntakeError::User(_)
+        | IntakeError::UserRefused(_)
+        | IntakeError::OverQuota(..)
         | IntakeError::Refused(_)
         | IntakeError::Write(_) => return error.into(),
     };

@@ -227,8 +227,8 @@ impl Reading<'_> {
             return Ok(self.owner);
         }
         let proven = match (self.caller, &self.token) {
-            (Caller::User(user), None) => user,
-            (Caller::Anonymous, Some(token)) if self.user.is_some() || all_read => {
+            (Caller::User(user) | Caller::Admin(Some(user)), None) => user,
+            (Caller::Anonymous | Caller::Admin(None), Some(token)) if self.user.is_some() || all_read => {
                 let owner = auth::owner_of(self.state, token).await?;
                 if self.user.is_some_and(|named| named != owner) {
                     return Err(Problem::new(
@@ -238,10 +238,10 @@ impl Reading<'_> {
                 }
                 owner
             }
-            (Caller::User(user), Some(token)) => {
+            (Caller::User(user) | Caller::Admin(Some(user)), Some(token)) => {
                 auth::same(auth::owner_of(self.state, token).await?, user, "token")?
             }
-            (Caller::Anonymous, Some(_) | None) => return Ok(None),
+            (Caller::Anonymous | Caller::Admin(None), Some(_) | None) => return Ok(None),
         };
         if let Some(named) = self.user {
             auth::same(proven, named, "user")?;

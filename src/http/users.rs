@@ -10,7 +10,7 @@ use super::extract::{self, Query};
 use super::idempotency::{Key, remembered, replayed};
 use super::tasks::json_answer;
 use super::{Problem, State, json};
-use crate::account::{Caller, Email, Name, User};
+use crate::account::{Caller, Email, Name, NewUser, Token, User};
 use crate::intake::Done;
 use crate::store::{RememberedAnswer, Reply};
 use crate::task::Timestamp;
@@ -89,7 +89,9 @@ pub(super) async fn create(
     json::refuse(form.faults())?;
     // Nobody needs to say who they are here: the keys are those of callers without an identity.
     let remember = key.map(|key| key.remember(&request, Caller::Anonymous, &[&body], created));
-    let (user, token) = match state.intake.create_user(name, email, remember).await? {
+    let token = Token::fresh();
+    let user = NewUser::new(name, email, token.hash())?;
+    let user = match state.intake.create_user(user, remember).await? {
         Done::Now(made) => made,
         Done::Before(answer) => return replayed(answer),
     };

@@ -17,7 +17,7 @@ pub use openings::Openings;
 pub use outside::ClaimTerms;
 pub use submission::{IntakeError, Submission};
 
-use crate::account::{Caller, Email, Name, NewUser, Token, User};
+use crate::account::{Caller, NewUser, TokenHash, User, UserChange};
 use crate::blob::Kept;
 use crate::kinds::{Registry, transcode};
 use crate::outbound::{Policy as OutboundPolicy, Target};
@@ -76,6 +76,7 @@ impl<T> Done<Result<T, Refused>> {
 /// A key that was used for another request is the caller's mistake.
 fn done<T>(once: Once<T>) -> Result<Done<T>, IntakeError> {
     match once {
+        Once::OverQuota(quota, usage) => Err(IntakeError::OverQuota(quota, usage)),
         Once::Now(done) => Ok(Done::Now(done)),
         Once::Before(answer) => Ok(Done::Before(answer)),
         Once::KeyReused => Err(IntakeError::KeyReused),
@@ -109,6 +110,10 @@ impl Intake {
     /// How often a waiter looks at the row, behind the word of the tracker: this is the delay with which the end
     /// of a task on another node is seen.
     const LOOK: Duration = Duration::from_millis(500);
+
+    /// So many tasks of a user who is removed are removed at a time, and so often before the answer.
+    const PURGE_LIMIT: u32 = 500;
+    const PURGES: u32 = 4;
 
     /// The door to the tracker behind `writer`.
     #[must_use]
@@ -239,22 +244,65 @@ impl Intake {
         done(self.writer.delete(task, caller, remember).await?)?.transpose()
     }
 
-    /// Makes a user, and the token that is shown this once.
+    /// Makes a user.
     ///
     /// # Errors
-    /// [`IntakeError::User`] without name and e-mail, [`IntakeError::EmailTaken`].
+    /// [`IntakeError::EmailTaken`].
     pub async fn create_user(
         &self,
-        name: Option<Name>,
-        email: Option<Email>,
+        user: NewUser,
         remember: Option<Remember>,
-    ) -> Result<Done<(User, Token)>, IntakeError> {
-        let token = Token::fresh();
-        let user = NewUser::new(name, email, token.hash())?;
+    ) -> Result<Done<User>, IntakeError> {
         Ok(match done(self.writer.create_user(user, remember).await?)? {
-            Done::Now(user) => Done::Now((user.ok_or(IntakeError::EmailTaken)?, token)),
+            Done::Now(user) => Done::Now(user.ok_or(IntakeError::EmailTaken)?),
             Done::Before(answer) => Done::Before(answer),
         })
+    }
+
+    /// Changes a user. A change that ends the user's sessions lets `session` go on.
+    ///
+    /// # Errors
+    /// [`IntakeError::UserRefused`].
+    pub async fn change_user(
+        &self,
+        caller: Caller,
+        user: UserId,
+        change: UserChange,
+        session: Option<TokenHash>,
+        remember: Option<Remember>,
+    ) -> Result<Done<User>, IntakeError> {
+        Ok(match done(self.writer.change_user(user, caller, change, session, remember).await?)? {
+            Done::Now(changed) => Done::Now(changed?),
+            Done::Before(answer) => Done::Before(answer),
+        })
+    }
+
+    /// Removes a user with what is theirs. Of what there is very much, the janitor removes the rest.
+    ///
+    /// # Errors
+    /// [`IntakeError::UserRefused`].
+    pub async fn delete_user(
+        &self,
+        caller: Caller,
+        user: UserId,
+        remember: Option<Remember>,
+    ) -> Result<Done<User>, IntakeError> {
+        let gone = match done(self.writer.delete_user(user, caller, remember).await?)? {
+            Done::Now(gone) => gone?,
+            Done::Before(answer) => return Ok(Done::Before(answer)),
+        };
+        for _ in 0..Self::PURGES {
+            // The user is gone whatever comes of this; what is left is found later.
+            match self.writer.purge(Self::PURGE_LIMIT).await {
+                Ok(purged) if purged.more => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "what a user left could not be removed yet");
+                    break;
+                }
+            }
+        }
+        Ok(Done::Now(gone))
     }
 
     /// Waits until the task has ended, at most until `deadline`, and gives it as it is then; `None` when it is
@@ -281,7 +329,7 @@ impl Intake {
     fn admit(&self, caller: Caller) -> Result<(), IntakeError> {
         match caller {
             Caller::Anonymous if !self.policy.anonymous => Err(IntakeError::Anonymous),
-            Caller::Anonymous | Caller::User(_) => Ok(()),
+            Caller::Anonymous | Caller::User(_) | Caller::Admin(_) => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::account::UserError;
-use crate::store::{Refused, ReplyTo, WriteError};
+use crate::store::{Quota, Refused, ReplyTo, Usage, UserRefused, WriteError};
 use crate::task::{Json, Kind, Priority, Timestamp, TraceParent};
 
 /// A task as a caller asks for it, every field checked by itself; what fits together is checked here.
@@ -98,12 +98,30 @@ pub enum IntakeError {
     /// The user cannot be made.
     #[error(transparent)]
     User(#[from] UserError),
+    /// The user cannot be changed like that.
+    #[error(transparent)]
+    UserRefused(#[from] UserRefused),
+    /// With this their owner would have more here than they may.
+    #[error(
+        "there is no room for this: of {} there are {} images with {} bytes already; delete some first",
+        allowed(.0), .1.images, .1.bytes
+    )]
+    OverQuota(Quota, Usage),
     /// The task cannot be changed like that.
     #[error(transparent)]
     Refused(#[from] Refused),
     /// It could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+fn allowed(quota: &Quota) -> String {
+    match (quota.images, quota.bytes) {
+        (Some(images), Some(bytes)) => format!("{images} images and {bytes} bytes that you may have here"),
+        (Some(images), None) => format!("{images} images that you may have here"),
+        (None, Some(bytes)) => format!("{bytes} bytes that you may have here"),
+        (None, None) => "what you may have here".to_owned(),
+    }
 }
 
 fn names(kinds: &[Kind]) -> String {

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use crate::blob::{Blobs, Kept};
 use crate::config::KindSettings;
 use crate::media::Cancel;
+use crate::media::image::Facts;
 use crate::task::{Attempt, Json, Kind, Percent, TaskId};
 
 /// One kind of work, as its author writes it.
@@ -70,6 +71,8 @@ pub struct Done {
     pub output: Option<Kept>,
     /// Whether the task's input blob is needed no more.
     pub drop_input: bool,
+    /// What it found out about the image that the task is made for.
+    pub image: Option<Facts>,
 }
 
 /// Why a run did not make it.

@@ -20,6 +20,6 @@ impl Work for Noop {
     type Payload = IgnoredAny;
 
     async fn run(&self, _payload: IgnoredAny, _run: Run) -> Result<Done, RunError> {
-        Ok(Done { result: Json::null(), output: None, drop_input: false })
+        Ok(Done { result: Json::null(), output: None, drop_input: false, image: None })
     }
 }

@@ -68,7 +68,7 @@ fn transcode(payload: &Payload, run: &Run) -> Result<Done, RunError> {
     })?;
     let output = run.blobs.keep(output).map_err(blob_error)?;
     let result = Json::of(&made).map_err(|error| RunError::Error(error.to_string()))?;
-    Ok(Done { result, output: Some(output), drop_input: !payload.keep_original })
+    Ok(Done { result, output: Some(output), drop_input: !payload.keep_original, image: None })
 }
 
 fn blob_error(error: BlobError) -> RunError {

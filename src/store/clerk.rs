@@ -68,6 +68,24 @@ pub struct CreatedTotal {
     pub by_user: u64,
 }
 
+/// How fast an allowance may be spent, by the generic cell rate algorithm (ITU-T I.371): a use moves an instant on by
+/// `cost`, from now at the earliest, and is refused where that would lie more than `burst` in the future.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// What one use costs.
+    pub cost: std::time::Duration,
+    /// How much may be spent ahead.
+    pub burst: std::time::Duration,
+}
+
+impl Rate {
+    /// So many uses in that time, all of which may come at once. `uses` is at least 1.
+    #[must_use]
+    pub fn per(uses: u32, time: std::time::Duration) -> Self {
+        Self { cost: time / uses.max(1), burst: time }
+    }
+}
+
 /// What other nodes are told through the database, where it can tell.
 #[async_trait::async_trait]
 pub trait Listener: Send {
@@ -123,6 +141,110 @@ macro_rules! clerk {
                 .map_err(StoreError::of("take a duty"))?;
                 connection.keep();
                 Ok(taken.rows_affected() == 1)
+            }
+
+            pub(super) async fn write_open_session(
+                &self,
+                session: &TokenHash,
+                user: UserId,
+                span: Duration,
+            ) -> Result<(), StoreError> {
+                let now = self.now().await?;
+                let mut connection = self.$connection.borrow().await?;
+                sqlx::query(
+                    "INSERT INTO sessions (token_hash, owner, created_at, expires_at) SELECT $1, id, $3, $4 FROM users \
+                     WHERE id = $2 AND deleted_at IS NULL",
+                )
+                .bind(session.as_str())
+                .bind(user.0)
+                .bind(now.as_micros())
+                .bind(now.after(span).as_micros())
+                .execute(&mut *connection)
+                .await
+                .map_err(StoreError::of("begin a session"))?;
+                connection.keep();
+                Ok(())
+            }
+
+            pub(super) async fn write_close_session(&self, session: &TokenHash) -> Result<bool, StoreError> {
+                let mut connection = self.$connection.borrow().await?;
+                let closed = sqlx::query("DELETE FROM sessions WHERE token_hash = $1")
+                    .bind(session.as_str())
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(StoreError::of("end a session"))?;
+                connection.keep();
+                Ok(closed.rows_affected() > 0)
+            }
+
+            pub(super) async fn write_spend(
+                &self,
+                key: &str,
+                uses: u32,
+                rate: clerk::Rate,
+            ) -> Result<Option<Duration>, StoreError> {
+                let now = self.now().await?;
+                let cost = micros(rate.cost.saturating_mul(uses));
+                let most = now.after(rate.burst).as_micros();
+                let mut connection = self.$connection.borrow().await?;
+                let spent = sqlx::query(
+                    "INSERT INTO allowances (key, spent_until) VALUES ($1, $2 + $3) ON CONFLICT (key) DO UPDATE \
+                     SET spent_until = (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) \
+                     + $3 WHERE (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) + $3 \
+                     <= $4",
+                )
+                .bind(key)
+                .bind(now.as_micros())
+                .bind(cost)
+                .bind(most)
+                .execute(&mut *connection)
+                .await
+                .map_err(StoreError::of("spend of an allowance"))?;
+                if spent.rows_affected() > 0 {
+                    connection.keep();
+                    return Ok(None);
+                }
+                let until: Option<i64> = sqlx::query_scalar("SELECT spent_until FROM allowances WHERE key = $1")
+                    .bind(key)
+                    .fetch_optional(&mut *connection)
+                    .await
+                    .map_err(StoreError::of("look at an allowance"))?;
+                connection.keep();
+                let wait = until.unwrap_or(0).saturating_add(cost).saturating_sub(most);
+                Ok(Some(Duration::from_micros(wait.max(1).unsigned_abs())))
+            }
+
+            pub(super) async fn write_forgive(&self, key: &str) -> Result<(), StoreError> {
+                let mut connection = self.$connection.borrow().await?;
+                sqlx::query("DELETE FROM allowances WHERE key = $1")
+                    .bind(key)
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(StoreError::of("give an allowance back"))?;
+                connection.keep();
+                Ok(())
+            }
+
+            pub(super) async fn write_forget_expired(&self, limit: u32) -> Result<u64, StoreError> {
+                let now = self.now().await?.as_micros();
+                let mut connection = self.$connection.borrow().await?;
+                let mut forgotten = 0;
+                for text in [
+                    "DELETE FROM sessions WHERE token_hash IN (SELECT token_hash FROM sessions \
+                     WHERE expires_at <= $1 LIMIT $2)",
+                    "DELETE FROM allowances WHERE spent_until <= $1 AND key IN (SELECT key FROM allowances \
+                     WHERE spent_until <= $1 LIMIT $2)",
+                ] {
+                    let gone = sqlx::query(text)
+                        .bind(now)
+                        .bind(i64::from(limit))
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(StoreError::of("forget what is over"))?;
+                    forgotten += gone.rows_affected();
+                }
+                connection.keep();
+                Ok(forgotten)
             }
 
             pub(super) async fn write_drop_duty(&self, name: &str, node: NodeId) -> Result<(), StoreError> {

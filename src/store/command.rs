@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreError;
-use crate::account::{Caller, NewUser, User};
+use crate::account::{Caller, NewUser, TokenHash, User, UserChange, UserError};
+use crate::media::image::{Facts, Format};
 use crate::task::{
-    Attachment, Attempt, Backoff, Event, Failure, Holder, IllegalTransition, Json, Kind, NodeId, Outcome,
-    Percent, Priority, RecordingId, Status, Task, TaskId, Timestamp, TraceParent, UserId,
+    Attachment, Attempt, Backoff, Event, Failure, Holder, IllegalTransition, ImageId, ImageName, Json, Kind,
+    NodeId, Outcome, Percent, Priority, RecordingId, Status, Task, TaskId, Timestamp, TraceParent, UserId,
 };
 
 /// One change, asked for.
@@ -28,6 +29,8 @@ pub enum Command {
         outcome: Outcome,
         /// When to try again, should it have failed.
         backoff: Backoff,
+        /// What the run found out about the image that its task is made for.
+        image: Option<Facts>,
     },
     /// Write down how far a run is. Answered by [`Reply::Settled`].
     Progress {
@@ -95,6 +98,30 @@ pub enum Command {
     },
     /// Make a user. Answered by [`Reply::UserCreated`].
     CreateUser(NewUser),
+    /// Change a user. Answered by [`Reply::UserChanged`].
+    ChangeUser {
+        /// Which.
+        user: UserId,
+        /// On whose wish.
+        caller: Caller,
+        /// What.
+        change: UserChange,
+        /// Of the sessions that the change ends, the one that goes on all the same: that of the caller.
+        session: Option<TokenHash>,
+    },
+    /// Remove a user, who is nobody from then on; what is theirs goes with [`Command::Purge`]. Answered by
+    /// [`Reply::UserChanged`], with the user as they last were.
+    DeleteUser {
+        /// Which.
+        user: UserId,
+        /// On whose wish.
+        caller: Caller,
+    },
+    /// Remove tasks of users who are gone, and give back what they had in hand. Answered by [`Reply::Purged`].
+    Purge {
+        /// At most so many tasks at a time.
+        limit: u32,
+    },
 }
 
 impl Command {
@@ -113,7 +140,10 @@ impl Command {
             | Self::Retry { .. }
             | Self::Delete { .. }
             | Self::Rescue { .. }
-            | Self::CreateUser(_) => &[],
+            | Self::CreateUser(_)
+            | Self::ChangeUser { .. }
+            | Self::DeleteUser { .. }
+            | Self::Purge { .. } => &[],
         }
     }
 
@@ -133,7 +163,10 @@ impl Command {
             | Self::Retry { .. }
             | Self::Delete { .. }
             | Self::Rescue { .. }
-            | Self::CreateUser(_) => None,
+            | Self::CreateUser(_)
+            | Self::ChangeUser { .. }
+            | Self::DeleteUser { .. }
+            | Self::Purge { .. } => None,
         }
     }
 }
@@ -171,6 +204,8 @@ pub struct NewTask {
     pub attachments: Vec<Attachment>,
     /// The recording that it is made for.
     pub recording: Option<NewRecording>,
+    /// The image that it is made for.
+    pub image: Option<NewImage>,
 }
 
 impl NewTask {
@@ -193,6 +228,7 @@ impl NewTask {
             reply_to: None,
             attachments: Vec::new(),
             recording: None,
+            image: None,
         }
     }
 }
@@ -287,6 +323,49 @@ pub struct NewRecording {
     pub filename: String,
 }
 
+/// An image to be kept; it lives as long as its task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewImage {
+    /// Its number.
+    pub id: ImageId,
+    /// The name under which it is served.
+    pub name: ImageName,
+    /// What the uploaded file was called: text to show, never a path.
+    pub filename: String,
+    /// What its bytes say it is.
+    pub format: Format,
+    /// The size of the upload, until it is known how much is stored.
+    pub bytes: u64,
+    /// Columns of pixels, as they are seen, upright.
+    pub width: u32,
+    /// Rows, likewise.
+    pub height: u32,
+    /// How many frames.
+    pub frames: u32,
+    /// What is kept of the token with which anybody may remove it.
+    pub delete_token: TokenHash,
+    /// How much its owner may have here, this one included.
+    pub quota: Quota,
+}
+
+/// How much somebody may have here. Callers without an identity are counted as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// The most images; `None` is any number.
+    pub images: Option<u64>,
+    /// The most bytes; `None` is any number.
+    pub bytes: Option<u64>,
+}
+
+/// How much somebody has here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Images.
+    pub images: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Which ready tasks to take, and for whom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
@@ -319,6 +398,9 @@ pub struct Committed {
 pub enum Reply {
     /// The tasks, in the order given.
     Created(Vec<Accepted>),
+    /// No task was made: with its image its owner would have more here than their quota, which is told with what they
+    /// have.
+    OverQuota(Quota, Usage),
     /// What somebody outside got.
     Taken(Result<Taken, Refused>),
     /// What a request of this key was answered.
@@ -335,6 +417,10 @@ pub enum Reply {
     Rescued(Rescued),
     /// The new user; `None` when the e-mail is taken.
     UserCreated(Option<User>),
+    /// The user as they are now, or why not.
+    UserChanged(Result<Box<User>, UserRefused>),
+    /// What a purge removed.
+    Purged(Purged),
 }
 
 /// A task that was asked for.
@@ -386,6 +472,35 @@ pub struct Rescued {
     pub tasks: u32,
     /// Whether the limit cut it short.
     pub more: bool,
+}
+
+/// What a purge did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Purged {
+    /// Tasks removed or given back.
+    pub tasks: u32,
+    /// Whether the limit cut it short.
+    pub more: bool,
+}
+
+/// Why a command about a user was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UserRefused {
+    /// There is no such user.
+    #[error("there is no user {0}")]
+    NotFound(UserId),
+    /// The caller may not.
+    #[error("only user {0} and admins may do that")]
+    NotTheirs(UserId),
+    /// Only admins say who is one.
+    #[error("only an admin may change a role")]
+    NotAdmin,
+    /// The e-mail is another's.
+    #[error("the e-mail is another user's")]
+    EmailTaken,
+    /// They would not be a user any more.
+    #[error(transparent)]
+    Invalid(#[from] UserError),
 }
 
 /// Why a command about one task was refused.

@@ -22,6 +22,7 @@
 mod clerk;
 mod command;
 mod own;
+mod people;
 mod plan;
 mod postgres;
 mod query;
@@ -35,19 +36,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Told};
+pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Rate, Told};
 pub use command::{
-    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewRecording, NewTask, Refused, Remember,
-    RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take, Taken, Wanted, Word,
+    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewRecording, NewTask, Purged, Quota,
+    Refused, Remember, RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take, Taken, Usage, UserRefused,
+    Wanted, Word,
 };
 pub use postgres::{PostgresOptions, PostgresStore};
-pub use query::{KindDepth, Order, Page, Recording, TaskFilter};
+pub use query::{Image, KindDepth, Order, Page, Recording, TaskFilter};
 pub use sqlite::SqliteStore;
 pub use writer::{Answer, Inbound, Lanes, Once, WriteError, Writer, channel};
 
-use crate::account::{Caller, TokenHash, User};
+use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::task::{
-    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
+    Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
+    Timestamp, UserId,
 };
 
 /// Why the database did not do it.
@@ -370,13 +373,87 @@ pub trait Store: Send + Sync + 'static {
     /// When the database does not answer, or the row is corrupt.
     async fn user_by_token(&self, token: &TokenHash) -> Result<Option<User>, StoreError>;
 
+    /// A page of users, by number, after that one.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
+
+    /// The user whose session that is, while it holds.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the row is corrupt.
+    async fn user_by_session(&self, session: &TokenHash) -> Result<Option<User>, StoreError>;
+
+    /// The user who is known at a login by that, and what is kept of their password; `None` without either.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn credentials(&self, login: &LoginName) -> Result<Option<(UserId, PasswordHash)>, StoreError>;
+
+    /// Begins a session that holds for `span`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn open_session(&self, session: &TokenHash, user: UserId, span: Duration)
+    -> Result<(), StoreError>;
+
+    /// Ends a session; whether there was one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn close_session(&self, session: &TokenHash) -> Result<bool, StoreError>;
+
+    /// Spends of an allowance, on all nodes together: each use costs `rate.cost`, and no more than `rate.burst` may be
+    /// spent ahead of time. `None` when that was done; else nothing was spent, and it can be after that time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn spend(&self, key: &str, uses: u32, rate: Rate) -> Result<Option<Duration>, StoreError>;
+
+    /// Gives an allowance back whole.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn forgive(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Forgets sessions that are over and allowances that are whole again, at most `limit` of each; says how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn forget_expired(&self, limit: u32) -> Result<u64, StoreError>;
+
+    /// The image of that name.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the row is corrupt.
+    async fn image(&self, name: &ImageName) -> Result<Option<Image>, StoreError>;
+
+    /// A page of the images that the caller may see in a list, the newest first, from before that task on; those that
+    /// are ready.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn images(
+        &self,
+        caller: Caller,
+        before: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Vec<Image>, StoreError>;
+
+    /// The blobs of a task.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn attachments_of(&self, task: TaskId) -> Result<Vec<Attachment>, StoreError>;
+
     /// The recording of that name, with its task.
     ///
     /// # Errors
     /// When the database does not answer, or a row is corrupt.
     async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError>;
 
-    /// Those of `blobs` that no task has attached.
+    /// Those of `blobs` that no task has attached, and that no user has for a picture.
     ///
     /// # Errors
     /// When the database does not answer.

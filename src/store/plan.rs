@@ -7,17 +7,19 @@
 mod holders;
 mod keys;
 mod outside;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::command::{
-    Accepted, Claim, Command, NewRecording, NewTask, Refused, Remember, RememberedAnswer, Reply, ReplyTo,
-    Settled, Take, Wanted,
+    Accepted, Claim, Command, NewImage, NewRecording, NewTask, Refused, Remember, RememberedAnswer, Reply,
+    ReplyTo, Settled, Take, Usage, Wanted,
 };
-use crate::account::{Caller, NewUser, TokenHash, User};
+use crate::account::{Caller, Change, NewUser, TokenHash, User, UserChange};
+use crate::media::image::Facts;
 use crate::task::{
-    Attachment, Attempt, Event, EventName, IllegalTransition, Kind, Life, NodeId, Outcome, Status, Task,
-    TaskId, Timestamp, UserId, invariants,
+    Attachment, Attempt, Event, EventName, FailureReason, IllegalTransition, Kind, Life, NodeId, Outcome,
+    Status, Task, TaskId, Timestamp, UserId, invariants,
 };
 
 /// What must be loaded, and locked, before a group can be planned.
@@ -39,6 +41,12 @@ pub(super) struct Needs {
     pub(super) unique: Vec<UniqueKey>,
     /// Requests of which to say whether they were answered before: scope and key.
     pub(super) requests: Vec<(String, String)>,
+    /// Users that commands name.
+    pub(super) users: Vec<UserId>,
+    /// Whose images to count.
+    pub(super) usage: Vec<Option<UserId>>,
+    /// How many tasks of users who are gone.
+    pub(super) purge: Option<u32>,
     /// How many tasks of dead nodes, and which node is not to be taken for one.
     pub(super) rescue: Option<(u32, Option<NodeId>)>,
 }
@@ -53,6 +61,10 @@ impl Needs {
         // In one order everywhere, so that two nodes cannot wait for each other's locks.
         needs.tasks.sort_unstable();
         needs.tasks.dedup();
+        needs.users.sort_unstable();
+        needs.users.dedup();
+        needs.usage.sort_unstable();
+        needs.usage.dedup();
         needs
     }
 
@@ -74,6 +86,7 @@ impl Needs {
                     .iter()
                     .filter_map(|task| Some((task.owner, task.kind.clone(), task.unique_key.clone()?)));
                 self.unique.extend(keys);
+                self.usage.extend(tasks.iter().filter(|task| task.image.is_some()).map(|task| task.owner));
             }
             Command::Claim(claim) => self.claims.push(claim.clone()),
             Command::Take(take) => match &take.wanted {
@@ -91,6 +104,14 @@ impl Needs {
                 self.new_users += 1;
                 self.emails.extend(user.email().map(|email| email.as_str().to_owned()));
             }
+            Command::ChangeUser { user, change, .. } => {
+                self.users.push(*user);
+                if let Change::Set(email) = &change.email {
+                    self.emails.push(email.as_str().to_owned());
+                }
+            }
+            Command::DeleteUser { user, .. } => self.users.push(*user),
+            Command::Purge { limit } => self.purge = Some(*limit),
             Command::Once { remember, command } => {
                 self.requests.push((remember.scope.clone(), remember.key.clone()));
                 self.add(command);
@@ -112,6 +133,12 @@ pub(super) struct Loaded {
     pub(super) user_ids: Vec<UserId>,
     /// Those of the needed e-mails that are taken.
     pub(super) taken_emails: HashSet<String>,
+    /// The needed users, as far as they are there.
+    pub(super) users: Vec<User>,
+    /// What those have whose images were to be counted; who is not named has nothing.
+    pub(super) usage: HashMap<Option<UserId>, Usage>,
+    /// Tasks of users who are gone, or in their hands.
+    pub(super) purged: Vec<(TaskId, Gone)>,
     /// For each claim, in order: what was found for it.
     pub(super) found: Vec<Found>,
     /// For each take by kind, in order: the task that was found, its ready row already gone.
@@ -136,6 +163,15 @@ pub(super) enum Lost {
     Outside,
     /// It waits, and it is too late to start it.
     Waiting,
+}
+
+/// Who of a task is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// Whose it is.
+    Owner,
+    /// Who has it in hand.
+    Assignee,
 }
 
 /// What a claim found in the ready table; the rows are already gone from it.
@@ -165,7 +201,16 @@ pub(super) struct Changes {
     pub(super) attachments: Vec<(TaskId, Attachment)>,
     pub(super) inputs_dropped: Vec<TaskId>,
     pub(super) recordings: Vec<(NewRecording, TaskId, Option<UserId>, Timestamp)>,
-    pub(super) users: Vec<(User, TokenHash)>,
+    pub(super) images: Vec<(NewImage, TaskId, Option<UserId>, Timestamp)>,
+    /// Images of which all is known now: that, and the size of what is stored.
+    pub(super) images_ready: Vec<(TaskId, Facts, u64)>,
+    /// Images that are none: their tasks keep the reason, and nothing else.
+    pub(super) images_refused: Vec<TaskId>,
+    pub(super) users: Vec<(User, NewUser)>,
+    pub(super) users_changed: Vec<ChangedUser>,
+    pub(super) users_deleted: Vec<(UserId, Timestamp)>,
+    /// Forget the numbers of users who were removed before this instant, and of whom nothing is left.
+    pub(super) forget_users: Option<Timestamp>,
     /// Answers to remember, and until when.
     pub(super) answers: Vec<(Remember, RememberedAnswer, Timestamp)>,
     /// How many tasks were made, by owner.
@@ -178,6 +223,16 @@ pub(super) struct Changes {
     pub(super) events: Vec<Event>,
     /// Forget nodes whose lease ran out before this instant, and that hold nothing any more.
     pub(super) forget_nodes: Option<Timestamp>,
+}
+
+/// A user who changed.
+#[derive(Debug, Clone)]
+pub(super) struct ChangedUser {
+    /// As they are now.
+    pub(super) user: User,
+    pub(super) change: UserChange,
+    /// When their sessions end by the change: which of them does not.
+    pub(super) end_sessions: Option<Option<TokenHash>>,
 }
 
 /// A row of the ready table.
@@ -253,6 +308,9 @@ struct Planner<'a> {
     task_ids: std::vec::IntoIter<TaskId>,
     user_ids: std::vec::IntoIter<UserId>,
     taken_emails: HashSet<String>,
+    users: HashMap<UserId, User>,
+    usage: HashMap<Option<UserId>, Usage>,
+    purged: Vec<(TaskId, Gone)>,
     found: std::vec::IntoIter<Found>,
     taken: std::vec::IntoIter<Option<TaskId>>,
     /// Found for takes that were passed over.
@@ -287,6 +345,9 @@ impl<'a> Planner<'a> {
             task_ids: loaded.task_ids.into_iter(),
             user_ids: loaded.user_ids.into_iter(),
             taken_emails: loaded.taken_emails,
+            users: loaded.users.into_iter().map(|user| (user.id, user)).collect(),
+            usage: loaded.usage,
+            purged: loaded.purged,
             found: loaded.found.into_iter(),
             taken: loaded.taken.into_iter(),
             passed_over: Vec::new(),
@@ -301,14 +362,17 @@ impl<'a> Planner<'a> {
     /// Applies a command; claims wait for the end.
     fn apply(&mut self, command: &Command) -> Option<Reply> {
         Some(match command {
-            Command::Create(tasks) => Reply::Created(tasks.iter().map(|task| self.create(task)).collect()),
+            Command::Create(tasks) => match self.over_quota(tasks) {
+                Some(refused) => refused,
+                None => Reply::Created(tasks.iter().map(|task| self.create(task)).collect()),
+            },
             Command::Claim(_) => return None,
             Command::Take(take) => Reply::Taken(self.take(take)),
             Command::Word { task, attempt, caller, word, backoff } => {
                 Reply::Changed(self.word(*task, *attempt, *caller, word, backoff))
             }
             Command::Once { remember, command } => return self.once(remember, command),
-            Command::Settle { task, attempt, outcome, backoff } => {
+            Command::Settle { task, attempt, outcome, backoff, image } => {
                 let now = self.now;
                 let settled = self.speak(*task, |life| match outcome {
                     Outcome::Completed { result, .. } => life.complete(*attempt, result.clone(), now),
@@ -318,6 +382,14 @@ impl<'a> Planner<'a> {
                 if let (Ok(_), Outcome::Completed { output, drop_input, .. }) = (&settled, outcome) {
                     self.changes.attachments.extend(output.iter().map(|output| (*task, output.clone())));
                     self.changes.inputs_dropped.extend(drop_input.then_some(*task));
+                    let bytes = output.as_ref().map_or(0, |output| output.bytes);
+                    self.changes.images_ready.extend(image.iter().map(|facts| (*task, facts.clone(), bytes)));
+                }
+                if let (Ok(Settled { status: Status::Failed, .. }), Outcome::Failed(failure)) =
+                    (&settled, outcome)
+                    && failure.reason == FailureReason::InvalidInput
+                {
+                    self.changes.images_refused.push(*task);
                 }
                 Reply::Settled(settled)
             }
@@ -340,6 +412,11 @@ impl<'a> Planner<'a> {
             Command::Delete { task, caller } => Reply::Changed(self.delete(*task, *caller)),
             Command::Rescue { limit, backoff, .. } => Reply::Rescued(self.rescue(*limit, backoff)),
             Command::CreateUser(user) => Reply::UserCreated(self.create_user(user)),
+            Command::ChangeUser { user, caller, change, session } => {
+                Reply::UserChanged(self.change_user(*user, *caller, change, session.as_ref()))
+            }
+            Command::DeleteUser { user, caller } => Reply::UserChanged(self.delete_user(*user, *caller)),
+            Command::Purge { limit } => Reply::Purged(self.purge(*limit)),
         })
     }
 
@@ -372,6 +449,9 @@ impl<'a> Planner<'a> {
         if let Some(recording) = &new.recording {
             self.changes.recordings.push((recording.clone(), id, new.owner, self.now));
         }
+        if let Some(image) = &new.image {
+            self.changes.images.push((image.clone(), id, new.owner, self.now));
+        }
         if let Some(key) = unique_key(&task) {
             self.unique.insert(key, id);
         }
@@ -379,19 +459,6 @@ impl<'a> Planner<'a> {
         let in_hand = InHand { task: task.clone(), row: None, ready: None, changed: true, deleted: false };
         self.in_hand.insert(id, in_hand);
         Accepted { task, fresh: true }
-    }
-
-    fn create_user(&mut self, new: &NewUser) -> Option<User> {
-        let email = new.email().cloned();
-        if let Some(email) = &email
-            && !self.taken_emails.insert(email.as_str().to_owned())
-        {
-            return None;
-        }
-        let id = self.user_ids.next()?;
-        let user = User { id, name: new.name().cloned(), email, created_at: self.now };
-        self.changes.users.push((user.clone(), new.token.clone()));
-        Some(user)
     }
 
     /// A run's word about its task.
@@ -473,6 +540,7 @@ impl<'a> Planner<'a> {
                     // There is no row any more for these to belong to.
                     changes.attachments.retain(|(task, _)| *task != id);
                     changes.recordings.retain(|(_, task, ..)| *task != id);
+                    changes.images.retain(|(_, task, ..)| *task != id);
                     changes.replies.retain(|(task, _)| *task != id);
                 }
                 (None, false) => changes.created.push(task),

@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
 use super::StoreError;
-use super::row::{BlobRow, RecordingRow};
-use crate::account::Caller;
+use super::row::RecordingRow;
+use crate::account::{Caller, TokenHash};
+use crate::media::image::Facts;
 use crate::task::{
-    Attachment, Attempt, BlobName, Kind, RecordingId, Role, Status, Task, TaskId, Timestamp, UserId,
+    Attachment, Attempt, BlobName, ImageId, ImageName, Kind, RecordingId, Role, Status, Task, TaskId,
+    Timestamp, UserId,
 };
 
 /// Which tasks.
@@ -80,6 +82,31 @@ impl Recording {
     }
 }
 
+/// An image with what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// Its number.
+    pub id: ImageId,
+    /// The name under which it is served.
+    pub name: ImageName,
+    /// The task that it is made by, and lives with.
+    pub task: TaskId,
+    /// Whose it is.
+    pub owner: Option<UserId>,
+    /// What the uploaded file was called.
+    pub filename: String,
+    /// What it is; the thumbhash is empty until it is ready.
+    pub facts: Facts,
+    /// The size of what is stored; of the upload until it is ready.
+    pub bytes: u64,
+    /// The bytes, once it is ready.
+    pub blob: Option<BlobName>,
+    /// What is kept of the token with which anybody may remove it.
+    pub delete_token: TokenHash,
+    /// When it came.
+    pub created_at: Timestamp,
+}
+
 /// How much of a kind waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindDepth {
@@ -95,9 +122,10 @@ where
     for<'q> i64: Encode<'q, DB> + Type<DB>,
     for<'q> String: Encode<'q, DB> + Type<DB>,
 {
-    match filter.caller.user() {
-        Some(user) => text.push("owner = ").push_bind(user.0),
-        None => text.push("owner IS NULL"),
+    match filter.caller {
+        Caller::User(user) => text.push("owner = ").push_bind(user.0),
+        Caller::Anonymous => text.push("owner IS NULL"),
+        Caller::Admin(_) => text.push("TRUE"),
     };
     if let Some(status) = filter.status {
         // Literal, so that the planner can see which partial index fits.
@@ -140,11 +168,9 @@ pub(super) fn recording(
     id: RecordingId,
     row: RecordingRow,
     task: Task,
-    blobs: Vec<BlobRow>,
-) -> Result<Recording, StoreError> {
-    let attachments =
-        blobs.into_iter().map(|blob| blob.into_attachment(task.life.id)).collect::<Result<_, _>>()?;
-    Ok(Recording { id, owner: row.owner.map(UserId), filename: row.filename, task, attachments })
+    attachments: Vec<Attachment>,
+) -> Recording {
+    Recording { id, owner: row.owner.map(UserId), filename: row.filename, task, attachments }
 }
 
 /// Those of `blobs` that are not `named`.

@@ -184,23 +184,127 @@ macro_rules! readers {
             }
 
             pub(super) async fn read_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-                let row: Option<UserRow> =
-                    sqlx::query_as("SELECT id, name, email, created_at FROM users WHERE id = $1")
-                        .bind(id.0)
-                        .fetch_optional(&self.readers)
-                        .await
-                        .map_err(StoreError::of("read a user"))?;
+                let text =
+                    format!("SELECT {USER_COLUMNS} FROM users WHERE users.id = $1 AND users.deleted_at IS NULL");
+                let row: Option<UserRow> = sqlx::query_as(sqlx::AssertSqlSafe(text))
+                    .bind(id.0)
+                    .fetch_optional(&self.readers)
+                    .await
+                    .map_err(StoreError::of("read a user"))?;
                 row.map(UserRow::into_user).transpose()
             }
 
+            pub(super) async fn read_users(
+                &self,
+                after: Option<UserId>,
+                limit: u32,
+            ) -> Result<Vec<User>, StoreError> {
+                let text = format!(
+                    "SELECT {USER_COLUMNS} FROM users WHERE users.id > $1 AND users.deleted_at IS NULL \
+                     ORDER BY users.id LIMIT $2"
+                );
+                let rows: Vec<UserRow> = sqlx::query_as(sqlx::AssertSqlSafe(text))
+                    .bind(after.map_or(0, |after| after.0))
+                    .bind(i64::from(limit))
+                    .fetch_all(&self.readers)
+                    .await
+                    .map_err(StoreError::of("list users"))?;
+                rows.into_iter().map(UserRow::into_user).collect()
+            }
+
             pub(super) async fn read_user_by_token(&self, token: &TokenHash) -> Result<Option<User>, StoreError> {
-                let row: Option<UserRow> =
-                    sqlx::query_as("SELECT id, name, email, created_at FROM users WHERE token_hash = $1")
-                        .bind(token.as_str())
-                        .fetch_optional(&self.readers)
-                        .await
-                        .map_err(StoreError::of("find a user by token"))?;
+                let text = format!("SELECT {USER_COLUMNS} FROM users WHERE users.token_hash = $1");
+                let row: Option<UserRow> = sqlx::query_as(sqlx::AssertSqlSafe(text))
+                    .bind(token.as_str())
+                    .fetch_optional(&self.readers)
+                    .await
+                    .map_err(StoreError::of("find a user by token"))?;
                 row.map(UserRow::into_user).transpose()
+            }
+
+            pub(super) async fn read_user_by_session(
+                &self,
+                session: &TokenHash,
+            ) -> Result<Option<User>, StoreError> {
+                let text = format!(
+                    "SELECT {USER_COLUMNS} FROM users JOIN sessions ON sessions.owner = users.id \
+                     WHERE sessions.token_hash = $1 AND sessions.expires_at > $2 AND users.deleted_at IS NULL"
+                );
+                let row: Option<UserRow> = sqlx::query_as(sqlx::AssertSqlSafe(text))
+                    .bind(session.as_str())
+                    .bind(self.now().await?.as_micros())
+                    .fetch_optional(&self.readers)
+                    .await
+                    .map_err(StoreError::of("find a user by session"))?;
+                row.map(UserRow::into_user).transpose()
+            }
+
+            pub(super) async fn read_credentials(
+                &self,
+                login: &LoginName,
+            ) -> Result<Option<(UserId, PasswordHash)>, StoreError> {
+                let by = |column| {
+                    format!(
+                        "SELECT id, password FROM users WHERE {column} = $1 AND password IS NOT NULL \
+                         AND deleted_at IS NULL ORDER BY id LIMIT 1"
+                    )
+                };
+                let found: Result<Option<(i64, String)>, _> = match login {
+                    LoginName::Id(id) => {
+                        let text = sqlx::AssertSqlSafe(by("id"));
+                        sqlx::query_as(text).bind(id.0).fetch_optional(&self.readers).await
+                    }
+                    LoginName::Email(email) => {
+                        let text = sqlx::AssertSqlSafe(by("email"));
+                        sqlx::query_as(text).bind(email.as_str()).fetch_optional(&self.readers).await
+                    }
+                    LoginName::Name(name) => {
+                        let text = sqlx::AssertSqlSafe(by("name"));
+                        sqlx::query_as(text).bind(name.as_str()).fetch_optional(&self.readers).await
+                    }
+                };
+                let found = found.map_err(StoreError::of("look for who logs in"))?;
+                Ok(found.map(|(id, password)| (UserId(id), PasswordHash::trusted(password))))
+            }
+
+            pub(super) async fn read_image(&self, name: &ImageName) -> Result<Option<Image>, StoreError> {
+                let text = format!("SELECT {IMAGE_COLUMNS} WHERE images.name = $1");
+                let row: Option<ImageRow> = sqlx::query_as(sqlx::AssertSqlSafe(text))
+                    .bind(name.as_str())
+                    .fetch_optional(&self.readers)
+                    .await
+                    .map_err(StoreError::of("read an image"))?;
+                row.map(ImageRow::into_image).transpose()
+            }
+
+            pub(super) async fn read_images(
+                &self,
+                caller: Caller,
+                before: Option<TaskId>,
+                limit: u32,
+            ) -> Result<Vec<Image>, StoreError> {
+                let mut text = sqlx::QueryBuilder::<$db>::new(format!(
+                    "SELECT {IMAGE_COLUMNS} WHERE images.ready_at IS NOT NULL AND images.task < "
+                ));
+                text.push_bind(before.map_or(i64::MAX, |before| before.0));
+                match caller {
+                    Caller::User(user) => text.push(" AND coalesce(images.owner, 0) = ").push_bind(user.0),
+                    Caller::Anonymous => text.push(" AND coalesce(images.owner, 0) = 0"),
+                    Caller::Admin(_) => text.push(""),
+                };
+                text.push(" ORDER BY images.task DESC LIMIT ").push_bind(i64::from(limit));
+                let rows: Vec<ImageRow> =
+                    text.build_query_as().fetch_all(&self.readers).await.map_err(StoreError::of("list images"))?;
+                rows.into_iter().map(ImageRow::into_image).collect()
+            }
+
+            pub(super) async fn read_attachments_of(&self, task: TaskId) -> Result<Vec<Attachment>, StoreError> {
+                let blobs: Vec<BlobRow> = sqlx::query_as("SELECT role, blob, bytes FROM task_blobs WHERE task = $1")
+                    .bind(task.0)
+                    .fetch_all(&self.readers)
+                    .await
+                    .map_err(StoreError::of("read a task's blobs"))?;
+                blobs.into_iter().map(|blob| blob.into_attachment(task)).collect()
             }
 
             pub(super) async fn read_recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {
@@ -213,12 +317,8 @@ macro_rules! readers {
                         .map_err(doing("read a recording"))?;
                 let Some(row) = row else { return Ok(None) };
                 let Some(task) = self.read_task(TaskId(row.task)).await? else { return Ok(None) };
-                let blobs: Vec<BlobRow> = sqlx::query_as("SELECT role, blob, bytes FROM task_blobs WHERE task = $1")
-                    .bind(row.task)
-                    .fetch_all(&self.readers)
-                    .await
-                    .map_err(doing("read a recording's blobs"))?;
-                query::recording(id, row, task, blobs).map(Some)
+                let attachments = self.read_attachments_of(TaskId(row.task)).await?;
+                Ok(Some(query::recording(id, row, task, attachments)))
             }
         }
     };

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
-use super::{RememberedAnswer, StoreError};
-use crate::account::User;
+use super::{Image, RememberedAnswer, StoreError};
+use crate::account::{Avatar, TokenHash, User};
+use crate::media::image::Facts;
 use crate::task::{
     Attachment, Attempt, Event, EventData, EventName, EventSeq, Fact, Failure, Holder, Json, Lease, Life,
     Priority, RetryCause, Role, State, Status, Task, TaskId, Timestamp, UserId,
@@ -190,12 +191,21 @@ impl RememberedRow {
     }
 }
 
+/// The columns of [`UserRow`].
+pub(super) const USER_COLUMNS: &str = "users.id, users.name, users.email, users.gender, users.avatar, \
+     users.avatar_bytes, users.role, users.password IS NOT NULL AS has_password, users.created_at";
+
 /// A row of `users`, on both databases.
 #[derive(Debug, FromRow)]
 pub(super) struct UserRow {
     id: i64,
     name: Option<String>,
     email: Option<String>,
+    gender: Option<String>,
+    avatar: Option<String>,
+    avatar_bytes: Option<i64>,
+    role: String,
+    has_password: bool,
     created_at: i64,
 }
 
@@ -206,6 +216,15 @@ impl UserRow {
                 id: UserId(self.id),
                 name: self.name.as_deref().map(|name| read(name, "name")).transpose()?,
                 email: self.email.as_deref().map(|email| read(email, "email")).transpose()?,
+                gender: self.gender.as_deref().map(|gender| read(gender, "gender")).transpose()?,
+                avatar: match (&self.avatar, self.avatar_bytes) {
+                    (Some(blob), Some(bytes)) => {
+                        Some(Avatar { blob: read(blob, "avatar")?, bytes: bytes.unsigned_abs() })
+                    }
+                    (Some(_), None) | (None, _) => None,
+                },
+                role: read(&self.role, "role")?,
+                has_password: self.has_password,
                 created_at: Timestamp::from_micros(self.created_at),
             })
         };
@@ -219,6 +238,69 @@ pub(super) struct RecordingRow {
     pub(super) task: i64,
     pub(super) owner: Option<i64>,
     pub(super) filename: String,
+}
+
+/// The columns of [`ImageRow`], and where they come from.
+pub(super) const IMAGE_COLUMNS: &str = "images.id, images.name, images.task, images.owner, images.filename, \
+     images.format, images.bytes, images.width, images.height, images.frames, images.thumbhash, \
+     images.delete_token, images.created_at, task_blobs.blob FROM images LEFT JOIN task_blobs \
+     ON task_blobs.task = images.task AND task_blobs.role = 'output' AND images.ready_at IS NOT NULL";
+
+/// A row of `images` with the blob that it is, on both databases.
+#[derive(Debug, FromRow)]
+pub(super) struct ImageRow {
+    id: String,
+    name: String,
+    task: i64,
+    owner: Option<i64>,
+    filename: String,
+    format: String,
+    bytes: i64,
+    width: i64,
+    height: i64,
+    frames: i64,
+    thumbhash: Option<String>,
+    delete_token: String,
+    created_at: i64,
+    blob: Option<String>,
+}
+
+impl ImageRow {
+    pub(super) fn into_image(self) -> Result<Image, StoreError> {
+        let read = || -> Result<Image, String> {
+            let thumbhash = self.thumbhash.as_deref().map(unhex).transpose()?.unwrap_or_default();
+            Ok(Image {
+                id: read(&self.id, "id")?,
+                name: read(&self.name, "name")?,
+                task: TaskId(self.task),
+                owner: self.owner.map(UserId),
+                filename: self.filename.clone(),
+                facts: Facts {
+                    format: read(&self.format, "format")?,
+                    width: count(self.width, "width")?,
+                    height: count(self.height, "height")?,
+                    frames: count(self.frames, "frames")?,
+                    thumbhash,
+                },
+                bytes: self.bytes.unsigned_abs(),
+                blob: self.blob.as_deref().map(|blob| read(blob, "blob")).transpose()?,
+                delete_token: TokenHash::trusted(self.delete_token.clone()),
+                created_at: Timestamp::from_micros(self.created_at),
+            })
+        };
+        read().map_err(|problem| StoreError::Corrupt { table: "images", row: self.id.clone(), problem })
+    }
+}
+
+/// A few bytes as a column of text.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, String> {
+    let byte = |at| text.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    bytes.ok_or_else(|| "thumbhash is not hexadecimal".to_owned())
 }
 
 /// A row of `task_blobs`, on both databases.

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    Accepted, Command, NewTask, Refused, Remember, RememberedAnswer, Reply, Rescued, Settled, StoreError,
-    Take, Taken, Word,
+    Accepted, Command, NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, Rescued, Settled,
+    StoreError, Take, Taken, Usage, UserRefused, Word,
 };
-use crate::account::{Caller, NewUser, User};
-use crate::task::{Attempt, Backoff, NodeId, Outcome, Percent, Task, TaskId};
+use crate::account::{Caller, NewUser, TokenHash, User, UserChange};
+use crate::media::image::Facts;
+use crate::task::{Attempt, Backoff, NodeId, Outcome, Percent, Task, TaskId, UserId};
 use crate::telemetry::metrics::QueueMetrics;
 
 /// Why a command was not carried out.
@@ -166,6 +167,8 @@ pub enum Once<T> {
     Before(RememberedAnswer),
     /// Its key was used for another request.
     KeyReused,
+    /// It was not done: somebody would have more here than they may.
+    OverQuota(Quota, Usage),
 }
 
 impl<T> Once<T> {
@@ -175,6 +178,7 @@ impl<T> Once<T> {
             Self::Now(done) => Once::Now(make(done)),
             Self::Before(answer) => Once::Before(answer),
             Self::KeyReused => Once::KeyReused,
+            Self::OverQuota(quota, usage) => Once::OverQuota(quota, usage),
         }
     }
 
@@ -186,8 +190,8 @@ impl<T> Once<T> {
     pub fn unkeyed(self) -> T {
         match self {
             Self::Now(done) => done,
-            Self::Before(_) | Self::KeyReused => {
-                unreachable!("a request without a key has no earlier answer")
+            Self::Before(_) | Self::KeyReused | Self::OverQuota(..) => {
+                unreachable!("a request without a key has no earlier answer, and without an image no quota")
             }
         }
     }
@@ -300,6 +304,50 @@ impl Writer {
         }
     }
 
+    /// Changes a user; see [`Command::ChangeUser`].
+    ///
+    /// # Errors
+    /// [`WriteError`]; a refusal is the inner error.
+    pub async fn change_user(
+        &self,
+        user: UserId,
+        caller: Caller,
+        change: UserChange,
+        session: Option<TokenHash>,
+        remember: Option<Remember>,
+    ) -> Result<Once<Result<User, UserRefused>>, WriteError> {
+        let command = Command::ChangeUser { user, caller, change, session };
+        match self.once(command, remember, user_changed).await {
+            // As for a user who is made.
+            Err(WriteError::Store(error)) if error.is_unique_violation() => {
+                Ok(Once::Now(Err(UserRefused::EmailTaken)))
+            }
+            changed => changed,
+        }
+    }
+
+    /// Removes a user, and gives them as they last were.
+    ///
+    /// # Errors
+    /// [`WriteError`]; a refusal is the inner error.
+    pub async fn delete_user(
+        &self,
+        user: UserId,
+        caller: Caller,
+        remember: Option<Remember>,
+    ) -> Result<Once<Result<User, UserRefused>>, WriteError> {
+        self.once(Command::DeleteUser { user, caller }, remember, user_changed).await
+    }
+
+    /// Removes what users left who are gone, at most `limit` tasks at a time.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn purge(&self, limit: u32) -> Result<Purged, WriteError> {
+        let Reply::Purged(purged) = self.request(Command::Purge { limit }).await? else { mismatch() };
+        Ok(purged)
+    }
+
     /// Frees the tasks of dead nodes, at most `limit` at a time; `except` is the asker, who lives.
     ///
     /// # Errors
@@ -339,9 +387,10 @@ impl Writer {
         attempt: Attempt,
         outcome: Outcome,
         backoff: Backoff,
+        image: Option<Facts>,
     ) -> Result<impl Future<Output = Result<Result<Settled, Refused>, WriteError>> + use<>, WriteError> {
         let (answer, answered) = oneshot::channel();
-        let command = Command::Settle { task, attempt, outcome, backoff };
+        let command = Command::Settle { task, attempt, outcome, backoff, image };
         // Waiting for room is right here, and the lane's size makes it rare: an outcome is never dropped.
         self.outcomes
             .send(Inbound { command, answer, room: None })
@@ -364,13 +413,16 @@ impl Writer {
         Ok(match self.request(command).await? {
             Reply::Before(answer) => Once::Before(answer),
             Reply::KeyReused => Once::KeyReused,
+            Reply::OverQuota(quota, usage) => Once::OverQuota(quota, usage),
             reply @ (Reply::Created(_)
             | Reply::Taken(_)
             | Reply::Claimed(_)
             | Reply::Settled(_)
             | Reply::Changed(_)
             | Reply::Rescued(_)
-            | Reply::UserCreated(_)) => Once::Now(read(reply)),
+            | Reply::UserCreated(_)
+            | Reply::UserChanged(_)
+            | Reply::Purged(_)) => Once::Now(read(reply)),
         })
     }
 
@@ -396,6 +448,11 @@ impl Writer {
 fn changed(reply: Reply) -> Result<Task, Refused> {
     let Reply::Changed(changed) = reply else { mismatch() };
     changed.map(|task| *task)
+}
+
+fn user_changed(reply: Reply) -> Result<User, UserRefused> {
+    let Reply::UserChanged(changed) = reply else { mismatch() };
+    changed.map(|user| *user)
 }
 
 fn settled(reply: Reply) -> Result<Result<Settled, Refused>, WriteError> {
@@ -488,7 +545,7 @@ mod tests {
             let writer = writer.clone();
             let outcome = Outcome::Interrupted;
             tokio::spawn(async move {
-                writer.settle(TaskId(1), Attempt(1), outcome, Backoff::default()).await?.await
+                writer.settle(TaskId(1), Attempt(1), outcome, Backoff::default(), None).await?.await
             })
         };
         while lanes.waiting() < 2 {

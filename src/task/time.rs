@@ -25,6 +25,13 @@ impl Timestamp {
         self.0
     }
 
+    /// This instant less `span`; the far end of time rather than an overflow.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// This instant and `span` more; the far end of time rather than an overflow.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {

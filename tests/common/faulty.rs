@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gristmill::account::{Caller, TokenHash, User};
+use gristmill::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use gristmill::store::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, KindDepth, Listener, Page, Recording,
-    Registration, ReplyTo, SqliteStore, Store, StoreError, TaskFilter, Told,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page, Rate,
+    Recording, Registration, ReplyTo, SqliteStore, Store, StoreError, TaskFilter, Told,
 };
 use gristmill::task::{
-    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
+    Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
+    Timestamp, UserId,
 };
 
 /// The store and its switch.
@@ -113,6 +114,17 @@ delegate! {
     fn listen(&self) -> Option<Box<dyn Listener>>;
     fn user(&self, id: UserId) -> Option<User>;
     fn user_by_token(&self, token: &TokenHash) -> Option<User>;
+    fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
+    fn user_by_session(&self, session: &TokenHash) -> Option<User>;
+    fn credentials(&self, login: &LoginName) -> Option<(UserId, PasswordHash)>;
+    fn open_session(&self, session: &TokenHash, user: UserId, span: Duration) -> ();
+    fn close_session(&self, session: &TokenHash) -> bool;
+    fn spend(&self, key: &str, uses: u32, rate: Rate) -> Option<Duration>;
+    fn forgive(&self, key: &str) -> ();
+    fn forget_expired(&self, limit: u32) -> u64;
+    fn image(&self, name: &ImageName) -> Option<Image>;
+    fn images(&self, caller: Caller, before: Option<TaskId>, limit: u32) -> Vec<Image>;
+    fn attachments_of(&self, task: TaskId) -> Vec<Attachment>;
     fn recording(&self, id: RecordingId) -> Option<Recording>;
     fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
     fn ping(&self) -> ();

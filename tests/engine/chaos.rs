@@ -99,7 +99,7 @@ impl Work for Chaos {
 }
 
 fn done() -> Done {
-    Done { result: Json::trusted("\"done\""), output: None, drop_input: false }
+    Done { result: Json::trusted("\"done\""), output: None, drop_input: false, image: None }
 }
 
 struct Counted(Arc<State>);

@@ -310,7 +310,7 @@ impl Engine {
         async move {
             let done = work.run(task.payload, run).await;
             // Held until the outcome is written down.
-            let (outcome, _pin) = match done {
+            let (outcome, image, _pin) = match done {
                 Ok(done) => {
                     let output = done.output.as_ref().map(|kept| Attachment {
                         role: Role::Output,
@@ -318,18 +318,18 @@ impl Engine {
                         bytes: kept.bytes,
                     });
                     let (result, drop_input) = (done.result, done.drop_input);
-                    (Outcome::Completed { result, output, drop_input }, done.output)
+                    (Outcome::Completed { result, output, drop_input }, done.image, done.output)
                 }
                 Err(RunError::Error(story)) => {
-                    (Outcome::Failed(Failure::new(FailureReason::Error, story)), None)
+                    (Outcome::Failed(Failure::new(FailureReason::Error, story)), None, None)
                 }
                 Err(RunError::InvalidInput(story)) => {
-                    (Outcome::Failed(Failure::new(FailureReason::InvalidInput, story)), None)
+                    (Outcome::Failed(Failure::new(FailureReason::InvalidInput, story)), None, None)
                 }
-                Err(RunError::Cancelled) => (Outcome::Interrupted, None),
+                Err(RunError::Cancelled) => (Outcome::Interrupted, None, None),
             };
             // The daemon may be gone by now.
-            let _ = writer.settle(id, attempt, outcome, Backoff::default()).await;
+            let _ = writer.settle(id, attempt, outcome, Backoff::default(), image).await;
         }
     }
 }

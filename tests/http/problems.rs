@@ -49,6 +49,20 @@ async fn provoke(code: Code) -> Option<Answer> {
             daemon.ask("GET", "/tasks?user_id=99", |request| request.bearer_auth(&ann.token)).await
         }
         Code::NotFound => daemon.get("/nothing").await,
+        // PEOPLE
+        Code::LoginFailed
+        | Code::Forbidden
+        | Code::CrossOrigin
+        | Code::UserNotFound
+        | Code::AvatarNotFound
+        | Code::RateLimited => unimplemented!("{code:?}"),
+        // IMAGES
+        Code::ImageNotFound
+        | Code::ImageFailed
+        | Code::ImageTooLarge
+        | Code::UnsupportedImage
+        | Code::DamagedImage
+        | Code::QuotaExceeded => unimplemented!("{code:?}"),
         Code::TaskNotFound => daemon.get("/tasks/99").await,
         Code::RecordingNotFound => daemon.get("/record?user=1&id=00000000-0000-4000-8000-000000000000").await,
         Code::NoFreeTask => daemon.get("/take_free_task").await,

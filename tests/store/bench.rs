@@ -67,7 +67,7 @@ impl Bench {
         attempt: Attempt,
         outcome: Outcome,
     ) -> Result<Settled, Refused> {
-        match self.one(Command::Settle { task, attempt, outcome, backoff: backoff() }).await {
+        match self.one(Command::Settle { task, attempt, outcome, backoff: backoff(), image: None }).await {
             Reply::Settled(settled) => settled,
             other => panic!("{other:?}"),
         }

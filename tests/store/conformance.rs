@@ -351,7 +351,8 @@ async fn cancel_retry_and_delete_obey_the_status_and_the_owner(bench: Bench) {
 
 async fn an_illegal_command_leaves_its_neighbours_alone(bench: Bench) {
     let id = bench.create(vec![new_task()]).await[0].life.id;
-    let settle = |attempt| Command::Settle { task: id, attempt, outcome: done(), backoff: backoff() };
+    let settle =
+        |attempt| Command::Settle { task: id, attempt, outcome: done(), backoff: backoff(), image: None };
     let commands = [
         settle(Attempt(7)),
         Command::Create(vec![new_task()]),

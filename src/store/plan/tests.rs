@@ -39,7 +39,7 @@ fn claim(by: NodeId, want: u32) -> Command {
 }
 
 fn settle(task: TaskId, attempt: u32, outcome: Outcome) -> Command {
-    Command::Settle { task, attempt: Attempt(attempt), outcome, backoff: BACKOFF }
+    Command::Settle { task, attempt: Attempt(attempt), outcome, backoff: BACKOFF, image: None }
 }
 
 fn done() -> Outcome {
@@ -145,6 +145,9 @@ impl Tables {
             tasks,
             task_ids: (self.next - count..self.next).map(TaskId).collect(),
             user_ids: (1..=100).map(UserId).take(needs.new_users).collect(),
+            users: Vec::new(),
+            usage: HashMap::new(),
+            purged: Vec::new(),
             taken_emails: HashSet::new(),
             found,
             taken,

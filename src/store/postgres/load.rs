@@ -6,9 +6,10 @@ use sqlx::AssertSqlSafe;
 
 use super::group::{Tx, numbers};
 use super::{NOW, PostgresStore, outside};
-use crate::store::plan::{Found, Loaded, Lost, Needs, UniqueKey};
-use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, micros};
-use crate::store::{Claim, MISSED, RememberedAnswer, StoreError};
+use crate::account::User;
+use crate::store::plan::{Found, Gone, Loaded, Lost, Needs, UniqueKey};
+use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow, micros};
+use crate::store::{Claim, MISSED, RememberedAnswer, StoreError, Usage};
 use crate::task::{Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 impl PostgresStore {
@@ -27,7 +28,18 @@ impl PostgresStore {
             .await
             .map_err(doing("ask the time and new numbers"))?;
         let now = Timestamp::from_micros(now);
-        let mut tasks = lock_tasks(tx, &needs.tasks).await?;
+        // Users first, then tasks: in one order everywhere.
+        let users = lock_users(tx, &needs.users).await?;
+        let usage = usage(tx, &needs.usage).await?;
+        let purged = match needs.purge {
+            Some(limit) => purged(tx, limit).await?,
+            None => Vec::new(),
+        };
+        let mut named: Vec<TaskId> =
+            needs.tasks.iter().copied().chain(purged.iter().map(|(task, _)| *task)).collect();
+        named.sort_unstable();
+        named.dedup();
+        let mut tasks = lock_tasks(tx, &named).await?;
         let mut held: HashSet<TaskId> = tasks.iter().map(|task| task.life.id).collect();
         let mut found = Vec::new();
         for claim in &needs.claims {
@@ -58,6 +70,9 @@ impl PostgresStore {
             task_ids: task_ids.into_iter().map(TaskId).collect(),
             user_ids: user_ids.into_iter().map(UserId).collect(),
             taken_emails: taken_emails(tx, &needs.emails).await?,
+            users,
+            usage,
+            purged,
             found,
             taken,
             unique,
@@ -291,4 +306,73 @@ async fn taken_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<HashSet<Stri
         .await
         .map_err(StoreError::of("look for e-mails"))?;
     Ok(taken.into_iter().collect())
+}
+
+async fn lock_users(tx: &mut Tx<'_>, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "SELECT {USER_COLUMNS} FROM users WHERE users.id = ANY($1) AND users.deleted_at IS NULL \
+         ORDER BY users.id FOR UPDATE"
+    );
+    let rows: Vec<UserRow> = sqlx::query_as(AssertSqlSafe(text))
+        .bind(ids.iter().map(|user| user.0).collect::<Vec<_>>())
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(StoreError::of("lock users"))?;
+    rows.into_iter().map(UserRow::into_user).collect()
+}
+
+/// What these have here. Two nodes count one after the other, so that they cannot both let the last image in.
+async fn usage(
+    tx: &mut Tx<'_>,
+    owners: &[Option<UserId>],
+) -> Result<HashMap<Option<UserId>, Usage>, StoreError> {
+    let mut usage = HashMap::new();
+    for owner in owners {
+        let number = owner.map_or(0, |owner| owner.0);
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('images of ' || $1::text, 0))")
+            .bind(number)
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::of("lock the images of a user"))?;
+        let (images, bytes): (i64, i64) = sqlx::query_as(
+            "SELECT count(*), CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM images \
+             WHERE coalesce(owner, 0) = $1 AND bytes > 0",
+        )
+        .bind(number)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(StoreError::of("count images"))?;
+        usage.insert(*owner, Usage { images: images.unsigned_abs(), bytes: bytes.unsigned_abs() });
+    }
+    Ok(usage)
+}
+
+/// Tasks of users who are gone, or in their hands.
+async fn purged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<(TaskId, Gone)>, StoreError> {
+    let mut purged = Vec::new();
+    let texts: [(&'static str, Gone); 2] = [
+        (
+            "SELECT tasks.id FROM users JOIN tasks ON tasks.owner = users.id \
+             WHERE users.deleted_at IS NOT NULL LIMIT $1",
+            Gone::Owner,
+        ),
+        (
+            "SELECT tasks.id FROM users JOIN tasks ON tasks.assignee = users.id AND tasks.status = 'In Progress' \
+             WHERE users.deleted_at IS NOT NULL AND tasks.owner IS DISTINCT FROM users.id LIMIT $1",
+            Gone::Assignee,
+        ),
+    ];
+    for (text, gone) in texts {
+        let left = i64::from(limit) - i64::try_from(purged.len()).unwrap_or(i64::MAX);
+        let found: Vec<i64> = sqlx::query_scalar(text)
+            .bind(left.max(0))
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(StoreError::of("look for what users left who are gone"))?;
+        purged.extend(found.into_iter().map(|task| (TaskId(task), gone)));
+    }
+    Ok(purged)
 }

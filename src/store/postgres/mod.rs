@@ -30,13 +30,14 @@ use super::own::Own;
 use super::plan::OutsideKinds;
 use super::row::micros;
 use super::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, KindDepth, Listener, Page, Recording,
-    Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema, group_or_apart,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page, Rate,
+    Recording, Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema, group_or_apart,
 };
-use crate::account::{Caller, TokenHash, User};
+use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::clock::Clock;
 use crate::task::{
-    Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, Timestamp, UserId,
+    Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
+    Timestamp, UserId,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
@@ -443,6 +444,60 @@ impl Store for PostgresStore {
 
     async fn user_by_token(&self, token: &TokenHash) -> Result<Option<User>, StoreError> {
         self.limited(self.read_user_by_token(token)).await
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.read_users(after, limit).await
+    }
+
+    async fn user_by_session(&self, session: &TokenHash) -> Result<Option<User>, StoreError> {
+        self.read_user_by_session(session).await
+    }
+
+    async fn credentials(&self, login: &LoginName) -> Result<Option<(UserId, PasswordHash)>, StoreError> {
+        self.read_credentials(login).await
+    }
+
+    async fn open_session(
+        &self,
+        session: &TokenHash,
+        user: UserId,
+        span: Duration,
+    ) -> Result<(), StoreError> {
+        self.write_open_session(session, user, span).await
+    }
+
+    async fn close_session(&self, session: &TokenHash) -> Result<bool, StoreError> {
+        self.write_close_session(session).await
+    }
+
+    async fn spend(&self, key: &str, uses: u32, rate: Rate) -> Result<Option<Duration>, StoreError> {
+        self.write_spend(key, uses, rate).await
+    }
+
+    async fn forgive(&self, key: &str) -> Result<(), StoreError> {
+        self.write_forgive(key).await
+    }
+
+    async fn forget_expired(&self, limit: u32) -> Result<u64, StoreError> {
+        self.write_forget_expired(limit).await
+    }
+
+    async fn image(&self, name: &ImageName) -> Result<Option<Image>, StoreError> {
+        self.read_image(name).await
+    }
+
+    async fn images(
+        &self,
+        caller: Caller,
+        before: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Vec<Image>, StoreError> {
+        self.read_images(caller, before, limit).await
+    }
+
+    async fn attachments_of(&self, task: TaskId) -> Result<Vec<Attachment>, StoreError> {
+        self.read_attachments_of(task).await
     }
 
     async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {

@@ -5,13 +5,20 @@ use std::time::Duration;
 use sqlx::Postgres;
 
 use super::PostgresStore;
-use crate::account::{Caller, TokenHash, User};
+use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::store::clerk;
-use crate::store::row::{BlobRow, EventRow, RecordingRow, TASK_COLUMNS, TaskRow, UserRow, micros};
-use crate::store::{
-    CallbackState, CreatedTotal, KindDepth, Order, Page, Recording, ReplyTo, StoreError, TaskFilter, query,
+use crate::store::row::{
+    BlobRow, EventRow, IMAGE_COLUMNS, ImageRow, RecordingRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow,
+    micros,
 };
-use crate::task::{Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, UserId};
+use crate::store::{
+    CallbackState, CreatedTotal, Image, KindDepth, Order, Page, Recording, ReplyTo, StoreError, TaskFilter,
+    query,
+};
+use crate::task::{
+    Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
+    UserId,
+};
 
 use crate::store::Store;
 
@@ -19,12 +26,14 @@ crate::store::read::readers!(PostgresStore, Postgres);
 
 impl PostgresStore {
     pub(super) async fn read_unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
-        let named: Vec<String> =
-            sqlx::query_scalar("SELECT DISTINCT blob FROM task_blobs WHERE blob = ANY($1)")
-                .bind(blobs.iter().map(BlobName::as_str).collect::<Vec<_>>())
-                .fetch_all(&self.readers)
-                .await
-                .map_err(StoreError::of("look who names blobs"))?;
+        let named: Vec<String> = sqlx::query_scalar(
+            "SELECT blob FROM task_blobs WHERE blob = ANY($1) \
+                 UNION SELECT avatar FROM users WHERE avatar = ANY($1)",
+        )
+        .bind(blobs.iter().map(BlobName::as_str).collect::<Vec<_>>())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::of("look who names blobs"))?;
         Ok(query::without(blobs, named))
     }
 }

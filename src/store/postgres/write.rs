@@ -1,10 +1,12 @@
 //! What a group changes: a set statement for each table, in the order that the page of `group` gives.
 
 use super::group::{Tx, numbers};
+use crate::account::Change;
 use crate::store::StoreError;
-use crate::store::plan::Changes;
-use crate::store::row::{LifeColumns, event_data, micros, to_json};
-use crate::task::{Attempt, Life, Status, TaskId, Timestamp};
+use crate::store::people::people;
+use crate::store::plan::{ChangedUser, Changes};
+use crate::store::row::{LifeColumns, event_data, hex, micros, to_json};
+use crate::task::{Attempt, Life, Status, TaskId, Timestamp, UserId};
 
 /// The number of the lock under which events get their numbers: any constant that nothing else uses here.
 const EVENT_ORDER: i64 = 0x6772_6973_746d; // "gristm"
@@ -17,7 +19,7 @@ pub(super) async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Resu
     update_tasks(tx, &changes.updated).await?;
     update_tasks(tx, &changes.revived).await?;
     insert_tasks(tx, changes).await?;
-    insert_users(tx, changes).await?;
+    write_people(tx, changes).await?;
     write_attachments(tx, changes).await?;
     count_created(tx, changes, part).await?;
     write_callbacks(tx, changes).await?;
@@ -190,22 +192,7 @@ async fn insert_events(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreEr
     .map_err(StoreError::of("write events"))
 }
 
-async fn insert_users(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
-    for (user, token) in &changes.users {
-        sqlx::query(
-            "INSERT INTO users (id, name, email, token_hash, created_at) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(user.id.0)
-        .bind(user.name.as_ref().map(|name| name.as_str()))
-        .bind(user.email.as_ref().map(|email| email.as_str()))
-        .bind(token.as_str())
-        .bind(user.created_at.as_micros())
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::of("make a user"))?;
-    }
-    Ok(())
-}
+people!();
 
 async fn write_attachments(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
     if !changes.inputs_dropped.is_empty() {

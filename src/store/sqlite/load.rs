@@ -7,9 +7,10 @@ use sqlx::AssertSqlSafe;
 
 use super::SqliteStore;
 use super::group::Tx;
-use crate::store::plan::{Found, Loaded, Lost, Needs, UniqueKey};
-use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, to_json};
-use crate::store::{Claim, RememberedAnswer, StoreError, Take, Wanted};
+use crate::account::User;
+use crate::store::plan::{Found, Gone, Loaded, Lost, Needs, UniqueKey};
+use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow, to_json};
+use crate::store::{Claim, RememberedAnswer, StoreError, Take, Usage, Wanted};
 use crate::task::{Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 impl SqliteStore {
@@ -23,13 +24,17 @@ impl SqliteStore {
             Some((limit, except)) => lost(tx, limit, except, now).await?,
             None => Vec::new(),
         };
+        let purged = match needs.purge {
+            Some(limit) => purged(tx, limit).await?,
+            None => Vec::new(),
+        };
         let mut taken = Vec::new();
         for take in &needs.takes {
             taken.push(take_outside(tx, take).await?);
         }
         let claimed = found.iter().flat_map(|found| found.taken.iter().copied());
         let lost_tasks = lost.iter().map(|(task, _)| *task);
-        let named = needs.tasks.iter().copied();
+        let named = needs.tasks.iter().copied().chain(purged.iter().map(|(task, _)| *task));
         let wanted: HashSet<TaskId> =
             named.chain(claimed).chain(taken.iter().flatten().copied()).chain(lost_tasks).collect();
         let mut tasks = load_tasks(tx, &wanted).await?;
@@ -46,6 +51,9 @@ impl SqliteStore {
             task_ids: numbers(&self.next_task, needs.new_tasks).map(TaskId).collect(),
             user_ids: numbers(&self.next_user, needs.new_users).map(UserId).collect(),
             taken_emails: taken_emails(tx, &needs.emails).await?,
+            users: load_users(tx, &needs.users).await?,
+            usage: usage(tx, &needs.usage).await?,
+            purged,
             found,
             lost,
         })
@@ -253,4 +261,66 @@ async fn taken_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<HashSet<Stri
             .await
             .map_err(StoreError::of("look for e-mails"))?;
     Ok(taken.into_iter().collect())
+}
+
+async fn load_users(tx: &mut Tx<'_>, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "SELECT {USER_COLUMNS} FROM users WHERE users.id IN (SELECT value FROM json_each(?1)) \
+         AND users.deleted_at IS NULL"
+    );
+    let rows: Vec<UserRow> = sqlx::query_as(AssertSqlSafe(text))
+        .bind(to_json(&ids))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(StoreError::of("load users"))?;
+    rows.into_iter().map(UserRow::into_user).collect()
+}
+
+/// What these have here.
+async fn usage(
+    tx: &mut Tx<'_>,
+    owners: &[Option<UserId>],
+) -> Result<HashMap<Option<UserId>, Usage>, StoreError> {
+    let mut usage = HashMap::new();
+    for owner in owners {
+        let (images, bytes): (i64, i64) = sqlx::query_as(
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM images WHERE coalesce(owner, 0) = ?1 AND bytes > 0",
+        )
+        .bind(owner.map_or(0, |owner| owner.0))
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(StoreError::of("count images"))?;
+        usage.insert(*owner, Usage { images: images.unsigned_abs(), bytes: bytes.unsigned_abs() });
+    }
+    Ok(usage)
+}
+
+/// Tasks of users who are gone, or in their hands.
+async fn purged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<(TaskId, Gone)>, StoreError> {
+    let mut purged = Vec::new();
+    let texts: [(&'static str, Gone); 2] = [
+        (
+            "SELECT tasks.id FROM users JOIN tasks ON tasks.owner = users.id \
+             WHERE users.deleted_at IS NOT NULL LIMIT ?1",
+            Gone::Owner,
+        ),
+        (
+            "SELECT tasks.id FROM users JOIN tasks ON tasks.assignee = users.id AND tasks.status = 'In Progress' \
+             WHERE users.deleted_at IS NOT NULL AND tasks.owner IS NOT users.id LIMIT ?1",
+            Gone::Assignee,
+        ),
+    ];
+    for (text, gone) in texts {
+        let left = i64::from(limit) - i64::try_from(purged.len()).unwrap_or(i64::MAX);
+        let found: Vec<i64> = sqlx::query_scalar(text)
+            .bind(left.max(0))
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(StoreError::of("look for what users left who are gone"))?;
+        purged.extend(found.into_iter().map(|task| (TaskId(task), gone)));
+    }
+    Ok(purged)
 }

@@ -5,13 +5,20 @@ use std::time::Duration;
 use sqlx::Sqlite;
 
 use super::SqliteStore;
-use crate::account::{Caller, TokenHash, User};
+use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::store::clerk;
-use crate::store::row::{BlobRow, EventRow, RecordingRow, TASK_COLUMNS, TaskRow, UserRow, micros, to_json};
-use crate::store::{
-    CallbackState, CreatedTotal, KindDepth, Order, Page, Recording, ReplyTo, StoreError, TaskFilter, query,
+use crate::store::row::{
+    BlobRow, EventRow, IMAGE_COLUMNS, ImageRow, RecordingRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow,
+    micros, to_json,
 };
-use crate::task::{Attempt, BlobName, Event, EventSeq, Kind, NodeId, RecordingId, Task, TaskId, UserId};
+use crate::store::{
+    CallbackState, CreatedTotal, Image, KindDepth, Order, Page, Recording, ReplyTo, StoreError, TaskFilter,
+    query,
+};
+use crate::task::{
+    Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
+    UserId,
+};
 
 use crate::store::Store;
 
@@ -20,7 +27,8 @@ crate::store::read::readers!(SqliteStore, Sqlite);
 impl SqliteStore {
     pub(super) async fn read_unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
         let named: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT blob FROM task_blobs WHERE blob IN (SELECT value FROM json_each(?1))",
+            "SELECT blob FROM task_blobs WHERE blob IN (SELECT value FROM json_each(?1)) \
+             UNION SELECT avatar FROM users WHERE avatar IN (SELECT value FROM json_each(?1))",
         )
         .bind(to_json(&blobs))
         .fetch_all(&self.readers)

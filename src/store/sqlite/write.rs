@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use super::group::Tx;
+use crate::account::Change;
 use crate::store::StoreError;
-use crate::store::plan::Changes;
-use crate::store::row::{LifeColumns, event_data, micros, to_json};
-use crate::task::{Attempt, Life, Status, Timestamp};
+use crate::store::people::people;
+use crate::store::plan::{ChangedUser, Changes};
+use crate::store::row::{LifeColumns, event_data, hex, micros, to_json};
+use crate::task::{Attempt, Life, Status, Timestamp, UserId};
 
 pub(super) async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Result<(), StoreError> {
     // What gives a unique key up, then what takes one.
@@ -39,7 +41,7 @@ pub(super) async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Resu
         &ready,
     )
     .await?;
-    insert_users(tx, changes).await?;
+    write_people(tx, changes).await?;
     write_attachments(tx, changes).await?;
     count_created(tx, changes, part).await?;
     write_callbacks(tx, changes).await?;
@@ -184,26 +186,7 @@ async fn update_tasks(tx: &mut Tx<'_>, rows: &[(Life, Status, Attempt)]) -> Resu
     crate::store::all_changed(changed, rows.len())
 }
 
-async fn insert_users(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
-    let users = changes
-        .users
-        .iter()
-        .map(|(user, token)| {
-            let name = user.name.as_ref().map(|name| name.as_str());
-            let email = user.email.as_ref().map(|email| email.as_str());
-            (user.id, name, email, token.as_str(), user.created_at.as_micros())
-        })
-        .collect::<Vec<_>>();
-    run(
-        tx,
-        "make users",
-        "INSERT INTO users (id, name, email, token_hash, created_at) SELECT value ->> 0, value ->> 1, \
-         value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)",
-        &users,
-    )
-    .await
-    .map(drop)
-}
+people!();
 
 async fn write_attachments(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
     let dropped = &changes.inputs_dropped;

@@ -1,0 +1,111 @@
+//! Users: made, changed, removed, and what is theirs along with them; and how much of images each may have.
+
+use std::time::Duration;
+
+use super::{ChangedUser, Gone, Planner};
+use crate::account::{Caller, Change, NewUser, TokenHash, User, UserChange};
+use crate::store::command::{NewTask, Purged, Reply, Usage, UserRefused};
+use crate::task::UserId;
+
+/// For so long the number of a user who is gone is remembered, so that what was under way in their name when they went
+/// is found and removed as well.
+const REMEMBER_GONE: Duration = Duration::from_secs(24 * 3600);
+
+impl Planner<'_> {
+    pub(super) fn create_user(&mut self, new: &NewUser) -> Option<User> {
+        let email = new.email().cloned();
+        if let Some(email) = &email
+            && !self.taken_emails.insert(email.as_str().to_owned())
+        {
+            return None;
+        }
+        let id = self.user_ids.next()?;
+        let user = User {
+            name: new.name().cloned(),
+            email,
+            gender: new.gender.clone(),
+            avatar: new.avatar.clone(),
+            role: new.role,
+            has_password: new.password.is_some(),
+            ..User::plain(id, self.now)
+        };
+        self.users.insert(id, user.clone());
+        self.changes.users.push((user.clone(), new.clone()));
+        Some(user)
+    }
+
+    pub(super) fn change_user(
+        &mut self,
+        id: UserId,
+        caller: Caller,
+        change: &UserChange,
+        session: Option<&TokenHash>,
+    ) -> Result<Box<User>, UserRefused> {
+        let user = self.may_change(id, caller)?;
+        if change.role.is_some_and(|role| role != user.role) && !caller.is_admin() {
+            return Err(UserRefused::NotAdmin);
+        }
+        let changed = change.apply(user)?;
+        if let Change::Set(email) = &change.email
+            && user.email.as_ref() != Some(email)
+            && !self.taken_emails.insert(email.as_str().to_owned())
+        {
+            return Err(UserRefused::EmailTaken);
+        }
+        self.users.insert(id, changed.clone());
+        self.changes.users_changed.push(ChangedUser {
+            user: changed.clone(),
+            change: change.clone(),
+            end_sessions: change.ends_sessions().then(|| session.cloned()),
+        });
+        Ok(Box::new(changed))
+    }
+
+    pub(super) fn delete_user(&mut self, id: UserId, caller: Caller) -> Result<Box<User>, UserRefused> {
+        let user = self.may_change(id, caller)?.clone();
+        self.users.remove(&id);
+        self.changes.users_deleted.push((id, self.now));
+        Ok(Box::new(user))
+    }
+
+    fn may_change(&self, id: UserId, caller: Caller) -> Result<&User, UserRefused> {
+        let user = self.users.get(&id).ok_or(UserRefused::NotFound(id))?;
+        if caller.may_change(id) { Ok(user) } else { Err(UserRefused::NotTheirs(id)) }
+    }
+
+    /// Removes what users left who are gone; what was in their hands is free again.
+    pub(super) fn purge(&mut self, limit: u32) -> Purged {
+        let found = std::mem::take(&mut self.purged);
+        let now = self.now;
+        for (id, gone) in &found {
+            // Refused where somebody was quicker: then there is nothing left to do.
+            let _ = match gone {
+                Gone::Owner => self.delete(*id, Caller::Admin(None)).map(drop),
+                Gone::Assignee => self.change(*id, |life| life.release(life.attempt, now)).map(drop),
+            };
+        }
+        if found.is_empty() {
+            self.changes.forget_users = Some(self.now.before(REMEMBER_GONE));
+        }
+        let tasks = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        Purged { tasks, more: tasks == limit }
+    }
+
+    /// The refusal, where the images of these tasks are more than their owner may have. What is let in is counted.
+    pub(super) fn over_quota(&mut self, tasks: &[NewTask]) -> Option<Reply> {
+        let mut usage = self.usage.clone();
+        for (task, image) in tasks.iter().filter_map(|task| Some((task, task.image.as_ref()?))) {
+            let has = usage.entry(task.owner).or_default();
+            let before = *has;
+            *has = Usage { images: has.images + 1, bytes: has.bytes.saturating_add(image.bytes) };
+            let quota = image.quota;
+            if quota.images.is_some_and(|most| has.images > most)
+                || quota.bytes.is_some_and(|most| has.bytes > most)
+            {
+                return Some(Reply::OverQuota(quota, before));
+            }
+        }
+        self.usage = usage;
+        None
+    }
+}
