@@ -6,8 +6,12 @@
 //! that word was checked against [`Limits`]; the pixels that are kept are the ones that came, bit for bit.
 
 mod format;
+mod gate;
+mod stripped;
 
 pub use format::{Format, FormatSet, NoFormat};
+pub use gate::{inspect, strip};
+pub use stripped::{Removed, Stripped};
 
 /// What an image may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
