@@ -5,13 +5,26 @@
 //! format is what the bytes say, never what a name or a header says; nothing is allocated by the word of a header before
 //! that word was checked against [`Limits`]; the pixels that are kept are the ones that came, bit for bit.
 
+mod colour;
+mod decode;
+mod encode;
 mod format;
 mod gate;
+mod pixels;
+mod shrink;
 mod stripped;
+mod thumbhash;
+mod upright;
+mod variant;
 
+pub use decode::check;
 pub use format::{Format, FormatSet, NoFormat};
 pub use gate::{inspect, strip};
+pub use pixels::Progress;
 pub use stripped::{Removed, Stripped};
+pub use variant::{
+    Developed, Encoded, Encoding, Fit, NoEncoding, NoFit, Spec, develop, variant,
+};
 
 /// What an image may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
