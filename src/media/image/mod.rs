@@ -1,13 +1,20 @@
 //! Images: what the bytes are, what decoding them would take, and what is made of them.
 //!
-//! An image goes through here in this order: [`Format::sniff`] on its first bytes, `inspect` on all of
-//! them, which decodes nothing and says what decoding would cost; then whatever needs its pixels. What is true: the
+//! An image goes through here in this order: [`Format::sniff`] on its first bytes, [`inspect`] on all of
+//! them, which decodes nothing and says what decoding would cost; [`strip`], which takes out what is not the picture; then whatever needs its pixels. What is true: the
 //! format is what the bytes say, never what a name or a header says; nothing is allocated by the word of a header before
 //! that word was checked against [`Limits`]; the pixels that are kept are the ones that came, bit for bit.
 
+mod exif;
 mod format;
 mod gate;
+mod gif;
+mod guess;
+mod jpeg;
+mod png;
+mod price;
 mod stripped;
+mod webp;
 
 pub use format::{Format, FormatSet, NoFormat};
 pub use gate::{inspect, strip};
