@@ -37,8 +37,7 @@ fn in_srgb(pixels: &Pixels, profile: &ColorProfile) -> Option<Pixels> {
         Layout::Rgb => (Order::Rgb, ColorProfile::new_srgb()),
         Layout::Rgba => (Order::Rgba, ColorProfile::new_srgb()),
     };
-    let transform =
-        profile.create_transform_8bit(order, &target, order, TransformOptions::default()).ok()?;
+    let transform = profile.create_transform_8bit(order, &target, order, TransformOptions::default()).ok()?;
     let mut data = vec![0; pixels.data.len()];
     transform.transform(&pixels.data, &mut data).ok()?;
     Some(Pixels { data, ..pixels.clone() })

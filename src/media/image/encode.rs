@@ -68,5 +68,8 @@ fn png(pixels: &Pixels, profile: Option<&[u8]>) -> Result<Encoded, ImageError> {
 }
 
 fn failed(pixels: &Pixels, error: &dyn std::fmt::Display) -> ImageError {
-    ImageError::Damaged(format!("{} by {} pixels of it cannot be written: {error}", pixels.width, pixels.height))
+    ImageError::Damaged(format!(
+        "{} by {} pixels of it cannot be written: {error}",
+        pixels.width, pixels.height
+    ))
 }

@@ -63,7 +63,7 @@ pub(super) trait Rows {
     /// Called once, first.
     fn begin(&mut self, source: Source);
     /// Called for each row.
-    fn row(&mut self, row: &[u8]);
+    fn row(&mut self, row: &[u8]) -> Result<(), ImageError>;
 }
 
 /// For who only wants to know whether a picture can be decoded.
@@ -71,7 +71,9 @@ pub(super) struct Nowhere;
 
 impl Rows for Nowhere {
     fn begin(&mut self, _: Source) {}
-    fn row(&mut self, _: &[u8]) {}
+    fn row(&mut self, _: &[u8]) -> Result<(), ImageError> {
+        Ok(())
+    }
 }
 
 /// A small picture, whole.
@@ -106,7 +108,8 @@ impl Pixels {
         let channels = self.layout.channels();
         let lay = |pixel: &[u8]| {
             let alpha = u32::from(pixel[channels - 1]);
-            let over = move |sample: &u8| ((u32::from(*sample) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+            let over =
+                move |sample: &u8| ((u32::from(*sample) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
             pixel[..channels - 1].iter().map(over).collect::<Vec<u8>>()
         };
         let data = self.data.chunks_exact(channels).flat_map(lay).collect();

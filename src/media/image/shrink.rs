@@ -1,53 +1,50 @@
-//! Rows in, a small picture out: averaged over squares of pixels while the rows come, and once they are all there,
-//! resampled to the very size.
+//! Rows in, a small picture out: averaged over rectangles of pixels while the rows come, and resampled to the very size
+//! a band at a time.
 //!
-//! What is true: what is held meanwhile is the averaged picture, at most three times as wide and as high as what comes
-//! out, however large the picture is; a transparent pixel's colour counts for nothing.
+//! What is true: what is held meanwhile is a few dozen rows, of at most about four times the width that comes out,
+//! however large the picture is; a transparent pixel's colour counts for nothing.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 
 use super::ImageError;
+use super::average::Averager;
 use super::pixels::{Layout, Pixels, Rows, Source};
 
-/// The largest side of the squares: sums of so many samples fit into 16 bits.
-const LARGEST: u32 = 256;
+/// Rows that come out of one resampling.
+const BAND: u32 = 32;
+
+/// The filter looks so many pixels of what comes out to either side (Lanczos).
+const REACH: f64 = 3.0;
+
+/// The most rows that are held: a band, four times as high, and the reach above and below it.
+pub(super) const BAND_ROWS: u32 = 4 * BAND + 2 * 4 * REACH as u32 + 4;
+
+/// The longest side of a rectangle that is averaged.
+pub(super) const LARGEST: u32 = 256;
 
 /// What is to be made of a picture, as it lies in the file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Plan {
-    /// The part of the picture that is wanted, in its pixels: left, top, width, height.
-    pub(super) part: [f64; 4],
+    /// The part of the picture that is wanted, across and down: from where, and how much, in its pixels.
+    pub(super) part: [(f64, f64); 2],
     /// Width and height of what comes out.
-    pub(super) out: (u32, u32),
+    pub(super) out: [u32; 2],
 }
 
 impl Plan {
-    /// Of how many columns and rows of the picture one may be made while the rows come: so many that more than half
-    /// as much again is left as comes out, for the resampling to work with.
-    pub(super) fn factor(&self) -> u32 {
-        let ratio = (self.part[2] / f64::from(self.out.0)).min(self.part[3] / f64::from(self.out.1));
-        let factor = if (3.0..4.0).contains(&ratio) { 2 } else { (ratio / 2.0) as u32 };
-        factor.clamp(1, LARGEST)
+    /// By how much a decoder may shrink the picture by itself: it must leave at least twice of what comes out.
+    pub(super) fn reduction(&self) -> u32 {
+        factor(self.part[0].1, self.out[0]).min(factor(self.part[1].1, self.out[1]))
     }
 }
 
-/// Takes rows, gives the small picture.
-pub(super) struct Shrinker {
-    plan: Plan,
-    source: Option<Source>,
-    /// The side of the squares, in rows as they come.
-    factor: u32,
-    sums: Sums,
-    /// Rows in the sums.
-    gathered: u32,
-    averaged: Vec<u8>,
-}
-
-/// A sum for each sample of a row; of colours that have an alpha, the sum of each times its alpha.
-enum Sums {
-    Plain(Vec<u16>),
-    Weighted(Vec<u32>),
+/// Of how many columns or rows of the picture one may be made before it is resampled: so many that at least half as
+/// much again is left as comes out, and less than four times as much.
+fn factor(part: f64, out: u32) -> u32 {
+    let ratio = part / f64::from(out);
+    let factor = if (3.0..4.0).contains(&ratio) { 2 } else { (ratio / 2.0) as u32 };
+    factor.clamp(1, LARGEST)
 }
 
 /// A picture made small, and what it was made of.
@@ -57,162 +54,217 @@ pub(super) struct Shrunk {
     pub(super) profile: Option<Vec<u8>>,
 }
 
+/// Takes rows, gives the small picture.
+pub(super) struct Shrinker {
+    plan: Plan,
+    work: Option<Work>,
+}
+
+/// The columns, or rows, that are wanted.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    /// How many that come are averaged to one.
+    factor: u32,
+    /// The first and the end of those that are looked at, as they come.
+    from: u32,
+    to: u32,
+    /// Where, among those averaged, the part begins.
+    start: f64,
+    /// How many of those averaged make one that comes out.
+    scale: f64,
+    /// How many come out.
+    out: u32,
+}
+
+impl Window {
+    fn new((from, length): (f64, f64), out: u32, source: u32, reduced: u32) -> Self {
+        let factor = (factor(length, out) / reduced).max(1);
+        let cell = f64::from(factor) * f64::from(reduced);
+        let scale = length / cell / f64::from(out);
+        let reach = REACH * scale.max(1.0) + 1.0;
+        let cells = source.div_ceil(factor);
+        // Rounding must not put the end of the part outside the picture.
+        let first = (from / cell - reach).floor().max(0.0) as u32;
+        let end = (((from + length) / cell + reach).ceil() as u32).min(cells);
+        let first = first.min(end.saturating_sub(1));
+        Self {
+            factor,
+            from: first * factor,
+            to: end.saturating_mul(factor).min(source),
+            start: from / cell - f64::from(first),
+            scale,
+            out,
+        }
+    }
+
+    /// How many there are once they are averaged.
+    fn cells(&self) -> u32 {
+        (self.to - self.from).div_ceil(self.factor)
+    }
+}
+
+/// The work under way.
+struct Work {
+    source: Source,
+    columns: Window,
+    rows: Window,
+    averager: Averager,
+    /// Rows that came.
+    came: u32,
+    /// Averaged rows that are still needed; the first is number `base`.
+    held: Vec<u8>,
+    base: u32,
+    resizer: Resizer,
+    /// Rows that came out.
+    done: u32,
+    out: Vec<u8>,
+}
+
 impl Shrinker {
     pub(super) fn new(plan: Plan) -> Self {
-        Self {
-            plan,
-            source: None,
-            factor: 1,
-            sums: Sums::Plain(Vec::new()),
-            gathered: 0,
-            averaged: Vec::new(),
-        }
+        Self { plan, work: None }
     }
 
-    /// Resamples what was averaged.
-    pub(super) fn finish(mut self) -> Result<Shrunk, ImageError> {
-        if self.gathered > 0 {
-            self.average();
+    /// The small picture, once all rows came.
+    pub(super) fn finish(self) -> Result<Shrunk, ImageError> {
+        let missing = || ImageError::Damaged("rows of the picture are missing".to_owned());
+        let mut work = self.work.ok_or_else(missing)?;
+        work.averager.flush(&mut work.held);
+        work.resample()?;
+        let [width, height] = self.plan.out;
+        if work.done < height {
+            return Err(missing());
         }
-        let source = self.source.ok_or_else(|| ImageError::Damaged("no picture came".to_owned()))?;
-        let averaged = Pixels {
-            width: source.width.div_ceil(self.factor),
-            height: source.height.div_ceil(self.factor),
-            layout: source.layout,
-            data: self.averaged,
-        };
-        let scale = f64::from(self.factor * source.reduced);
-        let pixels = resample(averaged, self.plan.part.map(|side| side / scale), self.plan.out)?;
-        Ok(Shrunk { pixels: pixels.without_idle_alpha(), drawn: source.drawn, profile: source.profile })
-    }
-
-    /// Ends a row of squares.
-    fn average(&mut self) {
-        let Some(source) = &self.source else { return };
-        let (factor, rows) = (self.factor as usize, self.gathered);
-        match &mut self.sums {
-            Sums::Plain(sums) => {
-                match source.layout.channels() {
-                    1 => average_plain::<1>(sums, factor, rows, &mut self.averaged),
-                    _ => average_plain::<3>(sums, factor, rows, &mut self.averaged),
-                }
-                sums.fill(0);
-            }
-            Sums::Weighted(sums) => {
-                match source.layout.channels() {
-                    2 => average_weighted::<2>(sums, factor, rows, &mut self.averaged),
-                    _ => average_weighted::<4>(sums, factor, rows, &mut self.averaged),
-                }
-                sums.fill(0);
-            }
-        }
-        self.gathered = 0;
+        let pixels = Pixels { width, height, layout: work.source.layout, data: work.out };
+        Ok(Shrunk {
+            pixels: pixels.without_idle_alpha(),
+            drawn: work.source.drawn,
+            profile: work.source.profile,
+        })
     }
 }
 
 impl Rows for Shrinker {
     fn begin(&mut self, source: Source) {
-        self.factor = (self.plan.factor() / source.reduced).max(1);
-        let samples = source.width as usize * source.layout.channels();
-        let cells = source.width.div_ceil(self.factor) as usize * source.height.div_ceil(self.factor) as usize;
-        self.averaged = Vec::with_capacity(cells * source.layout.channels());
-        if self.factor > 1 {
-            self.sums = if source.layout.has_alpha() {
-                Sums::Weighted(vec![0; samples])
-            } else {
-                Sums::Plain(vec![0; samples])
-            };
-        }
-        self.source = Some(source);
+        let [across, down] = self.plan.part;
+        let [width, height] = self.plan.out;
+        let columns = Window::new(across, width, source.width, source.reduced);
+        let rows = Window::new(down, height, source.height, source.reduced);
+        let channels = source.layout.channels();
+        self.work = Some(Work {
+            columns,
+            rows,
+            averager: Averager::new(
+                source.layout,
+                columns.factor,
+                rows.factor,
+                (columns.to - columns.from) as usize,
+            ),
+            came: 0,
+            held: Vec::new(),
+            base: 0,
+            resizer: Resizer::new(),
+            done: 0,
+            out: Vec::with_capacity(width as usize * height as usize * channels),
+            source,
+        });
     }
 
-    fn row(&mut self, row: &[u8]) {
-        if self.factor == 1 {
-            self.averaged.extend_from_slice(row);
-            return;
+    fn row(&mut self, row: &[u8]) -> Result<(), ImageError> {
+        let Some(work) = &mut self.work else { return Ok(()) };
+        let wanted = (work.rows.from..work.rows.to).contains(&work.came);
+        work.came += 1;
+        if !wanted {
+            return Ok(());
         }
-        match &mut self.sums {
-            Sums::Plain(sums) => {
-                for (sum, sample) in sums.iter_mut().zip(row) {
-                    *sum += u16::from(*sample);
-                }
+        let channels = work.source.layout.channels();
+        let (from, to) = (work.columns.from as usize * channels, work.columns.to as usize * channels);
+        if work.averager.row(&row[from..to], &mut work.held) { work.resample() } else { Ok(()) }
+    }
+}
+
+impl Work {
+    /// Averaged rows there are so far, those that are held no more included.
+    fn averaged(&self) -> u32 {
+        let row = self.columns.cells() as usize * self.source.layout.channels();
+        self.base + (self.held.len() / row.max(1)) as u32
+    }
+
+    /// Resamples whatever bands have all their rows.
+    fn resample(&mut self) -> Result<(), ImageError> {
+        while self.done < self.rows.out {
+            let rows = BAND.min(self.rows.out - self.done);
+            let reach = REACH * self.rows.scale.max(1.0) + 1.0;
+            let end = self.rows.start + f64::from(self.done + rows) * self.rows.scale;
+            let needed = ((end + reach).ceil() as u32).min(self.rows.cells());
+            if self.averaged() < needed {
+                break;
             }
-            Sums::Weighted(sums) => match self.source.as_ref().map(|source| source.layout) {
-                Some(Layout::GreyAlpha) => add_weighted::<2>(sums, row),
-                _ => add_weighted::<4>(sums, row),
-            },
+            self.band(rows)?;
+            let start = self.rows.start + f64::from(self.done) * self.rows.scale;
+            self.drop_before((start - reach).floor().max(0.0) as u32);
         }
-        self.gathered += 1;
-        if self.gathered == self.factor {
-            self.average();
-        }
+        Ok(())
+    }
+
+    fn band(&mut self, rows: u32) -> Result<(), ImageError> {
+        let top = self.rows.start + f64::from(self.done) * self.rows.scale - f64::from(self.base);
+        let part = [
+            (self.columns.start, self.columns.scale * f64::from(self.columns.out)),
+            (top, self.rows.scale * f64::from(rows)),
+        ];
+        let sides = [self.columns.cells(), self.averaged() - self.base];
+        let out = [self.columns.out, rows];
+        let band = resize(&mut self.resizer, self.source.layout, &self.held, sides, part, out)?;
+        self.out.extend_from_slice(&band);
+        self.done += rows;
+        Ok(())
+    }
+
+    fn drop_before(&mut self, row: u32) {
+        let gone = row.saturating_sub(self.base).min(self.averaged() - self.base);
+        let bytes = gone as usize * self.columns.cells() as usize * self.source.layout.channels();
+        self.held.drain(..bytes);
+        self.base += gone;
     }
 }
 
-fn add_weighted<const CHANNELS: usize>(sums: &mut [u32], row: &[u8]) {
-    for (sums, pixel) in sums.chunks_exact_mut(CHANNELS).zip(row.chunks_exact(CHANNELS)) {
-        let alpha = u32::from(pixel[CHANNELS - 1]);
-        for (sum, sample) in sums[..CHANNELS - 1].iter_mut().zip(pixel) {
-            *sum += u32::from(*sample) * alpha;
-        }
-        sums[CHANNELS - 1] += alpha;
-    }
+/// A small picture at a smaller size.
+pub(super) fn resample(pixels: &Pixels, out: [u32; 2]) -> Result<Pixels, ImageError> {
+    let sides = [pixels.width, pixels.height];
+    let part = sides.map(|side| (0.0, f64::from(side)));
+    let data = resize(&mut Resizer::new(), pixels.layout, &pixels.data, sides, part, out)?;
+    Ok(Pixels { width: out[0], height: out[1], layout: pixels.layout, data })
 }
 
-fn average_plain<const CHANNELS: usize>(sums: &[u16], factor: usize, rows: u32, out: &mut Vec<u8>) {
-    for square in sums.chunks(factor * CHANNELS) {
-        let mut total = [0_u32; CHANNELS];
-        for pixel in square.chunks_exact(CHANNELS) {
-            for (total, sum) in total.iter_mut().zip(pixel) {
-                *total += u32::from(*sum);
-            }
-        }
-        let count = (square.len() / CHANNELS) as u32 * rows;
-        out.extend(total.map(|total| ((total + count / 2) / count) as u8));
-    }
-}
-
-fn average_weighted<const CHANNELS: usize>(sums: &[u32], factor: usize, rows: u32, out: &mut Vec<u8>) {
-    for square in sums.chunks(factor * CHANNELS) {
-        let mut total = [0_u64; CHANNELS];
-        for pixel in square.chunks_exact(CHANNELS) {
-            for (total, sum) in total.iter_mut().zip(pixel) {
-                *total += u64::from(*sum);
-            }
-        }
-        let count = (square.len() / CHANNELS) as u64 * u64::from(rows);
-        let weight = total[CHANNELS - 1];
-        let mut pixel = total.map(|total| if weight == 0 { 0 } else { ((total + weight / 2) / weight) as u8 });
-        pixel[CHANNELS - 1] = ((weight + count / 2) / count) as u8;
-        out.extend(pixel);
-    }
-}
-
-/// The part of a picture, at another size; neither is larger than the picture.
-pub(super) fn resample(pixels: Pixels, part: [f64; 4], out: (u32, u32)) -> Result<Pixels, ImageError> {
-    if part == [0.0, 0.0, f64::from(out.0), f64::from(out.1)] && out == (pixels.width, pixels.height) {
-        return Ok(pixels);
-    }
-    let pixel_type = match pixels.layout {
+fn resize(
+    resizer: &mut Resizer,
+    layout: Layout,
+    data: &[u8],
+    sides: [u32; 2],
+    part: [(f64, f64); 2],
+    out: [u32; 2],
+) -> Result<Vec<u8>, ImageError> {
+    let pixel_type = match layout {
         Layout::Grey => PixelType::U8,
         Layout::GreyAlpha => PixelType::U8x2,
         Layout::Rgb => PixelType::U8x3,
         Layout::Rgba => PixelType::U8x4,
     };
     let failed = |error: &dyn std::fmt::Display| {
-        ImageError::Damaged(format!("it cannot be made {} by {} pixels: {error}", out.0, out.1))
+        ImageError::Damaged(format!("it cannot be made {} by {} pixels: {error}", out[0], out[1]))
     };
-    let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, pixel_type).map_err(|e| failed(&e))?;
-    let mut target = Image::new(out.0, out.1, pixel_type);
-    let [left, top, width, height] = within(part, pixels.width, pixels.height);
-    let options = ResizeOptions::new().crop(left, top, width, height).use_alpha(pixels.layout.has_alpha());
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
-    Ok(Pixels { width: out.0, height: out.1, layout: pixels.layout, data: target.into_vec() })
+    let source = ImageRef::new(sides[0], sides[1], data, pixel_type).map_err(|e| failed(&e))?;
+    let mut target = Image::new(out[0], out[1], pixel_type);
+    let [(left, width), (top, height)] = [0, 1].map(|axis| within(part[axis], sides[axis]));
+    let options = ResizeOptions::new().crop(left, top, width, height).use_alpha(layout.has_alpha());
+    resizer.resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+    Ok(target.into_vec())
 }
 
 /// The part without what rounding put outside.
-fn within([left, top, width, height]: [f64; 4], columns: u32, rows: u32) -> [f64; 4] {
-    let (columns, rows) = (f64::from(columns), f64::from(rows));
-    let (left, top) = (left.clamp(0.0, columns - 1.0), top.clamp(0.0, rows - 1.0));
-    [left, top, width.min(columns - left), height.min(rows - top)]
+fn within((from, length): (f64, f64), side: u32) -> (f64, f64) {
+    let side = f64::from(side);
+    let from = from.clamp(0.0, (side - 1.0).max(0.0));
+    (from, length.min(side - from))
 }

@@ -11,8 +11,7 @@ const SIDE: u32 = 100;
 pub(super) fn thumbhash(pixels: &Pixels) -> Result<Vec<u8>, ImageError> {
     let longer = pixels.width.max(pixels.height).max(SIDE);
     let side = |side: u32| (side * SIDE / longer).max(1);
-    let part = [0.0, 0.0, f64::from(pixels.width), f64::from(pixels.height)];
-    let small = resample(pixels.clone(), part, (side(pixels.width), side(pixels.height)))?;
+    let small = resample(pixels, [side(pixels.width), side(pixels.height)])?;
     let channels = small.layout.channels();
     let rgba = |pixel: &[u8]| match small.layout {
         Layout::Grey => [pixel[0], pixel[0], pixel[0], 255],

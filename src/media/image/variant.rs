@@ -129,8 +129,8 @@ impl Spec {
         let scale = (wide / part_width).min(high / part_height).min(1.0);
         let side = |part: f64| (part * scale).round().max(1.0) as u32;
         Plan {
-            part: [(width - part_width) / 2.0, (height - part_height) / 2.0, part_width, part_height],
-            out: (side(part_width), side(part_height)),
+            part: [((width - part_width) / 2.0, part_width), ((height - part_height) / 2.0, part_height)],
+            out: [side(part_width), side(part_height)],
         }
     }
 }
@@ -210,7 +210,7 @@ fn shrink(
 ) -> Result<Shrunk, ImageError> {
     let plan = spec.plan(header);
     let mut shrinker = Shrinker::new(plan);
-    decode(bytes, header, extent, plan.factor(), &mut shrinker, watch)?;
+    decode(bytes, header, extent, plan.reduction(), &mut shrinker, watch)?;
     let shrunk = shrinker.finish()?;
     Ok(Shrunk { pixels: upright(shrunk.pixels, header.orientation), ..shrunk })
 }

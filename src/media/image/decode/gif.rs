@@ -63,7 +63,7 @@ fn first(
     let mut row = vec![0; size(screen.0, 1, layout.channels())?];
     for y in 0..screen.1 as usize {
         canvas.draw(y, &mut row);
-        rows.row(&row);
+        rows.row(&row)?;
         watch.row()?;
     }
     Ok(())

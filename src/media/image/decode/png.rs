@@ -73,14 +73,14 @@ fn picture(reader: &mut Png<'_>, rows: &mut dyn Rows, watch: &mut Watch<'_>) -> 
         let mut whole = vec![0; size(width, height, layout.channels())?];
         reader.next_frame(&mut whole).map_err(damaged)?;
         for row in whole.chunks_exact(width as usize * layout.channels()) {
-            rows.row(row);
+            rows.row(row)?;
             watch.row()?;
         }
         return Ok(());
     }
     let mut buffer = vec![0; size(width, 1, layout.channels())?];
     while reader.read_row(&mut buffer).map_err(damaged)?.is_some() {
-        rows.row(&buffer);
+        rows.row(&buffer)?;
         watch.row()?;
     }
     Ok(())

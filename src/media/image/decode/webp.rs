@@ -32,7 +32,7 @@ pub(super) fn decode(
     let profile = decoder.icc_profile().map_err(damaged)?;
     rows.begin(Source { width, height, layout, reduced: 1, drawn: false, profile });
     for row in whole.chunks_exact(width as usize * layout.channels()) {
-        rows.row(row);
+        rows.row(row)?;
         watch.row()?;
     }
     if extent == Extent::First || !decoder.is_animated() {
