@@ -8,7 +8,8 @@
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
+//! - `extract`, `json`, `base64`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
+//!   who wants to wait.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -18,6 +19,7 @@
 
 mod again;
 mod auth;
+pub mod base64;
 mod catalogue;
 mod download;
 mod events;
