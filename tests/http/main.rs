@@ -13,6 +13,7 @@ mod kinds;
 mod lists;
 mod operations;
 mod outside;
+mod pictures;
 mod playback;
 mod problems;
 mod records;
