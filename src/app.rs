@@ -38,6 +38,7 @@ use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Role, Settings};
 use crate::failpoint::{self, Failpoint};
+use crate::imaging::{FolderError, Imaging};
 use crate::intake::{Arrivals, Openings};
 use crate::kinds::Registry;
 use crate::outbound;
@@ -89,6 +90,9 @@ pub enum StartError {
     /// The broker's files.
     #[error("broker: {0}")]
     Broker(#[from] BrokerFileError),
+    /// The folder of variants of images.
+    #[error("images: {0}")]
+    Imaging(#[from] FolderError),
     /// The secret that callbacks are signed with.
     #[error("webhooks: {0}")]
     Secret(#[from] outbound::webhook::SecretFileError),
@@ -274,6 +278,7 @@ impl App {
         let recorder = metrics::install()?;
         let health = Health::new();
         let blobs = open_blobs(&settings, &seat.name, clock.clone())?;
+        let imaging = Imaging::new(&settings.images)?;
         let actions = ActionLog::open(&settings.log)?;
         let listener = listen(settings.http.bind)?;
         let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;
@@ -306,6 +311,7 @@ impl App {
             health: health.clone(),
             store: Arc::clone(&store),
             blobs,
+            imaging,
             writer,
             demand: demand.clone(),
             lease: lease.clone(),

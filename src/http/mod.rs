@@ -7,6 +7,8 @@
 //! - `tasks`, `outside`, `events`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
+//! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
+//!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
@@ -22,8 +24,10 @@ mod catalogue;
 mod download;
 mod events;
 mod extract;
+mod file;
 mod filename;
 mod health;
+mod hot;
 mod idempotency;
 mod json;
 mod observe;
@@ -35,6 +39,7 @@ mod prefer;
 mod problem;
 mod records;
 mod routes;
+mod serving;
 mod task_form;
 mod task_view;
 mod tasks;
@@ -52,12 +57,14 @@ use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
 pub use catalogue::{Code, problems_markdown};
+pub use hot::HotImages;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};
 pub use task_form::read_message;
 
 use crate::blob::Blobs;
-use crate::config::{AuthSettings, HttpSettings, RecordSettings};
+use crate::config::{AuthSettings, HttpSettings, ImageSettings, RecordSettings};
+use crate::imaging::Imaging;
 use crate::intake::Intake;
 use crate::store::Store;
 use crate::telemetry::metrics::HttpMetrics;
@@ -86,6 +93,10 @@ pub struct State {
     pub store: Arc<dyn Store>,
     /// Uploads and results.
     pub blobs: Blobs,
+    /// Where images are worked on.
+    pub imaging: Imaging,
+    /// The images that are asked for often.
+    pub hot: HotImages,
     /// What `/health/ready` shows.
     pub health: Health,
     /// What `/metrics` shows.
@@ -98,6 +109,8 @@ pub struct State {
     pub http: HttpSettings,
     /// The settings of recordings.
     pub records: RecordSettings,
+    /// The settings of images.
+    pub images: ImageSettings,
     /// Who is let in.
     pub auth: AuthSettings,
     /// Cancelled when the daemon drains: whoever waits for a result is answered at once.

@@ -8,15 +8,18 @@
 mod client;
 mod fields;
 mod harness;
+mod hot_images;
 mod keys;
 mod kinds;
 mod lists;
 mod operations;
 mod outside;
+mod planted;
 mod playback;
 mod problems;
 mod records;
 mod rude;
+mod serving;
 #[path = "../common/faulty.rs"]
 mod store;
 mod strict;
