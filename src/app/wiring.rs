@@ -100,6 +100,7 @@ impl Wiring {
             store: Arc::clone(&self.store),
             blobs: self.blobs.clone(),
             imaging: self.imaging.clone(),
+            hot: http::HotImages::new(&self.settings.images),
             health: self.health.clone(),
             metrics: self.recorder.clone(),
             http_metrics: HttpMetrics::new(),

@@ -7,6 +7,8 @@
 //! - `tasks`, `outside`, `events`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
+//! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
+//!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `base64`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait.
@@ -24,8 +26,10 @@ mod catalogue;
 mod download;
 mod events;
 mod extract;
+mod file;
 mod filename;
 mod health;
+mod hot;
 mod idempotency;
 mod json;
 mod observe;
@@ -37,6 +41,7 @@ mod prefer;
 mod problem;
 mod records;
 mod routes;
+mod serving;
 mod task_form;
 mod task_view;
 mod tasks;
@@ -54,6 +59,7 @@ use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
 pub use catalogue::{Code, problems_markdown};
+pub use hot::HotImages;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};
 pub use task_form::read_message;
@@ -91,6 +97,8 @@ pub struct State {
     pub blobs: Blobs,
     /// Where images are worked on.
     pub imaging: Imaging,
+    /// The images that are asked for often.
+    pub hot: HotImages,
     /// What `/health/ready` shows.
     pub health: Health,
     /// What `/metrics` shows.

@@ -26,23 +26,32 @@ use crate::telemetry::metrics::Method;
 /// The header that carries a request's id, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Answers what can be answered without waiting, and without anything to say in the log; `None` for what cannot.
+pub(super) type AtOnce = fn(&State, &HttpRequest) -> Option<HttpResponse>;
+
 /// Serves a request of the route `route` (`None`: no route has its path).
 pub(super) async fn observe<B: MessageBody + 'static>(
     state: web::Data<State>,
     route: Option<&'static str>,
+    at_once: Option<AtOnce>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let method = Method::of(request.method().as_str());
     let id = request_id(&request);
+    // A panic is left to the handler, which will not fare better, to be told of.
+    let asked = || at_once.and_then(|answer| answer(&state, request.request()));
+    if let Ok(Some(answer)) = std::panic::catch_unwind(AssertUnwindSafe(asked)) {
+        return Ok(told(&state, route, method, id, started, request.into_response(answer)));
+    }
     // Only visible characters: `request_id` lets no others in.
     let name = id.to_str().unwrap_or_default();
     let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
     let http = request.request().clone();
     // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
     let served = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
-    let mut response = match served {
+    let response = match served {
         Ok(Ok(response)) => match response.response().error().map(problem_of) {
             None => response.map_into_boxed_body(),
             Some(problem) => span.in_scope(|| answer(&http, &problem, name)),
@@ -53,9 +62,21 @@ pub(super) async fn observe<B: MessageBody + 'static>(
             span.in_scope(|| answer(&http, &problem, name))
         }
     };
+    Ok(told(&state, route, method, id, started, response))
+}
+
+/// The answer with the request's id, counted.
+fn told(
+    state: &State,
+    route: Option<&'static str>,
+    method: Method,
+    id: HeaderValue,
+    started: Instant,
+    mut response: ServiceResponse<BoxBody>,
+) -> ServiceResponse<BoxBody> {
     response.headers_mut().insert(REQUEST_ID, id);
     state.http_metrics.answered(route, method, response.status().as_u16(), started.elapsed());
-    Ok(response)
+    response
 }
 
 fn answer(request: &HttpRequest, problem: &Problem, request_id: &str) -> ServiceResponse<BoxBody> {

@@ -9,7 +9,8 @@ use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
-    download, events, health, idempotency, outside, outside_form, records, task_form, task_view, tasks, users,
+    download, events, file, health, idempotency, outside, outside_form, records, serving, task_form,
+    task_view, tasks, users,
 };
 
 #[derive(OpenApi)]
@@ -26,7 +27,7 @@ use super::{
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
         events::all, events::of_task, users::create, users::create_alias,
-        records::create, records::create_alias, download::get,
+        records::create, records::create_alias, download::get, serving::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
@@ -34,7 +35,7 @@ use super::{
         outside_form::ClaimSchema, outside_form::HeartbeatSchema, outside_form::ProgressSchema, outside_form::CompleteSchema,
         outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, users::NewUserSchema,
         users::CreatedUser<'_>, records::RecordingView<'_>, records::NewRecordingSchema,
-        download::FileSchema,
+        file::FileSchema,
     )),
 )]
 struct Document;

@@ -181,6 +181,7 @@ impl Problem {
         let retry_after_s = (status.as_u16() == 503).then_some(RETRY_AFTER_S);
         let mut answer = HttpResponseBuilder::new(status);
         answer.insert_header((header::CACHE_CONTROL, "no-store"));
+        answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         if let Some(seconds) = retry_after_s {
             answer.insert_header((header::RETRY_AFTER, seconds));
         }
@@ -204,9 +205,9 @@ impl Problem {
         if page::preferred(request.headers()) {
             let page = page::of_problem(inner.code, &inner.detail, request_id);
             answer.insert_header((header::CONTENT_SECURITY_POLICY, page::POLICY));
-            answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
             return answer.content_type("text/html; charset=utf-8").body(page);
         }
+        answer.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
         let body = Body {
             r#type: inner.code.type_uri(),
             title: inner.code.title(),

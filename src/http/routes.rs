@@ -9,8 +9,8 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
-use super::observe::{no_route, observe};
-use super::{Problem, State, download, events, health, outside, records, tasks, users};
+use super::observe::{AtOnce, no_route, observe};
+use super::{Problem, State, download, events, health, outside, records, serving, tasks, users};
 
 /// One method of one path.
 struct Line {
@@ -19,6 +19,7 @@ struct Line {
     handler: fn() -> Route,
     /// The problems of its own, in groups; [`ALWAYS`] is added.
     problems: &'static [&'static [Code]],
+    at_once: Option<AtOnce>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,8 +86,22 @@ const PLAY: &[Code] = &[
     Code::DatabaseUnavailable,
 ];
 
+/// Routes that give images.
+const SHOW: &[Code] = &[
+    Code::ImageNotFound,
+    Code::ImageFailed,
+    Code::PreconditionFailed,
+    Code::RangeNotSatisfiable,
+    Code::BlobDamaged,
+    Code::BlobStoreUnavailable,
+    Code::Overloaded,
+    Code::Interrupted,
+    Code::DatabaseUnavailable,
+];
+
 /// The table. The first lines are the busiest.
 const TABLE: &[Line] = &[
+    line(Verb::Get, "/images/{name}", || web::to(serving::get), &[SHOW]).with_at_once(serving::at_once),
     line(Verb::Post, "/tasks", || web::to(tasks::create), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
     line(Verb::Get, "/tasks", || web::to(tasks::list), &[CALLER]),
     line(Verb::Post, "/tasks/batch", || web::to(tasks::create_batch), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
@@ -154,7 +169,15 @@ const fn line(
     handler: fn() -> Route,
     problems: &'static [&'static [Code]],
 ) -> Line {
-    Line { method, path, handler, problems }
+    Line { method, path, handler, problems, at_once: None }
+}
+
+impl Line {
+    /// The same, with what answers some of its requests, of whatever method, without the handler.
+    const fn with_at_once(mut self, at_once: AtOnce) -> Self {
+        self.at_once = Some(at_once);
+        self
+    }
 }
 
 impl Verb {
@@ -213,15 +236,17 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
             async move { Err::<HttpResponse, Problem>(problem) }
         };
         let state = state.clone();
+        let at_once = lines().find_map(|line| line.at_once);
         app.service(
-            resource
-                .default_service(web::to(refuse))
-                .wrap(from_fn(move |request, next| observe(state.clone(), Some(path), request, next))),
+            resource.default_service(web::to(refuse)).wrap(from_fn(move |request, next| {
+                observe(state.clone(), Some(path), at_once, request, next)
+            })),
         );
     }
     let state = state.clone();
     app.default_service(
-        web::to(no_route).wrap(from_fn(move |request, next| observe(state.clone(), None, request, next))),
+        web::to(no_route)
+            .wrap(from_fn(move |request, next| observe(state.clone(), None, None, request, next))),
     );
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-pub use arrivals::Arrivals;
+pub use arrivals::{Arrivals, Watch};
 pub use openings::Openings;
 pub use outside::ClaimTerms;
 pub use pictures::Pictures;
@@ -346,6 +346,12 @@ impl Intake {
             // Woken, timed out, or the tracker restarted: look again either way.
             let _ = timeout_at(deadline.min(Instant::now() + Self::LOOK), ended).await;
         }
+    }
+
+    /// What tells from now on whether the task has ended since, or was deleted, as far as this node did that.
+    #[must_use]
+    pub fn watch(&self, task: TaskId) -> Watch {
+        self.arrivals.watch(task)
     }
 
     fn admit(&self, caller: Caller) -> Result<(), IntakeError> {

@@ -117,6 +117,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         store: store.clone(),
         blobs: blobs.clone(),
         imaging,
+        hot: http::HotImages::new(&settings.images),
         health: health.clone(),
         metrics: metrics::install().unwrap(),
         http_metrics: HttpMetrics::new(),

@@ -8,16 +8,19 @@
 mod client;
 mod fields;
 mod harness;
+mod hot_images;
 mod keys;
 mod kinds;
 mod lists;
 mod operations;
 mod outside;
 mod pictures;
+mod planted;
 mod playback;
 mod problems;
 mod records;
 mod rude;
+mod serving;
 #[path = "../common/faulty.rs"]
 mod store;
 mod strict;
