@@ -14,6 +14,8 @@ mod jpeg;
 mod png;
 mod price;
 mod stripped;
+#[cfg(test)]
+mod tests;
 mod webp;
 
 pub use format::{Format, FormatSet, NoFormat};
