@@ -174,14 +174,11 @@ impl Bucket {
             let Some(object) = next else { break };
             let Some(name) = self.name_of(&object.location) else { continue };
             let copy = Copy::from(object);
-            match last.replace((name.clone(), copy.clone())) {
-                Some((former, older)) if former == name => {
-                    if older.is_older(grace, now) && older.place < copy.place {
-                        replaced.push(older.place);
-                    }
-                }
-                Some(former) => done(former),
-                None => {}
+            let Some((former, older)) = last.replace((name.clone(), copy.clone())) else { continue };
+            if former != name {
+                done((former, older));
+            } else if older.is_older(grace, now) && older.place < copy.place {
+                replaced.push(older.place);
             }
         }
         last.into_iter().for_each(&mut done);

@@ -239,7 +239,13 @@ async fn answer(
             let body = StreamBody::new(futures_util::stream::iter(pieces));
             return Ok(Response::from_parts(head, body.boxed_unsync()));
         }
-        _ => {}
+        Fault::None
+        | Fault::Refusing { .. }
+        | Fault::Cutting { .. }
+        | Fault::Damaging
+        | Fault::PartsRefused
+        | Fault::CompletionLost
+        | Fault::Holding(_) => {}
     }
     Ok(pass(&service, request).await)
 }
