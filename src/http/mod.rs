@@ -8,7 +8,8 @@
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
+//! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait; `session`
+//!   is the cookie, `client` the address that calls, `origin` whether another site's page had it sent.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -19,6 +20,7 @@
 mod again;
 mod auth;
 mod catalogue;
+mod client;
 mod download;
 mod events;
 mod extract;
@@ -28,6 +30,7 @@ mod idempotency;
 mod json;
 mod observe;
 mod openapi;
+mod origin;
 mod outside;
 mod outside_form;
 mod page;
@@ -35,6 +38,7 @@ mod prefer;
 mod problem;
 mod records;
 mod routes;
+mod session;
 mod task_form;
 mod task_view;
 mod tasks;
