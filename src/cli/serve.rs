@@ -6,7 +6,7 @@ use actix_rt::System;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
-use crate::app::{App, blob_folder};
+use crate::app::App;
 use crate::config::{DatabaseUrl, Roles, Settings};
 use crate::kinds::Registry;
 use crate::telemetry::logging;
@@ -125,7 +125,11 @@ impl Story {
             DatabaseUrl::Sqlite { path } => format!("SQLite in {}", path.display()),
             DatabaseUrl::Postgres(url) => format!("PostgreSQL at {url}"),
         };
-        Self { database, blobs: blob_folder(settings).display().to_string() }
+        let blobs = match settings.blobs.url.folder() {
+            Some(folder) => folder.display().to_string(),
+            None => settings.blobs.url.to_string(),
+        };
+        Self { database, blobs }
     }
 
     /// Says it. Whoever closed our standard output does not want to hear it, which is no reason to end.
