@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
 use super::observe::{no_route, observe};
-use super::{Problem, State, download, events, health, outside, records, tasks, users};
+use super::{Problem, State, avatar, download, events, health, login, outside, records, tasks, users};
 
 /// One method of one path.
 struct Line {
@@ -27,6 +27,7 @@ enum Verb {
     /// A `GET` that does something: without the `HEAD` that a `GET` brings along.
     Take,
     Post,
+    Patch,
     Delete,
 }
 
@@ -61,6 +62,17 @@ const CLAIM: &[Code] =
     &[Code::TaskNotFound, Code::StatusForbids, Code::NotForWorkers, Code::KindNotClaimable];
 /// Routes by which it speaks of the task.
 const WORD: &[Code] = &[Code::TaskNotFound, Code::StaleAttempt, Code::NotHeld];
+/// Routes that take what a user says of themselves.
+const PROFILE: &[Code] = &[
+    Code::Forbidden,
+    Code::EmailTaken,
+    Code::UnsupportedImage,
+    Code::DamagedImage,
+    Code::ImageTooLarge,
+    Code::StorageFull,
+];
+/// The route that tries passwords.
+const LOGIN: &[Code] = &[Code::LoginFailed, Code::RateLimited, Code::Overloaded, Code::DatabaseUnavailable];
 /// Routes that take recordings.
 const RECORD: &[Code] = &[
     Code::InvalidForm,
@@ -134,8 +146,36 @@ const TABLE: &[Line] = &[
     ),
     line(Verb::Get, "/total_tasks_created", || web::to(outside::total), &[CALLER]),
     line(Verb::Get, "/events", || web::to(events::all), &[CALLER, &[Code::Overloaded]]),
-    line(Verb::Post, "/users", || web::to(users::create), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
-    line(Verb::Post, "/user", || web::to(users::create_alias), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
+    line(Verb::Post, "/users", || web::to(users::create), &[CALLER, BODY, JSON, WRITE, PROFILE]),
+    line(Verb::Get, "/users", || web::to(users::list), &[CALLER]),
+    line(Verb::Post, "/user", || web::to(users::create_alias), &[CALLER, BODY, JSON, WRITE, PROFILE]),
+    line(Verb::Get, "/users/{id}", || web::to(users::get), &[CALLER, &[Code::UserNotFound]]),
+    line(
+        Verb::Patch,
+        "/users/{id}",
+        || web::to(users::change),
+        &[CALLER, BODY, JSON, WRITE, PROFILE, &[Code::UserNotFound, Code::RateLimited]],
+    ),
+    line(
+        Verb::Delete,
+        "/users/{id}",
+        || web::to(users::delete),
+        &[CALLER, WRITE, &[Code::UserNotFound, Code::Forbidden]],
+    ),
+    line(
+        Verb::Get,
+        "/users/{id}/avatar",
+        || web::to(avatar::get),
+        &[&[Code::UserNotFound, Code::AvatarNotFound, Code::DatabaseUnavailable]],
+    ),
+    line(
+        Verb::Post,
+        "/users/{id}/token",
+        || web::to(users::renew_token),
+        &[CALLER, BODY, JSON, WRITE, &[Code::UserNotFound, Code::Forbidden, Code::RateLimited]],
+    ),
+    line(Verb::Post, "/login", || web::to(login::login), &[BODY, JSON, LOGIN]),
+    line(Verb::Post, "/logout", || web::to(login::logout), &[&[Code::DatabaseUnavailable]]),
     line(Verb::Post, "/records", || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
     line(Verb::Post, "/music-add", || web::to(records::create_alias), &[CALLER, BODY, WRITE, RECORD]),
     line(Verb::Get, "/record", || web::to(download::get), &[PLAY]),
@@ -162,6 +202,7 @@ impl Verb {
         match self {
             Self::Get | Self::Take => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -177,6 +218,7 @@ impl Verb {
             Self::Get => &[Method::GET, Method::HEAD],
             Self::Take => &[Method::GET],
             Self::Post => &[Method::POST],
+            Self::Patch => &[Method::PATCH],
             Self::Delete => &[Method::DELETE],
         }
     }
