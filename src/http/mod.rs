@@ -66,7 +66,8 @@ pub use routes::{RouteInfo, table};
 pub use task_form::read_message;
 
 use crate::blob::Blobs;
-use crate::config::{AuthSettings, HttpSettings, RecordSettings};
+use crate::config::{AuthSettings, HttpSettings, ImageSettings, RecordSettings};
+use crate::imaging::Imaging;
 use crate::intake::Intake;
 use crate::store::Store;
 use crate::telemetry::metrics::HttpMetrics;
@@ -95,6 +96,8 @@ pub struct State {
     pub store: Arc<dyn Store>,
     /// Uploads and results.
     pub blobs: Blobs,
+    /// Where images are worked on.
+    pub imaging: Imaging,
     /// What `/health/ready` shows.
     pub health: Health,
     /// What `/metrics` shows.
@@ -107,6 +110,8 @@ pub struct State {
     pub http: HttpSettings,
     /// The settings of recordings.
     pub records: RecordSettings,
+    /// The settings of images.
+    pub images: ImageSettings,
     /// Who is let in.
     pub auth: AuthSettings,
     /// Cancelled when the daemon drains: whoever waits for a result is answered at once.
