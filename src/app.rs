@@ -1,6 +1,6 @@
 //! The composition root: builds everything, downstream first, and takes it down in order.
 //!
-//! Start: the seat (a lock on the data folder), the database and its migrations, the blob folder, the listener;
+//! Start: the seat (a lock on the data folder), the database and its migrations, the blob store, the listener;
 //! then the actors; then the lease; ready once the node holds it and every actor is up.
 //!
 //! Drain: not ready any more; nothing new is claimed; waiting callers are answered; runs finish, or after the grace
@@ -14,7 +14,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +36,9 @@ use crate::actors::{hints, janitor, relay, tracker};
 use crate::blob::{BlobError, Blobs};
 use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
-use crate::config::{BlobUrl, DatabaseUrl, Role, Settings};
+use crate::config::{DatabaseUrl, Role, Settings};
 use crate::failpoint::{self, Failpoint};
+use crate::imaging::{FolderError, Imaging};
 use crate::intake::{Arrivals, Openings};
 use crate::kinds::Registry;
 use crate::outbound;
@@ -77,8 +78,8 @@ pub enum StartError {
     /// The database.
     #[error("database: {0}")]
     Store(#[from] StoreError),
-    /// The blob folder.
-    #[error("blob folder: {0}")]
+    /// The blob store.
+    #[error("blob store: {0}")]
     Blobs(#[from] BlobError),
     /// The action log.
     #[error("action log: {0}")]
@@ -89,6 +90,9 @@ pub enum StartError {
     /// The broker's files.
     #[error("broker: {0}")]
     Broker(#[from] BrokerFileError),
+    /// The folder of variants of images.
+    #[error("images: {0}")]
+    Imaging(#[from] FolderError),
     /// The secret that callbacks are signed with.
     #[error("webhooks: {0}")]
     Secret(#[from] outbound::webhook::SecretFileError),
@@ -207,12 +211,40 @@ pub async fn schema_of(settings: &Settings) -> Result<(Option<i64>, i64), StoreE
     }
 }
 
-/// The configured blob folder.
-#[must_use]
-pub fn blob_folder(settings: &Settings) -> PathBuf {
-    match &settings.blobs.url {
-        BlobUrl::File { folder } => folder.clone(),
-    }
+/// Opens the room in which images are worked on. Whoever opens it has the seat of its data folder.
+///
+/// # Errors
+/// [`StartError::Imaging`], or [`StartError::Metrics`], since what it counts needs somewhere to be counted.
+pub fn open_imaging(settings: &Settings) -> Result<Imaging, StartError> {
+    metrics::install()?;
+    Ok(Imaging::new(&settings.images)?)
+}
+
+/// Opens the configured blob store for a process in this seat. Asks a bucket nothing.
+///
+/// # Errors
+/// [`BlobError`].
+pub fn open_blobs(settings: &Settings, seat: &str, clock: Clock) -> Result<Blobs, BlobError> {
+    Blobs::configured(&settings.blobs, settings.data_dir(), seat, clock)
+}
+
+/// How long the start waits to hear from the blob store. What comes later, the janitor sees: a daemon starts without
+/// its bucket, and is ready once that answers.
+const BLOB_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Puts on the board how the blob store is.
+async fn look_at_blobs(blobs: &Blobs, health: &Health, clock: &Clock) {
+    health.register(janitor::BLOBS, Importance::Required);
+    let blobs = blobs.clone();
+    let probe = tokio::task::spawn_blocking(move || blobs.probe());
+    let why = match timeout(BLOB_PATIENCE, probe).await {
+        Ok(Ok(Ok(()))) => return health.up(janitor::BLOBS),
+        Ok(Ok(Err(error))) => error.to_string(),
+        Ok(Err(error)) => format!("the probe ended early: {error}"),
+        Err(_) => "no answer yet".to_owned(),
+    };
+    tracing::warn!(error = why, "the blob store cannot be used");
+    health.down(janitor::BLOBS, clock.utc(), why);
 }
 
 /// How the grace of a drain is divided: runs finish; those that did not are given back; callers get their answers.
@@ -227,17 +259,22 @@ const RETURN_LEAST: Duration = Duration::from_secs(2);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Starts the daemon with the kinds of `kinds`; it is ready when this returns. To be called on an actix system
-    /// whose runtime has threads of its own for the runs.
+    /// Starts the daemon with the kinds that `kinds` gives, which work on images in the room that they are shown; it is
+    /// ready when this returns. To be called on an actix system whose runtime has threads of its own for the runs.
     ///
     /// # Errors
     /// [`StartError`], as [`App::start_on`].
-    pub async fn start(settings: Settings, kinds: Registry) -> Result<Self, StartError> {
-        // Taken before the database is opened: whoever comes second has changed nothing.
+    pub async fn start(
+        settings: Settings,
+        kinds: impl FnOnce(&Settings, &Imaging) -> Registry,
+    ) -> Result<Self, StartError> {
+        // Taken before anything is opened: whoever comes second has changed nothing.
         let seat = Seat::take(settings.data_dir())?;
         let clock = Clock::system();
+        let imaging = open_imaging(&settings)?;
+        let kinds = kinds(&settings, &imaging);
         let store = open_store(&settings, kinds.outside(), clock.clone()).await?;
-        Self::start_on(settings, kinds, store, clock, seat).await
+        Self::start_on(settings, (kinds, imaging), store, clock, seat).await
     }
 
     /// Starts the daemon on a store that is open already.
@@ -247,14 +284,14 @@ impl App {
     /// process ends them; otherwise nothing is left running.
     pub async fn start_on(
         settings: Settings,
-        kinds: Registry,
+        (kinds, imaging): (Registry, Imaging),
         store: Arc<dyn Store>,
         clock: Clock,
         seat: Seat,
     ) -> Result<Self, StartError> {
         let recorder = metrics::install()?;
         let health = Health::new();
-        let blobs = Blobs::open(&blob_folder(&settings), &seat.name)?;
+        let blobs = open_blobs(&settings, &seat.name, clock.clone())?;
         let actions = ActionLog::open(&settings.log)?;
         let listener = listen(settings.http.bind)?;
         let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;
@@ -266,6 +303,7 @@ impl App {
             store.begin_relay(relay::DUTY).await?;
         }
         let broker = Broker::start(&settings.broker, health.clone(), clock.clone())?;
+        look_at_blobs(&blobs, &health, &clock).await;
         let (draining, closing) = (CancellationToken::new(), CancellationToken::new());
         let feed = Feed::new(Arc::clone(&store));
         let (lease, runs, arrivals) = (Lease::default(), Runs::default(), Arrivals::default());
@@ -286,6 +324,7 @@ impl App {
             health: health.clone(),
             store: Arc::clone(&store),
             blobs,
+            imaging,
             writer,
             demand: demand.clone(),
             lease: lease.clone(),
@@ -295,8 +334,6 @@ impl App {
             recorder,
             settings,
         };
-        health.register(janitor::BLOBS, Importance::Required);
-        health.up(janitor::BLOBS);
         health.register(tracker::DATABASE, Importance::Required);
         health.register(keeper::COMPONENT, Importance::Required);
 

@@ -21,6 +21,8 @@ pub mod blob;
 
 pub mod broker;
 
+pub mod imaging;
+
 pub mod kinds;
 
 pub mod telling;

@@ -53,7 +53,7 @@ pub struct Parts {
     pub remind: Option<(Broker, Hints)>,
     /// Whether this node takes part in the duty.
     pub on_duty: bool,
-    /// Where to say whether the blob folder can be written.
+    /// Where to say whether the blob store can be used.
     pub health: Health,
     /// For the health board.
     pub clock: Clock,
@@ -82,6 +82,8 @@ pub struct Janitor {
     duty: Option<NodeId>,
     metrics: JanitorMetrics,
     rescue: Looking,
+    /// Whether a look at the blob store is under way: there is one at a time.
+    probing: bool,
 }
 
 /// Where the look for dead leases stands: there is one at a time, whoever asks for it.
@@ -111,7 +113,13 @@ impl Janitor {
     /// A janitor.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, duty: None, metrics: JanitorMetrics::new(), rescue: Looking::Planned(None) }
+        Self {
+            parts,
+            duty: None,
+            metrics: JanitorMetrics::new(),
+            rescue: Looking::Planned(None),
+            probing: false,
+        }
     }
 }
 
@@ -341,16 +349,23 @@ async fn blocking<T: Send + 'static>(
     Ok(tokio::task::spawn_blocking(work).await.map_err(|_| SweepError::Panicked)??)
 }
 
-/// The name of the blob folder on the health board.
+/// The name of the blob store on the health board.
 pub const BLOBS: &str = "blobs";
 
 impl Janitor {
-    fn probe_blobs(&self, ctx: &mut Context<Self>) {
+    fn probe_blobs(&mut self, ctx: &mut Context<Self>) {
+        // A bucket that hangs takes longer than the pause between two looks.
+        if std::mem::replace(&mut self.probing, true) {
+            return;
+        }
         let blobs = self.parts.blobs.clone();
         let probe = async move { blocking(move || blobs.probe()).await };
-        ctx.spawn(probe.into_actor(self).map(|probed, this, _| match probed {
-            Ok(()) => this.parts.health.up(BLOBS),
-            Err(error) => this.parts.health.down(BLOBS, this.parts.clock.utc(), error.to_string()),
+        ctx.spawn(probe.into_actor(self).map(|probed, this, _| {
+            this.probing = false;
+            match probed {
+                Ok(()) => this.parts.health.up(BLOBS),
+                Err(error) => this.parts.health.down(BLOBS, this.parts.clock.utc(), error.to_string()),
+            }
         }));
     }
 }

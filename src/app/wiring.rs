@@ -26,6 +26,7 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::config::{Role, Settings};
 use crate::http;
+use crate::imaging::Imaging;
 use crate::intake::{Arrivals, Intake, Openings, Policy};
 use crate::kinds::Registry;
 use crate::outbound;
@@ -44,6 +45,7 @@ pub(super) struct Wiring {
     pub(super) health: Health,
     pub(super) store: Arc<dyn Store>,
     pub(super) blobs: Blobs,
+    pub(super) imaging: Imaging,
     pub(super) writer: store::Writer,
     pub(super) demand: Demand,
     pub(super) lease: Lease,
@@ -92,12 +94,14 @@ impl Wiring {
             only_health: !self.settings.general.roles.has(Role::Http),
             store: Arc::clone(&self.store),
             blobs: self.blobs.clone(),
+            imaging: self.imaging.clone(),
             health: self.health.clone(),
             metrics: self.recorder.clone(),
             http_metrics: HttpMetrics::new(),
             actions: actions.clone(),
             http: self.settings.http.clone(),
             records: self.settings.records.clone(),
+            images: self.settings.images.clone(),
             auth: self.settings.auth.clone(),
             draining: self.draining.clone(),
         };

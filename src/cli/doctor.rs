@@ -8,8 +8,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Exit, block_on};
-use crate::app::{blob_folder, schema_of};
-use crate::blob::Blobs;
+use crate::app::{open_blobs, schema_of};
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::media::Cancel;
 use crate::media::mp3::{self, Mp3Settings};
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Exit {
     let findings = [
         finding("data folder", data_folder(settings)),
         finding("database", database(settings)),
-        finding("blob folder", blobs(settings)),
+        finding("blob store", blobs(settings)),
         finding("address", address(settings)),
         finding("transcoder", transcoder()),
     ];
@@ -98,10 +98,13 @@ fn database(settings: &Settings) -> Result<String, String> {
 }
 
 fn blobs(settings: &Settings) -> Result<String, String> {
-    let folder = blob_folder(settings);
     let seat = format!("doctor-{}", std::process::id());
-    Blobs::open(&folder, &seat).and_then(|blobs| blobs.probe()).map_err(|error| error.to_string())?;
-    Ok(format!("{} can be written", folder.display()))
+    let blobs = open_blobs(settings, &seat, Clock::system());
+    blobs.and_then(|blobs| blobs.rehearse()).map_err(|error| error.to_string())?;
+    Ok(match settings.blobs.url.folder() {
+        Some(folder) => format!("{} can be written", folder.display()),
+        None => format!("{} can be written, read, listed and cleaned", settings.blobs.url),
+    })
 }
 
 fn address(settings: &Settings) -> Result<String, String> {

@@ -6,7 +6,7 @@ use actix_rt::System;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
-use crate::app::{App, blob_folder};
+use crate::app::App;
 use crate::config::{DatabaseUrl, Roles, Settings};
 use crate::kinds::Registry;
 use crate::telemetry::logging;
@@ -57,8 +57,7 @@ pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
 
 async fn serve(settings: Settings) -> Exit {
     let story = Story::of(&settings);
-    let kinds = Registry::standard(&settings.kinds);
-    let app = match App::start(settings, kinds).await {
+    let app = match App::start(settings, Registry::configured).await {
         Ok(app) => app,
         Err(error) => {
             tracing::error!(%error, "the daemon did not start");
@@ -125,7 +124,11 @@ impl Story {
             DatabaseUrl::Sqlite { path } => format!("SQLite in {}", path.display()),
             DatabaseUrl::Postgres(url) => format!("PostgreSQL at {url}"),
         };
-        Self { database, blobs: blob_folder(settings).display().to_string() }
+        let blobs = match settings.blobs.url.folder() {
+            Some(folder) => folder.display().to_string(),
+            None => settings.blobs.url.to_string(),
+        };
+        Self { database, blobs }
     }
 
     /// Says it. Whoever closed our standard output does not want to hear it, which is no reason to end.

@@ -63,7 +63,7 @@ pub use self::print::Entry;
 pub use self::records::RecordSettings;
 pub use self::reference::{reference_markdown, reference_toml};
 pub use self::roles::{Role, Roles};
-pub use self::secret::{BadSecret, WebhookSecret};
+pub use self::secret::{BadSecret, SecretText, WebhookSecret};
 pub use self::section::Literal;
 pub use self::shutdown::ShutdownSettings;
 pub use self::supervisor::SupervisorSettings;

@@ -567,7 +567,7 @@ impl Rule for BlobUrlRule {
     }
 
     fn allowed(&self) -> String {
-        "\"file:<folder>\"".to_owned()
+        "\"file:<folder>\" or \"s3://<bucket>/<prefix>\"".to_owned()
     }
 
     fn show(&self, value: &BlobUrl) -> Literal {

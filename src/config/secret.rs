@@ -1,7 +1,9 @@
-//! The secret that webhooks are signed with, in the form that the Standard Webhooks give it, and its rule.
+//! Secrets as settings: the one that webhooks are signed with, in the form that the Standard Webhooks give it, and
+//! those that others gave us, which are any text; with their rules.
 //!
-//! Used by `webhooks.rs`, and by the room that signs. True here: a secret in hand is long enough and can be
-//! written again exactly as it was read; neither `Debug`, nor a refusal, nor `config print` shows it.
+//! Used by `webhooks.rs` and `blobs.rs`, and by the rooms that sign. True here: a secret in hand can be written again
+//! exactly as it was read, and one of webhooks is long enough; neither `Debug`, nor a refusal, nor `config print` shows
+//! it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -110,6 +112,60 @@ impl Rule for OptionalWebhookSecret {
 
     fn show(&self, value: &Option<WebhookSecret>) -> Literal {
         Literal::Text(value.as_ref().map(|_| format!("{PREFIX}***")).unwrap_or_default())
+    }
+
+    fn is_secret(&self) -> bool {
+        true
+    }
+}
+
+/// A secret that somebody else made: text of which nothing is known.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// The text, for whoever signs with it. Never log it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(hidden)")
+    }
+}
+
+/// A secret of at most so many bytes, or `""` for none.
+pub(super) fn optional_secret(most: usize) -> OptionalSecret {
+    OptionalSecret { most }
+}
+
+pub(super) struct OptionalSecret {
+    most: usize,
+}
+
+impl Rule for OptionalSecret {
+    type Out = Option<SecretText>;
+
+    fn parse(&self, raw: &Raw) -> Result<Option<SecretText>, Refusal> {
+        match raw.text()? {
+            "" => Ok(None),
+            text if text.len() > self.most => Err(format!("is longer than {} bytes", self.most)),
+            text if text.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+                Err("holds a space or a line break".to_owned())
+            }
+            text => Ok(Some(SecretText(text.to_owned()))),
+        }
+    }
+
+    fn allowed(&self) -> String {
+        format!("text of at most {} bytes without spaces, or \"\"", self.most)
+    }
+
+    fn show(&self, value: &Option<SecretText>) -> Literal {
+        Literal::Text(value.as_ref().map(|_| "***".to_owned()).unwrap_or_default())
     }
 
     fn is_secret(&self) -> bool {

@@ -281,6 +281,13 @@ pub enum BlobUrl {
         /// The folder, relative to the working directory unless absolute.
         folder: PathBuf,
     },
+    /// A bucket of a store that speaks S3.
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// What the keys in it begin with: words with slashes between them, or nothing.
+        prefix: String,
+    },
 }
 
 impl BlobUrl {
@@ -288,6 +295,7 @@ impl BlobUrl {
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Self::File { folder } => Some(folder),
+            Self::Bucket { .. } => None,
         }
     }
 }
@@ -295,8 +303,10 @@ impl BlobUrl {
 impl FromStr for BlobUrl {
     type Err = String;
 
+    // The refusals never quote the text: somebody may have written the key into it.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (scheme, rest) = text.split_once(':').ok_or("has no scheme: it must begin with file:")?;
+        let (scheme, rest) =
+            text.split_once(':').ok_or("has no scheme: it must begin with file: or s3://")?;
         match scheme {
             "file" => {
                 let folder = rest.strip_prefix("//").unwrap_or(rest);
@@ -305,16 +315,50 @@ impl FromStr for BlobUrl {
                 }
                 Ok(Self::File { folder: PathBuf::from(folder) })
             }
-            "s3" => Err("asks for S3, which is not available in this version; use file:<folder>".to_owned()),
+            "s3" => bucket_url(rest.strip_prefix("//").ok_or("lacks the // after s3:")?),
             other => Err(unknown_scheme(other, rest, "blob store")),
         }
     }
 }
 
+/// `bucket/prefix`.
+fn bucket_url(rest: &str) -> Result<BlobUrl, String> {
+    if rest.contains('@') {
+        return Err("holds a user or a key, which have keys of their own (s3_access_key)".to_owned());
+    }
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let edges = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let named = (3..=63).contains(&bucket.len())
+        && bucket.starts_with(edges)
+        && bucket.ends_with(edges)
+        && bucket.chars().all(|c| edges(c) || matches!(c, '-' | '.'));
+    if !named {
+        let rule = "3 to 63 of a-z, 0-9, - and ., a letter or digit first and last";
+        return Err(format!("names no bucket: {rule}"));
+    }
+    let prefix = prefix.trim_end_matches('/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
+    let word = |word: &str| !word.is_empty() && word.chars().all(plain) && !matches!(word, "." | "..");
+    if !prefix.is_empty() && !prefix.split('/').all(word) {
+        return Err(
+            "has a prefix that is not words of letters, digits and - _ . = with / between them".to_owned()
+        );
+    }
+    if prefix.len() > LONGEST_PREFIX {
+        return Err(format!("has a prefix of more than {LONGEST_PREFIX} bytes"));
+    }
+    Ok(BlobUrl::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+}
+
+/// A key of S3 has at most 1024 bytes, of which a blob takes less than 100.
+const LONGEST_PREFIX: usize = 900;
+
 impl fmt::Display for BlobUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { folder } => write!(f, "file:{}", folder.display()),
+            Self::Bucket { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Self::Bucket { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
         }
     }
 }

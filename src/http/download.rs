@@ -2,7 +2,6 @@
 //!
 //! The link opens it, as the audio service documents: nothing here asks who is calling.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use actix_web::body::SizedStream;
@@ -20,7 +19,7 @@ use super::tasks::{json_answer, location};
 use super::upload::blocking;
 use super::{Problem, State, filename};
 use crate::account::Caller;
-use crate::blob::BlobError;
+use crate::blob::{BlobError, Reader};
 use crate::store::Recording;
 use crate::task::{Attachment, RecordingId, Role, Status, UserId};
 
@@ -174,9 +173,12 @@ async fn file(
     let (blobs, name) = (state.blobs.clone(), blob.blob.clone());
     let opened = blocking(move || {
         let mut file = blobs.read(&name)?;
-        let broken = |doing| move |source| BlobError::Io { doing, path: name.to_string(), source };
-        let there = file.metadata().map_err(broken.clone()("cannot look at"))?.len();
-        file.seek(SeekFrom::Start(first)).map_err(broken("cannot seek in"))?;
+        let there = file.len();
+        file.seek(SeekFrom::Start(first)).map_err(|source| BlobError::Io {
+            doing: "cannot seek in",
+            path: name.to_string(),
+            source,
+        })?;
         Ok((file, there))
     })
     .await?;
@@ -220,7 +222,9 @@ fn role(format: Format) -> Role {
 }
 
 /// The next bytes of the file.
-async fn next_piece((mut file, left): (File, u64)) -> Result<Option<(Bytes, (File, u64))>, actix_web::Error> {
+async fn next_piece(
+    (mut file, left): (Reader, u64),
+) -> Result<Option<(Bytes, (Reader, u64))>, actix_web::Error> {
     if left == 0 {
         return Ok(None);
     }

@@ -8,7 +8,8 @@
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
+//! - `extract`, `json`, `base64`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
+//!   who wants to wait.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -18,6 +19,7 @@
 
 mod again;
 mod auth;
+pub mod base64;
 mod catalogue;
 mod download;
 mod events;
@@ -57,7 +59,8 @@ pub use routes::{RouteInfo, table};
 pub use task_form::read_message;
 
 use crate::blob::Blobs;
-use crate::config::{AuthSettings, HttpSettings, RecordSettings};
+use crate::config::{AuthSettings, HttpSettings, ImageSettings, RecordSettings};
+use crate::imaging::Imaging;
 use crate::intake::Intake;
 use crate::store::Store;
 use crate::telemetry::metrics::HttpMetrics;
@@ -86,6 +89,8 @@ pub struct State {
     pub store: Arc<dyn Store>,
     /// Uploads and results.
     pub blobs: Blobs,
+    /// Where images are worked on.
+    pub imaging: Imaging,
     /// What `/health/ready` shows.
     pub health: Health,
     /// What `/metrics` shows.
@@ -98,6 +103,8 @@ pub struct State {
     pub http: HttpSettings,
     /// The settings of recordings.
     pub records: RecordSettings,
+    /// The settings of images.
+    pub images: ImageSettings,
     /// Who is let in.
     pub auth: AuthSettings,
     /// Cancelled when the daemon drains: whoever waits for a result is answered at once.

@@ -380,7 +380,13 @@ impl From<BlobError> for Problem {
                 let detail = "the disk that holds the recordings is full: nothing was kept";
                 Self::new(Code::StorageFull, detail).caused_by(error.to_string())
             }
-            BlobError::Missing(_) | BlobError::Io { .. } => Self::internal(error.to_string()),
+            BlobError::Unavailable { .. } => {
+                let detail = "the store of the recordings does not answer: try again in a moment";
+                Self::new(Code::BlobStoreUnavailable, detail).caused_by(error.to_string())
+            }
+            BlobError::Missing(_) | BlobError::Settings { .. } | BlobError::Io { .. } => {
+                Self::internal(error.to_string())
+            }
         }
     }
 }

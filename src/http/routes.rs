@@ -70,6 +70,7 @@ const RECORD: &[Code] = &[
     Code::ConversionFailed,
     Code::RecordingFailed,
     Code::TaskNotFound,
+    Code::BlobStoreUnavailable,
     Code::StorageFull,
 ];
 /// Routes that give recordings.
@@ -80,6 +81,7 @@ const PLAY: &[Code] = &[
     Code::PreconditionFailed,
     Code::RangeNotSatisfiable,
     Code::BlobDamaged,
+    Code::BlobStoreUnavailable,
     Code::DatabaseUnavailable,
 ];
 

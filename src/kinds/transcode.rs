@@ -8,7 +8,7 @@ use super::{Done, Run, RunError, Work, name};
 use crate::blob::BlobError;
 pub use crate::media::mp3::Mp3Settings as Settings;
 use crate::media::mp3::{self, TranscodeError};
-use crate::media::wav::WavReader;
+use crate::media::wav::{WavError, WavErrorClass, WavReader};
 use crate::task::{BlobName, Json, Kind, Percent};
 
 /// The kind.
@@ -50,17 +50,16 @@ impl Work for Transcode {
 
 fn transcode(payload: &Payload, run: &Run) -> Result<Done, RunError> {
     let input = run.blobs.read(&payload.input).map_err(blob_error)?;
-    let input =
-        WavReader::open(BufReader::new(input)).map_err(|error| RunError::InvalidInput(error.to_string()))?;
+    let input = WavReader::open(BufReader::new(input)).map_err(wav_error)?;
     let mut output = run.blobs.draft().map_err(blob_error)?;
     let mut progress = |progress: mp3::Progress| {
         let percent = progress.done.saturating_mul(100) / progress.total.max(1);
         run.progress(Percent::new(u8::try_from(percent).unwrap_or(100)));
     };
     let made = mp3::transcode(input, &mut output, &payload.settings, &run.cancel, &mut progress);
-    let made = made.map_err(|error| match &error {
+    let made = made.map_err(|error| match error {
         TranscodeError::Cancelled { .. } => RunError::Cancelled,
-        TranscodeError::Wav(_) => RunError::InvalidInput(error.to_string()),
+        TranscodeError::Wav(error) => wav_error(error),
         TranscodeError::Output(_)
         | TranscodeError::Lame(_)
         | TranscodeError::Resample { .. }
@@ -69,6 +68,16 @@ fn transcode(payload: &Payload, run: &Run) -> Result<Done, RunError> {
     let output = run.blobs.keep(output).map_err(blob_error)?;
     let result = Json::of(&made).map_err(|error| RunError::Error(error.to_string()))?;
     Ok(Done { result, output: Some(output), drop_input: !payload.keep_original, image: None })
+}
+
+/// What the WAV lacks it will lack the next time; what the store did not give, it may.
+fn wav_error(error: WavError) -> RunError {
+    match error.class() {
+        WavErrorClass::Io => RunError::Error(error.to_string()),
+        WavErrorClass::UnsupportedType | WavErrorClass::Malformed => {
+            RunError::InvalidInput(error.to_string())
+        }
+    }
 }
 
 fn blob_error(error: BlobError) -> RunError {

@@ -19,12 +19,12 @@ use metrics::{Counter, Gauge, Histogram, Label, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub use self::handles::{
-    ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, Held, HttpMetrics, InboxMetrics,
-    JanitorMetrics, KindMetrics, LeaseMetrics, QueueMetrics, TellingMetrics,
+    ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, Held, HttpMetrics, ImagingMetrics,
+    InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, QueueMetrics, TellingMetrics,
 };
 pub use self::labels::{
     Actor, BrokerConnection, CallbackResult, InboxResult, LeaseRenewal, Method, PublishResult, StatusClass,
-    TaskEvent,
+    TaskEvent, VariantResult,
 };
 
 /// How often [`MetricsHandle::run_upkeep`] wants to be called.
@@ -151,6 +151,14 @@ catalogue! {
     BROKER_DELIVERED = "broker_delivered_total", MetricType::Counter, None, [];
     /// Messages that this node acknowledged.
     BROKER_ACKED = "broker_acked_total", MetricType::Counter, None, [];
+    /// Variants of images that were asked for, by where they came from.
+    IMAGE_VARIANTS = "image_variants_total", MetricType::Counter, None, ["result"];
+    /// What the folder of variants holds, in bytes.
+    IMAGE_CACHE_BYTES = "image_cache_bytes", MetricType::Gauge, Some(Unit::Bytes), [];
+    /// Memory that is set aside for images being worked on, in bytes.
+    IMAGE_MEMORY_BYTES = "image_memory_bytes", MetricType::Gauge, Some(Unit::Bytes), [];
+    /// Images that were sent away because too many waited for memory; each was a 503 to somebody.
+    IMAGE_OVERLOADED = "image_overloaded_total", MetricType::Counter, None, [];
     /// Lines of the action log that were dropped because the disk was too slow or refused them.
     ACTION_LOG_DROPPED = "action_log_dropped_total", MetricType::Counter, None, [];
 }
@@ -223,6 +231,7 @@ fn touch() {
     BrokerMetrics::new();
     InboxMetrics::new();
     TellingMetrics::new();
+    ImagingMetrics::new();
 }
 
 fn labels(metric: &Metric, values: &[&str]) -> Vec<Label> {
@@ -394,6 +403,12 @@ mod tests {
             broker.confirmed_after(Duration::from_millis(4));
             broker.delivered(3);
             broker.acked(2);
+            let imaging = ImagingMetrics::new();
+            imaging.variant(VariantResult::Made);
+            imaging.set_cache_bytes(11);
+            imaging.memory_taken(12);
+            imaging.memory_given_back(2);
+            imaging.overloaded();
         });
         for (count, event) in TaskEvent::ALL.iter().enumerate() {
             let event = event.as_str();
@@ -424,6 +439,11 @@ mod tests {
             "gristmill_broker_confirm_duration_seconds_bucket{le=\"0.005\"} 1",
             "gristmill_broker_delivered_total 3",
             "gristmill_broker_acked_total 2",
+            "gristmill_image_variants_total{result=\"made\"} 1",
+            "gristmill_image_variants_total{result=\"cached\"} 0",
+            "gristmill_image_cache_bytes 11",
+            "gristmill_image_memory_bytes 10",
+            "gristmill_image_overloaded_total 1",
         ] {
             has(&text, line);
         }

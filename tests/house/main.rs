@@ -43,6 +43,8 @@ const ROOMS: &[Room] = &[
     Room { only: &["task", "failpoint", "config", "telemetry", "clock"], ..room("blob") },
     // Messages, whatever they say.
     Room { only: &["config", "telemetry", "clock"], ..room("broker") },
+    // Bytes of images, and the names of those they were made of.
+    Room { only: &["task", "media", "config", "telemetry"], ..room("imaging") },
     // A kind gets bytes and gives bytes, whoever runs it.
     Room { except: &["store", "broker"], ..room("kinds") },
     room("telling"),

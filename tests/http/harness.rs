@@ -14,6 +14,7 @@ use gristmill::blob::Blobs;
 use gristmill::clock::Clock;
 use gristmill::config::{LoadOptions, Settings};
 use gristmill::http;
+use gristmill::imaging::Imaging;
 use gristmill::intake::{Arrivals, Intake, Openings, Policy};
 use gristmill::kinds::{Registry, RunError};
 use gristmill::media::Cancel;
@@ -81,7 +82,8 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     let blobs = Blobs::open(&folder.path().join("blobs"), "seat").unwrap();
     let (writer, lanes) = channel(wishes.lane.unwrap_or(10_000), 100);
     let (arrivals, openings) = (Arrivals::default(), Openings::default());
-    let mut kinds = Registry::standard(&settings.kinds).with(Failing);
+    let imaging = Imaging::new(&settings.images).unwrap();
+    let mut kinds = Registry::configured(&settings, &imaging).with(Failing);
     if wishes.broken_transcode {
         kinds = kinds.with(BrokenTranscode);
     }
@@ -112,12 +114,14 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         intake,
         store: store.clone(),
         blobs: blobs.clone(),
+        imaging,
         health: health.clone(),
         metrics: metrics::install().unwrap(),
         http_metrics: HttpMetrics::new(),
         actions: actions.clone(),
         http: settings.http.clone(),
         records: settings.records.clone(),
+        images: settings.images.clone(),
         auth: settings.auth.clone(),
         draining: draining.clone(),
     };
@@ -165,6 +169,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
 fn settings(wishes: &Wishes, folder: &TempDir) -> Settings {
     let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
     env.insert("GRISTMILL__LOG__FILE".into(), folder.path().join("app.log").into());
+    env.insert("GRISTMILL__IMAGES__CACHE_DIR".into(), folder.path().join("variants").into());
     for (key, value) in &wishes.settings {
         let name = format!("GRISTMILL__{}", key.to_uppercase().replace('.', "__"));
         env.insert(name.into(), value.into());

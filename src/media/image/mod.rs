@@ -1,13 +1,37 @@
 //! Images: what the bytes are, what decoding them would take, and what is made of them.
 //!
-//! An image goes through here in this order: [`Format::sniff`] on its first bytes, `inspect` on all of
-//! them, which decodes nothing and says what decoding would cost; then whatever needs its pixels. What is true: the
+//! An image goes through here in this order: [`Format::sniff`] on its first bytes, [`inspect`] on all of
+//! them, which decodes nothing and says what decoding would cost; [`strip`], which takes out what is not the picture; then whatever needs its pixels. What is true: the
 //! format is what the bytes say, never what a name or a header says; nothing is allocated by the word of a header before
 //! that word was checked against [`Limits`]; the pixels that are kept are the ones that came, bit for bit.
 
+mod average;
+mod colour;
+mod decode;
+mod encode;
+mod exif;
 mod format;
+mod gate;
+mod gif;
+mod guess;
+mod jpeg;
+mod pixels;
+mod png;
+mod price;
+mod shrink;
+mod stripped;
+mod thumbhash;
+mod upright;
+mod variant;
+mod webp;
 
+pub use decode::check;
 pub use format::{Format, FormatSet, NoFormat};
+pub use gate::{inspect, strip};
+pub use pixels::Progress;
+pub use price::{room, room_beside};
+pub use stripped::{Removed, Stripped};
+pub use variant::{Developed, Encoded, Encoding, Fit, NoEncoding, NoFit, Spec, develop, variant};
 
 /// What an image may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,14 +8,15 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::labels::{
     Actor, BrokerConnection, CallbackResult, InboxResult, LeaseRenewal, Method, PublishResult, StatusClass,
-    TaskEvent,
+    TaskEvent, VariantResult,
 };
 use super::{
     ACTION_LOG_DROPPED, ACTOR_RESTARTS, BLOBS_SWEPT, BROKER_ACKED, BROKER_CONFIRM, BROKER_CONNECTED,
     BROKER_DELIVERED, BROKER_PUBLISHED, BROKER_RECONNECTS, CALLBACKS, COMMIT_DURATION, COMMIT_FAILURES,
-    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES,
-    LEASE_RENEWALS, QUEUE_DEPTH, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED,
-    RUNS_IN_PROGRESS, TASK_EVENTS, counter, gauge, histogram,
+    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HTTP_DURATION, HTTP_REQUESTS, IMAGE_CACHE_BYTES,
+    IMAGE_MEMORY_BYTES, IMAGE_OVERLOADED, IMAGE_VARIANTS, INBOX_MESSAGES, LEASE_RENEWALS, QUEUE_DEPTH,
+    QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED, RUNS_IN_PROGRESS, TASK_EVENTS,
+    counter, gauge, histogram,
 };
 
 /// The routes' metrics. Clones share their handles.
@@ -380,6 +381,59 @@ impl InboxMetrics {
         if let Some(counter) = self.messages.get(result as usize) {
             counter.increment(messages as u64);
         }
+    }
+}
+
+/// Working on images. Clones share their handles.
+#[derive(Clone)]
+pub struct ImagingMetrics {
+    variants: Arc<[Counter]>,
+    cache: Gauge,
+    memory: Gauge,
+    overloaded: Counter,
+}
+
+impl ImagingMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        let results = VariantResult::ALL.iter();
+        Self {
+            variants: results.map(|result| counter(&IMAGE_VARIANTS, &[result.as_str()])).collect(),
+            cache: gauge(&IMAGE_CACHE_BYTES, &[]),
+            memory: gauge(&IMAGE_MEMORY_BYTES, &[]),
+            overloaded: counter(&IMAGE_OVERLOADED, &[]),
+        }
+    }
+
+    /// A variant was asked for, and had so.
+    pub fn variant(&self, result: VariantResult) {
+        if let Some(counter) = self.variants.get(result as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// The folder of variants holds so many bytes.
+    pub fn set_cache_bytes(&self, bytes: u64) {
+        self.cache.set(bytes as f64);
+    }
+
+    /// So many bytes of memory were set aside.
+    pub fn memory_taken(&self, bytes: u64) {
+        self.memory.increment(bytes as f64);
+    }
+
+    /// So many are free again.
+    pub fn memory_given_back(&self, bytes: u64) {
+        self.memory.decrement(bytes as f64);
+    }
+
+    /// Somebody was sent away.
+    pub fn overloaded(&self) {
+        self.overloaded.increment(1);
     }
 }
 

@@ -142,6 +142,18 @@ label_values! {
 }
 
 label_values! {
+    /// Where a variant of an image came from.
+    VariantResult {
+        /// The folder of variants had it.
+        Cached = "cached",
+        /// It was made.
+        Made = "made",
+        /// It could not be made.
+        Failed = "failed",
+    }
+}
+
+label_values! {
     /// How a try to tell a callback ended.
     CallbackResult {
         /// The receiver has it.

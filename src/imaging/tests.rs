@@ -1,0 +1,1 @@
+//! How the room behaves: bounds, panics, one making for all.

@@ -1,0 +1,52 @@
+//! WebP: a frame at a time, each whole, since its coding needs the whole.
+
+use std::io::Cursor;
+
+use image_webp::{DecodingError, WebPDecoder};
+
+use super::super::pixels::{Layout, Rows, Source, Watch};
+use super::{Extent, Header, ImageError, size};
+
+pub(super) fn decode(
+    bytes: &[u8],
+    header: &Header,
+    extent: Extent,
+    rows: &mut dyn Rows,
+    watch: &mut Watch<'_>,
+) -> Result<(), ImageError> {
+    let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    decoder.set_memory_limit(usize::try_from(header.price).unwrap_or(usize::MAX));
+    let (width, height) = decoder.dimensions();
+    if (width, height) != (header.width, header.height) {
+        return Err(super::damaged("WebP", "its sizes contradict each other"));
+    }
+    let layout = if decoder.has_alpha() { Layout::Rgba } else { Layout::Rgb };
+    let mut whole = vec![0; size(width, height, layout.channels())?];
+    if decoder.is_animated() {
+        // What a frame leaves free is transparent, as browsers show it.
+        decoder.set_background_color([0; 4]).map_err(damaged)?;
+        decoder.read_frame(&mut whole).map_err(damaged)?;
+    } else {
+        decoder.read_image(&mut whole).map_err(damaged)?;
+    }
+    let profile = decoder.icc_profile().map_err(damaged)?;
+    rows.begin(Source { width, height, layout, reduced: 1, drawn: false, profile });
+    for row in whole.chunks_exact(width as usize * layout.channels()) {
+        rows.row(row)?;
+        watch.row()?;
+    }
+    if extent == Extent::First || !decoder.is_animated() {
+        return Ok(());
+    }
+    for _ in 1..decoder.num_frames() {
+        decoder.read_frame(&mut whole).map_err(damaged)?;
+        for _ in 0..height {
+            watch.row()?;
+        }
+    }
+    Ok(())
+}
+
+fn damaged(error: DecodingError) -> ImageError {
+    super::damaged("WebP", error)
+}
