@@ -9,7 +9,8 @@
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `base64`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
-//!   who wants to wait.
+//!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
+//!   it sent.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -21,6 +22,7 @@ mod again;
 mod auth;
 pub mod base64;
 mod catalogue;
+mod client;
 mod download;
 mod events;
 mod extract;
@@ -30,6 +32,7 @@ mod idempotency;
 mod json;
 mod observe;
 mod openapi;
+mod origin;
 mod outside;
 mod outside_form;
 mod page;
@@ -37,6 +40,7 @@ mod prefer;
 mod problem;
 mod records;
 mod routes;
+mod session;
 mod task_form;
 mod task_view;
 mod tasks;

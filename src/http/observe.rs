@@ -1,5 +1,5 @@
-//! What happens around every request: its id, its span, its metrics, a panic that becomes a 500, and the one place where
-//! errors become answers.
+//! What happens around every request: its id, its span, its metrics, whether it may come from there, a panic that becomes
+//! a 500, and the one place where errors become answers.
 //!
 //! Wrapped around each route by [`routes`](super::routes), so that the route is known without looking. It is in the way
 //! of every request: what is added here, every request pays for.
@@ -19,17 +19,18 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::catalogue::Code;
-use super::{Problem, State};
+use super::{Problem, State, origin};
 use crate::telemetry::logging::request_span;
 use crate::telemetry::metrics::Method;
 
 /// The header that carries a request's id, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Serves a request of the route `route` (`None`: no route has its path).
+/// Serves a request of the route `route` (`None`: no route has its path), whose `GET` does something where it `acts`.
 pub(super) async fn observe<B: MessageBody + 'static>(
     state: web::Data<State>,
     route: Option<&'static str>,
+    acts: bool,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -41,7 +42,10 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
     let http = request.request().clone();
     // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
-    let served = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let served = match route.map_or(Ok(()), |_| origin::check(&state.http, &http, acts)) {
+        Ok(()) => AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await,
+        Err(problem) => Ok(Err(problem.into())),
+    };
     let mut response = match served {
         Ok(Ok(response)) => match response.response().error().map(problem_of) {
             None => response.map_into_boxed_body(),

@@ -9,7 +9,8 @@ use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
-    download, events, health, idempotency, outside, outside_form, records, task_form, task_view, tasks, users,
+    download, events, health, idempotency, outside, outside_form, records, session, task_form, task_view,
+    tasks, users,
 };
 
 #[derive(OpenApi)]
@@ -76,7 +77,9 @@ fn document() -> Value {
     schemas["Claim"]["oneOf"] = json!([{"required": ["kinds"]}, {"required": ["id"]}]);
     schemas["Problem"] = problem_schema();
     document["components"]["securitySchemes"] = json!({
-        "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."}
+        "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."},
+        "session": {"type": "apiKey", "in": "cookie", "name": session::COOKIE,
+            "description": "The cookie that `POST /login` sets. What another site's page has a browser send is refused."},
     });
     document
 }
@@ -144,9 +147,13 @@ fn example(code: Code) -> Value {
     })
 }
 
-/// With a token or without, where the route finds out who is calling.
+/// With a token, a session or neither, where the route finds out who is calling.
 fn security(route: &RouteInfo) -> Value {
-    if route.problems.contains(&Code::InvalidToken) { json!([{"token": []}, {}]) } else { json!([]) }
+    if route.problems.contains(&Code::InvalidToken) {
+        json!([{"token": []}, {"session": []}, {}])
+    } else {
+        json!([])
+    }
 }
 
 fn problem_schema() -> Value {

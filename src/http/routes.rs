@@ -166,6 +166,11 @@ impl Verb {
         }
     }
 
+    /// Whether it does something, and so is not for pages of other sites.
+    fn acts(self) -> bool {
+        self != Self::Get
+    }
+
     /// The methods that the verb answers: HEAD is what GET is, without the body.
     fn methods(self) -> &'static [Method] {
         match self {
@@ -183,6 +188,7 @@ pub fn table() -> Vec<RouteInfo> {
     let info = |line: &Line| {
         let mut problems: Vec<Code> = line.problems.concat();
         problems.extend(ALWAYS);
+        problems.extend(line.method.acts().then_some(Code::CrossOrigin));
         problems.sort();
         problems.dedup();
         RouteInfo { method: line.method.as_str(), path: line.path, problems }
@@ -213,15 +219,17 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
             async move { Err::<HttpResponse, Problem>(problem) }
         };
         let state = state.clone();
+        let acts = lines().any(|line| line.method == Verb::Take);
         app.service(
             resource
                 .default_service(web::to(refuse))
-                .wrap(from_fn(move |request, next| observe(state.clone(), Some(path), request, next))),
+                .wrap(from_fn(move |request, next| observe(state.clone(), Some(path), acts, request, next))),
         );
     }
     let state = state.clone();
     app.default_service(
-        web::to(no_route).wrap(from_fn(move |request, next| observe(state.clone(), None, request, next))),
+        web::to(no_route)
+            .wrap(from_fn(move |request, next| observe(state.clone(), None, false, request, next))),
     );
 }
 
