@@ -12,7 +12,7 @@ mod user;
 
 pub use access::{Access, Rule, Standing};
 pub use change::{Change, UserChange};
-pub use password::PasswordHash;
+pub use password::{Hasher, HasherError, Password, PasswordHash};
 pub use token::{Token, TokenHash};
 pub use user::{Avatar, Email, Gender, LoginName, Name, NewUser, Role, User, UserError};
 

@@ -216,7 +216,7 @@ catalogue! {
          request id. The operator has to restore it, or the recording has to be sent again.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE,
         "Too much is waiting already",
-        "As many writes or claims wait, or as many uploads come without a proof of their user, as the daemon may hold. \
+        "As many writes, claims or logins wait, or as many images are worked on or uploads come without a proof of their user, as the daemon may hold. \
          Nothing was done; try again after `Retry-After`.";
     Interrupted = "interrupted", SERVICE_UNAVAILABLE,
         "The daemon was interrupted",

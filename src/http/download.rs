@@ -151,7 +151,7 @@ async fn file(
         let detail = format!("the file is {etag}, which `If-Match` does not name");
         return Err(Problem::new(Code::PreconditionFailed, detail));
     }
-    if has_tag(headers, &header::IF_NONE_MATCH, Compare::Weak, &etag) {
+    if has_it(headers, &etag) {
         return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
     }
     let (first, length) = match wanted(headers, &etag, blob.bytes) {
@@ -286,6 +286,11 @@ fn wanted(headers: &HeaderMap, etag: &str, length: u64) -> Wanted {
         (_, Some(_), "", _) | (_, Some(_), _, Some(_)) => Wanted::Nothing,
         _ => Wanted::All,
     }
+}
+
+/// Whether the client has the file with this tag already (RFC 9110, 13.1.2).
+pub(super) fn has_it(headers: &HeaderMap, etag: &str) -> bool {
+    has_tag(headers, &header::IF_NONE_MATCH, Compare::Weak, etag)
 }
 
 /// How tags are compared (RFC 9110, 8.8.3.2).

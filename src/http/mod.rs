@@ -20,6 +20,7 @@
 
 mod again;
 mod auth;
+mod avatar;
 pub mod base64;
 mod catalogue;
 mod client;
@@ -30,12 +31,14 @@ mod filename;
 mod health;
 mod idempotency;
 mod json;
+mod login;
 mod observe;
 mod openapi;
 mod origin;
 mod outside;
 mod outside_form;
 mod page;
+mod passwords;
 mod prefer;
 mod problem;
 mod records;
@@ -45,6 +48,8 @@ mod task_form;
 mod task_view;
 mod tasks;
 mod upload;
+mod user_form;
+mod user_view;
 mod users;
 
 use std::io;
@@ -129,6 +134,9 @@ pub fn server(
     let patience = state.http.request_timeout;
     let state = web::Data::new(state);
     let unproven = web::Data::new(upload::Unproven::new());
+    let passwords = passwords::Passwords::new(&state.auth)
+        .map(web::Data::new)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
     let server = HttpServer::new(move || {
         let state = state.clone();
@@ -136,6 +144,7 @@ pub fn server(
             .app_data(state.clone())
             .app_data(unproven.clone())
             .app_data(waiting.clone())
+            .app_data(passwords.clone())
             .configure(move |app| routes::configure(app, &state))
     })
     .workers(workers.max(1))

@@ -9,8 +9,8 @@ use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
-    download, events, health, idempotency, outside, outside_form, records, session, task_form, task_view,
-    tasks, users,
+    avatar, download, events, health, idempotency, login, outside, outside_form, records, session, task_form,
+    task_view, tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 
@@ -27,15 +27,18 @@ use crate::account::Access;
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
-        events::all, events::of_task, users::create, users::create_alias,
+        events::all, events::of_task,
+        users::create, users::create_alias, users::list, users::get, users::change, users::delete,
+        users::renew_token, avatar::get, login::login, login::logout,
         records::create, records::create_alias, download::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
         task_view::TaskView<'_>, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
         outside_form::ClaimSchema, outside_form::HeartbeatSchema, outside_form::ProgressSchema, outside_form::CompleteSchema,
-        outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, users::NewUserSchema,
-        users::CreatedUser<'_>, records::RecordingView<'_>, records::NewRecordingSchema,
+        outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, user_form::NewUserSchema,
+        user_form::UserChangeSchema, user_form::NewTokenSchema, user_view::UserView<'_>, user_view::WithToken<'_>,
+        login::LoginSchema, records::RecordingView<'_>, records::NewRecordingSchema,
         download::FileSchema,
     )),
 )]
@@ -62,8 +65,10 @@ fn document() -> Value {
             describe_key(operation);
         }
     }
-    // An empty body is the shortest way to a task.
-    document["paths"]["/tasks"]["post"]["requestBody"]["required"] = json!(false);
+    // An empty body is the shortest way to a task, and a token needs none either.
+    for path in ["/tasks", "/users/{id}/token"] {
+        document["paths"][path]["post"]["requestBody"]["required"] = json!(false);
+    }
     let schemas = &mut document["components"]["schemas"];
     // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
     for form in FORMS {
@@ -87,8 +92,20 @@ fn document() -> Value {
 }
 
 /// The forms whose fields are all there are.
-const FORMS: [&str; 9] =
-    ["NewTask", "NewUser", "NewRecording", "Claim", "Heartbeat", "Progress", "Complete", "Fail", "Release"];
+const FORMS: [&str; 12] = [
+    "NewTask",
+    "NewUser",
+    "UserChange",
+    "NewToken",
+    "Login",
+    "NewRecording",
+    "Claim",
+    "Heartbeat",
+    "Progress",
+    "Complete",
+    "Fail",
+    "Release",
+];
 
 /// Adds the header that makes a request count once, and the one that tells of it.
 fn describe_key(operation: &mut Value) {

@@ -18,7 +18,7 @@ use crate::blob::BlobError;
 use crate::intake::IntakeError;
 use crate::media::wav::{WavError, WavErrorClass};
 use crate::store::{Refused, StoreError, UserRefused, WriteError};
-use crate::task::{IllegalTransition, Kind, TaskId};
+use crate::task::{IllegalTransition, Kind, TaskId, UserId};
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -343,6 +343,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// There is no such user.
+    pub(super) fn no_user(user: UserId) -> Self {
+        UserRefused::NotFound(user).into()
+    }
+}
+
 impl From<IntakeError> for Problem {
     fn from(error: IntakeError) -> Self {
         let detail = error.to_string();
@@ -387,6 +394,7 @@ impl From<UserError> for Problem {
             UserError::Nameless | UserError::Name => "name",
             UserError::Email(_) => "email",
             UserError::Gender => "gender",
+            UserError::Password => "password",
             UserError::Role(_) => "role",
         };
         let fault =

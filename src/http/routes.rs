@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
 use super::observe::{no_route, observe};
-use super::{Problem, State, download, events, health, outside, records, tasks, users};
+use super::{Problem, State, avatar, download, events, health, login, outside, records, tasks, users};
 use crate::account::Access;
 
 /// One method of one path.
@@ -30,6 +30,7 @@ enum Verb {
     /// A `GET` that does something: without the `HEAD` that a `GET` brings along.
     Take,
     Post,
+    Patch,
     Delete,
 }
 
@@ -66,6 +67,17 @@ const CLAIM: &[Code] =
     &[Code::TaskNotFound, Code::StatusForbids, Code::NotForWorkers, Code::KindNotClaimable];
 /// Routes by which it speaks of the task.
 const WORD: &[Code] = &[Code::TaskNotFound, Code::StaleAttempt, Code::NotHeld];
+/// Routes that take what a user says of themselves.
+const PROFILE: &[Code] = &[
+    Code::Forbidden,
+    Code::EmailTaken,
+    Code::UnsupportedImage,
+    Code::DamagedImage,
+    Code::ImageTooLarge,
+    Code::StorageFull,
+];
+/// The route that tries passwords.
+const LOGIN: &[Code] = &[Code::LoginFailed, Code::RateLimited, Code::Overloaded, Code::DatabaseUnavailable];
 /// Routes that take recordings.
 const RECORD: &[Code] = &[
     Code::InvalidForm,
@@ -198,14 +210,58 @@ const TABLE: &[Line] = &[
         "/users",
         Access::Everybody,
         || web::to(users::create),
-        &[BODY, JSON, WRITE, &[Code::EmailTaken]],
+        &[CALLER, BODY, JSON, WRITE, PROFILE],
     ),
+    line(Verb::Get, "/users", Access::Everybody, || web::to(users::list), &[CALLER]),
     line(
         Verb::Post,
         "/user",
         Access::Everybody,
         || web::to(users::create_alias),
-        &[BODY, JSON, WRITE, &[Code::EmailTaken]],
+        &[CALLER, BODY, JSON, WRITE, PROFILE],
+    ),
+    line(
+        Verb::Get,
+        "/users/{id}",
+        Access::Everybody,
+        || web::to(users::get),
+        &[CALLER, &[Code::UserNotFound]],
+    ),
+    line(
+        Verb::Patch,
+        "/users/{id}",
+        Access::Owner,
+        || web::to(users::change),
+        &[CALLER, BODY, JSON, WRITE, PROFILE, &[Code::UserNotFound, Code::RateLimited]],
+    ),
+    line(
+        Verb::Delete,
+        "/users/{id}",
+        Access::Owner,
+        || web::to(users::delete),
+        &[CALLER, WRITE, &[Code::UserNotFound, Code::Forbidden]],
+    ),
+    line(
+        Verb::Get,
+        "/users/{id}/avatar",
+        Access::Everybody,
+        || web::to(avatar::get),
+        &[&[Code::UserNotFound, Code::AvatarNotFound, Code::DatabaseUnavailable]],
+    ),
+    line(
+        Verb::Post,
+        "/users/{id}/token",
+        Access::Owner,
+        || web::to(users::renew_token),
+        &[CALLER, BODY, JSON, WRITE, &[Code::UserNotFound, Code::Forbidden, Code::RateLimited]],
+    ),
+    line(Verb::Post, "/login", Access::Everybody, || web::to(login::login), &[BODY, JSON, LOGIN]),
+    line(
+        Verb::Post,
+        "/logout",
+        Access::Everybody,
+        || web::to(login::logout),
+        &[&[Code::DatabaseUnavailable]],
     ),
     line(Verb::Post, "/records", Access::Users, || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
     line(
@@ -240,6 +296,7 @@ impl Verb {
         match self {
             Self::Get | Self::Take => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -255,6 +312,7 @@ impl Verb {
             Self::Get => &[Method::GET, Method::HEAD],
             Self::Take => &[Method::GET],
             Self::Post => &[Method::POST],
+            Self::Patch => &[Method::PATCH],
             Self::Delete => &[Method::DELETE],
         }
     }

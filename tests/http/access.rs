@@ -145,6 +145,15 @@ impl Town {
                 Asked::json(to(self.task_in_hand(whose).await), json!({"attempt": 1, "message": "x"}))
             }
             ("POST", "/users" | "/user") => Asked::json(route.path, json!({"name": "Somebody"})),
+            ("GET", "/users") => Asked::plain(route.path),
+            ("GET" | "DELETE", "/users/{id}") => Asked::plain(to(self.user(whose).await)),
+            ("PATCH", "/users/{id}") => Asked::json(to(self.user(whose).await), json!({"gender": "x"})),
+            ("POST", "/users/{id}/token") => Asked::plain(to(self.user(whose).await)),
+            ("GET", "/users/{id}/avatar") => Asked::plain(to(self.pictured.id)),
+            ("POST", "/login") => {
+                Asked::json(route.path, json!({"id": self.pictured.id, "password": PASSWORD}))
+            }
+            ("POST", "/logout") => Asked::plain(route.path),
             ("POST", "/records" | "/music-add") => {
                 Asked { path: route.path.to_owned(), body: Body::Recording }
             }
@@ -191,7 +200,7 @@ impl Town {
             Body::Recording => {
                 let wav = Part::bytes(tone(1)).file_name("talk.wav");
                 request.multipart(Form::new().part("file", wav))
-            },
+            }
         };
         request.send().await.unwrap()
     }
@@ -208,8 +217,7 @@ impl Town {
         let answer = self.send(route.method, asked, who).await;
         let status = answer.status();
         let told = if status.is_success() { String::new() } else { answer.text().await.unwrap() };
-        let line =
-            format!("{} {path} by {name} ({:?}): {status} {told}", route.method, route.access);
+        let line = format!("{} {path} by {name} ({:?}): {status} {told}", route.method, route.access);
         let kept_out = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => true,
             // Whose it is may be seen, and who has it in hand is another.
