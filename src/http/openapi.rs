@@ -12,6 +12,7 @@ use super::{
     avatar, download, events, file, health, idempotency, login, outside, outside_form, records, serving,
     session, task_form, task_view, tasks, user_form, user_view, users,
 };
+use crate::account::Access;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -58,6 +59,7 @@ fn document() -> Value {
         let Some(operation) = operation else { continue };
         describe_problems(&mut operation["responses"], &route);
         operation["security"] = security(&route);
+        describe_access(operation, &route);
         if route.problems.contains(&Code::KeyReused) {
             describe_key(operation);
         }
@@ -163,13 +165,32 @@ fn example(code: Code) -> Value {
     })
 }
 
-/// With a token, a session or neither, where the route finds out who is calling.
+/// With a token, a session or neither; where one must be somebody, only with one of them, or with the fields of a form.
 fn security(route: &RouteInfo) -> Value {
-    if route.problems.contains(&Code::InvalidToken) {
-        json!([{"token": []}, {"session": []}, {}])
-    } else {
-        json!([])
+    if !route.problems.contains(&Code::InvalidToken) {
+        return json!([]);
     }
+    let in_the_form = route.problems.contains(&Code::InvalidForm);
+    match route.access {
+        Access::Users | Access::Admins if !in_the_form => json!([{"token": []}, {"session": []}]),
+        Access::Users
+        | Access::Admins
+        | Access::Everybody
+        | Access::Guests
+        | Access::Owner
+        | Access::OwnerOrAssignee
+        | Access::Taker
+        | Access::Holder
+        | Access::LinkHolder
+        | Access::TokenHolder => json!([{"token": []}, {"session": []}, {}]),
+    }
+}
+
+/// Who may, after what it does.
+fn describe_access(operation: &mut Value, route: &RouteInfo) {
+    let said = operation["description"].as_str().filter(|said| !said.is_empty());
+    let words = route.access.words();
+    operation["description"] = json!(said.map_or(words.to_owned(), |said| format!("{said}\n\n{words}")));
 }
 
 fn problem_schema() -> Value {

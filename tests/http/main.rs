@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
+mod access;
 mod client;
 mod fields;
 mod harness;
