@@ -18,6 +18,7 @@
 
 mod again;
 mod auth;
+mod base64_text;
 mod catalogue;
 mod download;
 mod events;
@@ -26,6 +27,7 @@ mod filename;
 mod health;
 mod idempotency;
 mod json;
+mod links;
 mod observe;
 mod openapi;
 mod outside;

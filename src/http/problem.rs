@@ -5,6 +5,7 @@
 //! to the log and never to the caller; every 503 has `Retry-After`.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
@@ -14,7 +15,9 @@ use super::catalogue::Code;
 use super::page;
 use crate::account::UserError;
 use crate::blob::BlobError;
+use crate::imaging::ImagingError;
 use crate::intake::IntakeError;
+use crate::media::image::ImageError;
 use crate::media::wav::{WavError, WavErrorClass};
 use crate::store::{Refused, StoreError, UserRefused, WriteError};
 use crate::task::{IllegalTransition, Kind, TaskId};
@@ -24,6 +27,9 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// After how many seconds to try again what cannot be done now.
 const RETRY_AFTER_S: u64 = 1;
+
+/// When there may be room again for who has as much here as they may: nobody knows, and asking more often is of no use.
+const ROOM_AFTER: Duration = Duration::from_secs(3600);
 
 /// An error on its way to the caller.
 #[derive(Clone)]
@@ -36,6 +42,8 @@ struct Inner {
     errors: Vec<Fault>,
     allowed: Vec<String>,
     task: Option<TaskId>,
+    /// When it may be tried again, in seconds, where that is known.
+    retry_after_s: Option<u64>,
     /// The length of the file of which a range was asked.
     length: Option<u64>,
     /// For the log alone.
@@ -84,6 +92,7 @@ impl Problem {
             errors: Vec::new(),
             allowed: Vec::new(),
             task: None,
+            retry_after_s: None,
             length: None,
             cause: None,
         }))
@@ -127,6 +136,12 @@ impl Problem {
     /// Adds the task that it is about.
     pub(super) fn about(mut self, task: TaskId) -> Self {
         self.0.task = Some(task);
+        self
+    }
+
+    /// Adds when it may be tried again: in whole seconds, of which the last may be spent waiting for nothing.
+    pub(super) fn after(mut self, wait: Duration) -> Self {
+        self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
     }
 
@@ -176,7 +191,7 @@ impl Problem {
     pub(super) fn respond(&self, request: &HttpRequest, request_id: &str) -> HttpResponse {
         let inner = &*self.0;
         let status = inner.code.status();
-        let retry_after_s = (status.as_u16() == 503).then_some(RETRY_AFTER_S);
+        let retry_after_s = inner.retry_after_s.or((status.as_u16() == 503).then_some(RETRY_AFTER_S));
         let mut answer = HttpResponseBuilder::new(status);
         answer.insert_header((header::CACHE_CONTROL, "no-store"));
         if let Some(seconds) = retry_after_s {
@@ -340,7 +355,7 @@ impl From<IntakeError> for Problem {
             IntakeError::KeyReused => Self::new(Code::KeyReused, detail),
             IntakeError::User(user) => user.into(),
             IntakeError::UserRefused(refused) => refused.into(),
-            IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail),
+            IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail).after(ROOM_AFTER),
             IntakeError::Refused(refused) => refused.into(),
             IntakeError::Write(write) => write.into(),
         }
@@ -387,6 +402,29 @@ impl From<BlobError> for Problem {
             BlobError::Missing(_) | BlobError::Settings { .. } | BlobError::Io { .. } => {
                 Self::internal(error.to_string())
             }
+        }
+    }
+}
+
+impl From<ImageError> for Problem {
+    fn from(error: ImageError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ImageError::Unsupported { .. } => Self::new(Code::UnsupportedImage, detail),
+            ImageError::TooLarge { .. } => Self::new(Code::ImageTooLarge, detail),
+            ImageError::Damaged(_) => Self::new(Code::DamagedImage, detail),
+            ImageError::Cancelled => Self::new(Code::Interrupted, detail),
+        }
+    }
+}
+
+impl From<ImagingError> for Problem {
+    fn from(error: ImagingError) -> Self {
+        match &error {
+            ImagingError::Image(image) => image.clone().into(),
+            ImagingError::Overloaded => Self::new(Code::Overloaded, error.to_string()),
+            ImagingError::Stopping => Self::new(Code::Interrupted, error.to_string()),
+            ImagingError::Source(source) => Self::internal(source.to_string()),
         }
     }
 }
