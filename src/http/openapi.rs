@@ -10,7 +10,7 @@ use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
     avatar, download, events, file, health, idempotency, login, outside, outside_form, records, serving,
-    session, task_form, task_view, tasks, user_form, user_view, users,
+    session, task_form, task_image, task_view, tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 
@@ -27,14 +27,14 @@ use crate::account::Access;
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
-        events::all, events::of_task, serving::get,
+        events::all, events::of_task, serving::get, task_image::get,
         users::create, users::create_alias, users::list, users::get, users::change, users::delete,
         users::renew_token, avatar::get, login::login, login::logout,
         records::create, records::create_alias, download::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
-        task_view::TaskView<'_>, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
+        task_view::TaskView<'_>, task_view::PictureView, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
         outside_form::ClaimSchema, outside_form::HeartbeatSchema, outside_form::ProgressSchema, outside_form::CompleteSchema,
         file::FileSchema, outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, user_form::NewUserSchema,
         user_form::UserChangeSchema, user_form::NewTokenSchema, user_view::UserView<'_>, user_view::WithToken<'_>,

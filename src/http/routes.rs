@@ -63,7 +63,17 @@ const JSON: &[Code] = &[Code::InvalidJson, Code::InvalidBody, Code::BodyTooLarge
 /// Routes that write.
 const WRITE: &[Code] = &[Code::Overloaded, Code::Interrupted, Code::DatabaseUnavailable, Code::KeyReused];
 /// Routes that create tasks from what the caller says.
-const SUBMIT: &[Code] = &[Code::UnknownKind, Code::KindNotDirect, Code::InvalidPayload, Code::TaskNotFound];
+const SUBMIT: &[Code] = &[
+    Code::UnknownKind,
+    Code::KindNotDirect,
+    Code::InvalidPayload,
+    Code::TaskNotFound,
+    Code::UnsupportedImage,
+    Code::ImageTooLarge,
+    Code::DamagedImage,
+    Code::StorageFull,
+    Code::BlobStoreUnavailable,
+];
 /// Routes that change a task.
 const CHANGE: &[Code] = &[Code::TaskNotFound, Code::StatusForbids];
 /// Routes that give a task to a program outside.
@@ -119,6 +129,16 @@ const SHOW: &[Code] = &[
     Code::DatabaseUnavailable,
 ];
 
+/// The route that gives the pictures of tasks.
+const TASK_IMAGE: &[Code] = &[
+    Code::TaskNotFound,
+    Code::ImageNotFound,
+    Code::PreconditionFailed,
+    Code::RangeNotSatisfiable,
+    Code::BlobDamaged,
+    Code::BlobStoreUnavailable,
+];
+
 /// The table. The first lines are the busiest.
 const TABLE: &[Line] = &[
     line(Verb::Get, "/images/{name}", Access::LinkHolder, || web::to(serving::get), &[SHOW])
@@ -164,7 +184,7 @@ const TABLE: &[Line] = &[
         "/tasks/{id}/image",
         Access::OwnerOrAssignee,
         || web::to(task_image::get),
-        &[CALLER, FILE, &[Code::TaskNotFound, Code::ImageNotFound]],
+        &[CALLER, TASK_IMAGE],
     ),
     line(
         Verb::Get,

@@ -28,6 +28,9 @@ use crate::telemetry::{Action, RefusalReason};
 /// As much as is gathered before the disk is asked to take it.
 const BUFFER: usize = 256 * 1024;
 
+/// What an upload is called when it does not say.
+const NAMELESS: &str = "recording.wav";
+
 /// The longest text field: a token has 36 bytes.
 const MAX_TEXT: usize = 256;
 
@@ -296,7 +299,7 @@ impl Reading<'_> {
                 "the form holds two files: send one at a time",
             ));
         }
-        let filename = filename::kept(given);
+        let filename = filename::kept(given).unwrap_or_else(|| NAMELESS.to_owned());
         self.seen = Some(filename.clone());
         let proven = self.proven_so_far().await?;
         if !proven {
