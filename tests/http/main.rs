@@ -11,10 +11,13 @@ mod harness;
 mod keys;
 mod kinds;
 mod lists;
+mod login;
 mod operations;
+mod origins;
 mod outside;
 mod playback;
 mod problems;
+mod profiles;
 mod records;
 mod rude;
 #[path = "../common/faulty.rs"]
