@@ -158,7 +158,7 @@ impl Problem {
     }
 
     /// Adds after what time to try again, in seconds rounded up.
-    pub(super) fn retrying_after(mut self, wait: Duration) -> Self {
+    pub(super) fn after(mut self, wait: Duration) -> Self {
         self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
     }

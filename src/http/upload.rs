@@ -349,16 +349,18 @@ async fn write(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
         Ok((draft, written))
     })
     .await??;
-    written.map_err(|source| {
-        let path = "a draft".to_owned();
-        let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        Problem::from(if full {
-            BlobError::Full { path }
-        } else {
-            BlobError::Io { doing: "cannot write", path, source }
-        })
-    })?;
+    written.map_err(not_written)?;
     Ok(draft)
+}
+
+/// Why a draft could not be written.
+pub(super) fn not_written(source: io::Error) -> BlobError {
+    let path = "a draft".to_owned();
+    if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        BlobError::Full { path }
+    } else {
+        BlobError::Io { doing: "cannot write", path, source }
+    }
 }
 
 /// Runs what blocks where that hurts nobody.
