@@ -292,7 +292,6 @@ impl App {
         let recorder = metrics::install()?;
         let health = Health::new();
         let blobs = open_blobs(&settings, &seat.name, clock.clone())?;
-        let imaging = Imaging::new(&settings.images)?;
         let actions = ActionLog::open(&settings.log)?;
         let listener = listen(settings.http.bind)?;
         let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;

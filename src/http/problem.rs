@@ -46,8 +46,6 @@ struct Inner {
     retry_after_s: Option<u64>,
     /// The length of the file of which a range was asked.
     length: Option<u64>,
-    /// When to try again.
-    retry_after_s: Option<u64>,
     /// Whether the session cookie is to be taken away.
     ends_session: bool,
     /// For the log alone.
@@ -98,7 +96,6 @@ impl Problem {
             task: None,
             retry_after_s: None,
             length: None,
-            retry_after_s: None,
             ends_session: false,
             cause: None,
         }))
@@ -154,12 +151,6 @@ impl Problem {
     /// Adds the length of the file.
     pub(super) fn of_length(mut self, length: u64) -> Self {
         self.0.length = Some(length);
-        self
-    }
-
-    /// Adds after what time to try again, in seconds rounded up.
-    pub(super) fn after(mut self, wait: Duration) -> Self {
-        self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
     }
 
