@@ -24,8 +24,15 @@ mod download;
 mod events;
 mod extract;
 mod filename;
+mod form_proof;
 mod health;
 mod idempotency;
+mod image_desk;
+mod image_form;
+mod image_limits;
+mod image_upload;
+mod image_view;
+mod images;
 mod json;
 mod links;
 mod observe;
@@ -125,12 +132,14 @@ pub fn server(
     let patience = state.http.request_timeout;
     let state = web::Data::new(state);
     let unproven = web::Data::new(upload::Unproven::new());
+    let desk = web::Data::new(image_desk::Desk::new());
     let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
     let server = HttpServer::new(move || {
         let state = state.clone();
         App::new()
             .app_data(state.clone())
             .app_data(unproven.clone())
+            .app_data(desk.clone())
             .app_data(waiting.clone())
             .configure(move |app| routes::configure(app, &state))
     })

@@ -9,7 +9,8 @@ use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
-    download, events, health, idempotency, outside, outside_form, records, task_form, task_view, tasks, users,
+    download, events, health, idempotency, image_upload, image_view, images, outside, outside_form, records,
+    task_form, task_view, tasks, users,
 };
 
 #[derive(OpenApi)]
@@ -27,6 +28,7 @@ use super::{
         outside::take_free, outside::total,
         events::all, events::of_task, users::create, users::create_alias,
         records::create, records::create_alias, download::get,
+        image_upload::create, images::list, images::list_alias, images::delete,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
@@ -34,7 +36,8 @@ use super::{
         outside_form::ClaimSchema, outside_form::HeartbeatSchema, outside_form::ProgressSchema, outside_form::CompleteSchema,
         outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, users::NewUserSchema,
         users::CreatedUser<'_>, records::RecordingView<'_>, records::NewRecordingSchema,
-        download::FileSchema,
+        download::FileSchema, image_view::ImageView, image_view::UploadedView<'_>, image_upload::NewImagesSchema,
+        image_upload::NewImageSchema,
     )),
 )]
 struct Document;
@@ -82,8 +85,18 @@ fn document() -> Value {
 }
 
 /// The forms whose fields are all there are.
-const FORMS: [&str; 9] =
-    ["NewTask", "NewUser", "NewRecording", "Claim", "Heartbeat", "Progress", "Complete", "Fail", "Release"];
+const FORMS: [&str; 10] = [
+    "NewTask",
+    "NewUser",
+    "NewRecording",
+    "NewImage",
+    "Claim",
+    "Heartbeat",
+    "Progress",
+    "Complete",
+    "Fail",
+    "Release",
+];
 
 /// Adds the header that makes a request count once, and the one that tells of it.
 fn describe_key(operation: &mut Value) {

@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
 use super::observe::{no_route, observe};
-use super::{Problem, State, download, events, health, outside, records, tasks, users};
+use super::{Problem, State, download, events, health, image_upload, images, outside, records, tasks, users};
 
 /// One method of one path.
 struct Line {
@@ -85,6 +85,22 @@ const PLAY: &[Code] = &[
     Code::DatabaseUnavailable,
 ];
 
+/// Routes that take images.
+const UPLOAD: &[Code] = &[
+    Code::InvalidForm,
+    Code::InvalidJson,
+    Code::InvalidBody,
+    Code::ImageTooLarge,
+    Code::UnsupportedImage,
+    Code::DamagedImage,
+    Code::ImageFailed,
+    Code::RateLimited,
+    Code::QuotaExceeded,
+    Code::TaskNotFound,
+    Code::StorageFull,
+    Code::BlobStoreUnavailable,
+];
+
 /// The table. The first lines are the busiest.
 const TABLE: &[Line] = &[
     line(Verb::Post, "/tasks", || web::to(tasks::create), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
@@ -139,6 +155,15 @@ const TABLE: &[Line] = &[
     line(Verb::Post, "/records", || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
     line(Verb::Post, "/music-add", || web::to(records::create_alias), &[CALLER, BODY, WRITE, RECORD]),
     line(Verb::Get, "/record", || web::to(download::get), &[PLAY]),
+    line(Verb::Post, "/upload", || web::to(image_upload::create), &[CALLER, BODY, WRITE, UPLOAD]),
+    line(Verb::Get, "/images/", || web::to(images::list), &[CALLER]),
+    line(Verb::Get, "/images", || web::to(images::list_alias), &[CALLER]),
+    line(
+        Verb::Delete,
+        "/images/{name}",
+        || web::to(images::delete),
+        &[CALLER, WRITE, &[Code::ImageNotFound, Code::Forbidden]],
+    ),
     line(Verb::Get, "/health/live", || web::to(health::live), &[]),
     line(Verb::Get, "/health/ready", || web::to(health::ready), &[]),
     line(Verb::Get, "/metrics", || web::to(health::metrics), &[]),

@@ -415,7 +415,7 @@ pub(super) fn location(task: TaskId) -> String {
 }
 
 /// The same list, from behind `last` on.
-fn next_link(request: &HttpRequest, last: TaskId) -> Result<HeaderValue, Problem> {
+pub(super) fn next_link(request: &HttpRequest, last: TaskId) -> Result<HeaderValue, Problem> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
         if name != "after" {
