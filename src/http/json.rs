@@ -231,6 +231,18 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// A text, borrowed from the body where it holds no escapes: for those that are large.
+    pub(super) fn borrowed(&mut self, name: &str) -> Option<Cow<'a, str>> {
+        let value = self.raw(name)?;
+        match serde_json::from_str(value.get()) {
+            Ok(Key(text)) => Some(text),
+            Err(_) => {
+                self.fault(name, format!("expected text, got {}", kind_of(value)));
+                None
+            }
+        }
+    }
+
     /// A text that `parse` understands.
     pub(super) fn parsed<T, E: fmt::Display>(
         &mut self,

@@ -31,9 +31,16 @@ mod events;
 mod extract;
 mod file;
 mod filename;
+mod form_proof;
 mod health;
 mod hot;
 mod idempotency;
+mod image_desk;
+mod image_form;
+mod image_limits;
+mod image_upload;
+mod image_view;
+mod images;
 mod json;
 mod links;
 mod login;
@@ -147,12 +154,14 @@ pub fn server(
     let passwords = passwords::Passwords::new(&state.auth)
         .map(web::Data::new)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let desk = web::Data::new(image_desk::Desk::new());
     let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
     let server = HttpServer::new(move || {
         let state = state.clone();
         App::new()
             .app_data(state.clone())
             .app_data(unproven.clone())
+            .app_data(desk.clone())
             .app_data(waiting.clone())
             .app_data(passwords.clone())
             .configure(move |app| routes::configure(app, &state))

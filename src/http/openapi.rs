@@ -9,8 +9,9 @@ use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
-    avatar, download, events, file, health, idempotency, login, outside, outside_form, records, serving,
-    session, task_form, task_image, task_view, tasks, user_form, user_view, users,
+    avatar, download, events, file, health, idempotency, image_upload, image_view, images, login, outside,
+    outside_form, records, serving, session, task_form, task_image, task_view, tasks, user_form, user_view,
+    users,
 };
 use crate::account::Access;
 
@@ -31,6 +32,7 @@ use crate::account::Access;
         users::create, users::create_alias, users::list, users::get, users::change, users::delete,
         users::renew_token, avatar::get, login::login, login::logout,
         records::create, records::create_alias, download::get,
+        image_upload::create, images::list, images::list_alias, images::delete,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
@@ -39,6 +41,8 @@ use crate::account::Access;
         file::FileSchema, outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, user_form::NewUserSchema,
         user_form::UserChangeSchema, user_form::NewTokenSchema, user_view::UserView<'_>, user_view::WithToken<'_>,
         login::LoginSchema, records::RecordingView<'_>, records::NewRecordingSchema,
+        image_view::ImageView, image_view::UploadedView<'_>, image_upload::NewImagesSchema,
+        image_upload::NewImageSchema,
     )),
 )]
 struct Document;
@@ -91,13 +95,14 @@ fn document() -> Value {
 }
 
 /// The forms whose fields are all there are.
-const FORMS: [&str; 12] = [
+const FORMS: [&str; 13] = [
     "NewTask",
     "NewUser",
     "UserChange",
     "NewToken",
     "Login",
     "NewRecording",
+    "NewImage",
     "Claim",
     "Heartbeat",
     "Progress",

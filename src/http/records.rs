@@ -229,7 +229,7 @@ pub(super) fn not_made(task: &Task, failed: Code) -> Problem {
 /// Writes a refusal of a file to the action log.
 fn written_down(state: &State, refusal: Refusal) -> Problem {
     if let (Some(filename), Some(reason)) = (refusal.filename, upload::reason(refusal.problem.code())) {
-        state.actions.record(&Action::RecordingRefused { filename, reason });
+        state.actions.record(&Action::FileRefused { filename, reason });
     }
     refusal.problem
 }

@@ -12,8 +12,8 @@ use actix_web::{HttpResponse, Route};
 use super::catalogue::Code;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::{
-    Problem, State, avatar, download, events, health, login, outside, records, serving, task_image, tasks,
-    users,
+    Problem, State, avatar, download, events, health, image_upload, images, login, outside, records, serving,
+    task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -139,10 +139,33 @@ const TASK_IMAGE: &[Code] = &[
     Code::BlobStoreUnavailable,
 ];
 
+/// Routes that take images.
+const UPLOAD: &[Code] = &[
+    Code::InvalidForm,
+    Code::InvalidJson,
+    Code::InvalidBody,
+    Code::ImageTooLarge,
+    Code::UnsupportedImage,
+    Code::DamagedImage,
+    Code::ImageFailed,
+    Code::RateLimited,
+    Code::QuotaExceeded,
+    Code::TaskNotFound,
+    Code::StorageFull,
+    Code::BlobStoreUnavailable,
+];
+
 /// The table. The first lines are the busiest.
 const TABLE: &[Line] = &[
     line(Verb::Get, "/images/{name}", Access::LinkHolder, || web::to(serving::get), &[SHOW])
         .with_at_once(serving::at_once),
+    line(
+        Verb::Delete,
+        "/images/{name}",
+        Access::TokenHolder,
+        || web::to(images::delete),
+        &[CALLER, WRITE, &[Code::ImageNotFound, Code::Forbidden]],
+    ),
     line(
         Verb::Post,
         "/tasks",
@@ -318,6 +341,15 @@ const TABLE: &[Line] = &[
         &[CALLER, BODY, WRITE, RECORD],
     ),
     line(Verb::Get, "/record", Access::LinkHolder, || web::to(download::get), &[PLAY]),
+    line(
+        Verb::Post,
+        "/upload",
+        Access::Guests,
+        || web::to(image_upload::create),
+        &[CALLER, BODY, WRITE, UPLOAD],
+    ),
+    line(Verb::Get, "/images/", Access::Guests, || web::to(images::list), &[CALLER]),
+    line(Verb::Get, "/images", Access::Guests, || web::to(images::list_alias), &[CALLER]),
     line(Verb::Get, "/health/live", Access::Everybody, || web::to(health::live), &[]),
     line(Verb::Get, "/health/ready", Access::Everybody, || web::to(health::ready), &[]),
     line(Verb::Get, "/metrics", Access::Everybody, || web::to(health::metrics), &[]),

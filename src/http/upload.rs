@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::catalogue::Code;
 use super::extract::Pace;
+use super::form_proof::{FormProof, MAX_TEXT};
 use super::{Problem, State, auth, extract, filename};
 use crate::account::Caller;
 use crate::blob::{BlobError, Draft};
@@ -30,9 +31,6 @@ const BUFFER: usize = 256 * 1024;
 
 /// What an upload is called when it does not say.
 const NAMELESS: &str = "recording.wav";
-
-/// The longest text field: a token has 36 bytes.
-const MAX_TEXT: usize = 256;
 
 /// As much as the form takes besides its file: two short fields and the headers of the parts.
 const FORM_BYTES: u64 = 64 * 1024;
@@ -53,7 +51,8 @@ impl Unproven {
         Self(Arc::new(Semaphore::new(UNPROVEN_AT_ONCE)))
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    /// A place, or why there is none.
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         self.0.clone().try_acquire_owned().map_err(|_| {
             let detail = format!(
                 "{UNPROVEN_AT_ONCE} uploads come already whose user is not proven: send `user` and `token` before the \
@@ -87,15 +86,10 @@ pub(super) struct Refusal {
 struct Reading<'a> {
     state: &'a State,
     unproven: &'a Unproven,
-    caller: Caller,
-    /// Whom the query names without proving it.
-    named: Option<UserId>,
+    proof: FormProof,
     /// Held while there is a file and no proof.
     place: Option<OwnedSemaphorePermit>,
     pace: Pace,
-    user: Option<UserId>,
-    token: Option<String>,
-    owner: Option<UserId>,
     file: Option<(Draft, String)>,
     seen: Option<String>,
 }
@@ -106,23 +100,12 @@ pub(super) async fn read(
     unproven: &Unproven,
     request: &HttpRequest,
     body: Payload,
-    (caller, named): (Caller, Option<UserId>),
+    who: (Caller, Option<UserId>),
 ) -> Result<Upload, Refusal> {
-    check_head(state, request, named).map_err(|problem| Refusal { problem, filename: None })?;
+    check_head(state, request, who.1).map_err(|problem| Refusal { problem, filename: None })?;
     let pace = Pace::new(state.http.request_timeout);
-    let mut reading = Reading {
-        state,
-        unproven,
-        caller,
-        named,
-        place: None,
-        pace,
-        user: None,
-        token: None,
-        owner: None,
-        file: None,
-        seen: None,
-    };
+    let mut reading =
+        Reading { state, unproven, proof: FormProof::new(who), place: None, pace, file: None, seen: None };
     let read = reading.form(Multipart::new(request.headers(), body)).await;
     let seen = reading.seen.take();
     match read {
@@ -136,7 +119,7 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         if let Some(filename) = self.seen.take() {
             let reason = RefusalReason::Incomplete;
-            self.state.actions.record(&Action::RecordingRefused { filename, reason });
+            self.state.actions.record(&Action::FileRefused { filename, reason });
         }
     }
 }
@@ -190,13 +173,10 @@ impl Reading<'_> {
                 }
             }
         }
-        let owner = match (self.prove(true).await?, self.named) {
-            (Some(owner), _) => owner,
-            (None, Some(named)) => return Err(auth::unproven(named, ", or the fields `user` and `token`")),
-            (None, None) => {
-                let detail = "a recording needs a user: send the fields `user` and `token`, or `Authorization: Bearer`";
-                return Err(Problem::new(Code::Unauthenticated, detail));
-            }
+        let Some(owner) = self.proof.whole(self.state).await? else {
+            let detail =
+                "a recording needs a user: send the fields `user` and `token`, or `Authorization: Bearer`";
+            return Err(Problem::new(Code::Unauthenticated, detail));
         };
         match self.file.take() {
             Some((draft, filename)) => Ok((owner, draft, filename)),
@@ -206,68 +186,22 @@ impl Reading<'_> {
 
     async fn take_user(&mut self, field: &mut Field) -> Result<(), Problem> {
         let text = self.text(field, "user").await?;
-        if self.user.is_some() {
-            return Err(twice("user"));
-        }
-        let user = extract::number(&text)
-            .map_err(|problem| Problem::of_field(Code::InvalidForm, "user", problem))?;
-        self.user = Some(UserId(user));
-        self.prove(false).await.map(drop)
+        self.proof.take_user(self.state, &text).await?;
+        self.make_way().await
     }
 
     async fn take_token(&mut self, field: &mut Field) -> Result<(), Problem> {
         let text = self.text(field, "token").await?;
-        if self.token.replace(text).is_some() {
-            return Err(twice("token"));
-        }
-        self.prove(false).await.map(drop)
+        self.proof.take_token(self.state, text).await?;
+        self.make_way().await
     }
 
-    /// Who it is, as soon as that can be told: wrong credentials before the file spare everybody the file. At the end
-    /// (`all_read`) a token alone, or a user whom the header proves, is enough.
-    async fn prove(&mut self, all_read: bool) -> Result<Option<UserId>, Problem> {
-        if self.owner.is_some() {
-            return Ok(self.owner);
+    /// Gives the place back once there is a proof.
+    async fn make_way(&mut self) -> Result<(), Problem> {
+        if self.place.is_some() && self.proof.so_far(self.state).await?.is_some() {
+            self.place = None;
         }
-        let proven = match (self.caller, &self.token) {
-            (Caller::User(user) | Caller::Admin(Some(user)), None) => user,
-            (Caller::Anonymous | Caller::Admin(None), Some(token)) if self.user.is_some() || all_read => {
-                let owner = auth::owner_of(self.state, token).await?;
-                if self.user.is_some_and(|named| named != owner) {
-                    return Err(Problem::new(
-                        Code::InvalidToken,
-                        "the token is not that of the user who is named",
-                    ));
-                }
-                owner
-            }
-            (Caller::User(user) | Caller::Admin(Some(user)), Some(token)) => {
-                auth::same(auth::owner_of(self.state, token).await?, user, "token")?
-            }
-            (Caller::Anonymous | Caller::Admin(None), Some(_) | None) => return Ok(None),
-        };
-        if let Some(named) = self.user {
-            auth::same(proven, named, "user")?;
-        }
-        if let Some(named) = self.named {
-            auth::same(proven, named, "user_id")?;
-        }
-        self.place = None;
-        if all_read {
-            self.owner = Some(proven);
-        }
-        Ok(Some(proven))
-    }
-
-    /// Whether there is a proof before the file comes. A token will do, though the user may still be named behind it.
-    async fn proven_so_far(&mut self) -> Result<bool, Problem> {
-        if self.prove(false).await?.is_some() {
-            return Ok(true);
-        }
-        match &self.token {
-            Some(token) => auth::owner_of(self.state, token).await.map(|_| true),
-            None => Ok(false),
-        }
+        Ok(())
     }
 
     async fn next_chunk(&mut self, field: &mut Field) -> Result<Option<Bytes>, Problem> {
@@ -277,18 +211,7 @@ impl Reading<'_> {
     }
 
     async fn text(&mut self, field: &mut Field, name: &str) -> Result<String, Problem> {
-        let mut text = BytesMut::new();
-        while let Some(chunk) = self.next_chunk(field).await? {
-            text.extend_from_slice(&chunk);
-            if text.len() > MAX_TEXT {
-                let problem = format!("the field is longer than {MAX_TEXT} bytes");
-                return Err(Problem::of_field(Code::InvalidForm, name, problem));
-            }
-        }
-        match std::str::from_utf8(&text) {
-            Ok(text) => Ok(text.trim().to_owned()),
-            Err(_) => Err(Problem::of_field(Code::InvalidForm, name, "the field is not UTF-8")),
-        }
+        text_field(&mut self.pace, field, name).await
     }
 
     async fn take_file(&mut self, field: &mut Field, name: &str, given: &str) -> Result<(), Problem> {
@@ -301,7 +224,7 @@ impl Reading<'_> {
         }
         let filename = filename::kept(given).unwrap_or_else(|| NAMELESS.to_owned());
         self.seen = Some(filename.clone());
-        let proven = self.proven_so_far().await?;
+        let proven = self.proof.so_far(self.state).await?.is_some();
         if !proven {
             self.place = Some(self.unproven.place()?);
         }
@@ -372,12 +295,25 @@ pub(super) async fn blocking<T: Send + 'static>(
         .map_err(|error| Problem::internal(format!("a blocking thread ended early: {error}")))
 }
 
-fn twice(name: &str) -> Problem {
-    Problem::of_field(Code::InvalidForm, name, "the field is given twice")
+/// A short field of a form.
+pub(super) async fn text_field(pace: &mut Pace, field: &mut Field, name: &str) -> Result<String, Problem> {
+    let mut text = BytesMut::new();
+    while let Some(chunk) = pace.wait(field.next()).await?.transpose().map_err(unreadable)? {
+        pace.came(chunk.len());
+        text.extend_from_slice(&chunk);
+        if text.len() > MAX_TEXT {
+            let problem = format!("the field is longer than {MAX_TEXT} bytes");
+            return Err(Problem::of_field(Code::InvalidForm, name, problem));
+        }
+    }
+    match std::str::from_utf8(&text) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(_) => Err(Problem::of_field(Code::InvalidForm, name, "the field is not UTF-8")),
+    }
 }
 
 /// The name that the client gives the file, in the extended form where there is one.
-fn given_name(field: &Field) -> Option<String> {
+pub(super) fn given_name(field: &Field) -> Option<String> {
     let said = field.content_disposition()?;
     match said.get_filename_ext() {
         Some(extended) => Some(String::from_utf8_lossy(&extended.value).into_owned()),
@@ -386,7 +322,7 @@ fn given_name(field: &Field) -> Option<String> {
 }
 
 /// Why the form cannot be read.
-fn unreadable(error: MultipartError) -> Problem {
+pub(super) fn unreadable(error: MultipartError) -> Problem {
     if let MultipartError::Payload(PayloadError::Overflow) = &error {
         return Problem::new(Code::InvalidForm, "a header of a part of the form is too long");
     }
@@ -401,12 +337,16 @@ fn unreadable(error: MultipartError) -> Problem {
 
 /// The word for the action log, where the refusal is about the file.
 pub(super) fn reason(code: Code) -> Option<RefusalReason> {
-    if matches!(code, Code::UnsupportedAudio) {
+    if matches!(code, Code::UnsupportedAudio | Code::UnsupportedImage) {
         Some(RefusalReason::UnsupportedFormat)
-    } else if matches!(code, Code::DamagedAudio) {
+    } else if matches!(code, Code::DamagedAudio | Code::DamagedImage) {
         Some(RefusalReason::Damaged)
-    } else if matches!(code, Code::RecordingTooLarge) {
+    } else if matches!(code, Code::RecordingTooLarge | Code::ImageTooLarge) {
         Some(RefusalReason::TooLarge)
+    } else if matches!(code, Code::RateLimited) {
+        Some(RefusalReason::TooMany)
+    } else if matches!(code, Code::QuotaExceeded) {
+        Some(RefusalReason::OverQuota)
     } else if matches!(code, Code::IncompleteBody | Code::RequestTimeout) {
         Some(RefusalReason::Incomplete)
     } else if matches!(code, Code::Unauthenticated | Code::InvalidToken | Code::OtherUser) {

@@ -3,6 +3,7 @@
 //! write it. Knows nothing of the forms in which callers speak.
 
 mod arrivals;
+mod images;
 mod openings;
 mod outside;
 mod pictures;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 pub use arrivals::{Arrivals, Watch};
+pub use images::ImageUpload;
 pub use openings::Openings;
 pub use outside::ClaimTerms;
 pub use pictures::Pictures;

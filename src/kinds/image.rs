@@ -30,17 +30,23 @@ pub struct Payload {
     pub input: BlobName,
 }
 
-/// What the image is now.
-#[derive(Serialize)]
-struct Taken<'a> {
-    format: &'static str,
-    width: u32,
-    height: u32,
-    frames: u32,
-    bytes: u64,
+/// What the image is now: the result of the task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// What it is, in the word of [`Format`](crate::media::image::Format).
+    pub format: String,
+    /// Columns of pixels, as they are seen, upright.
+    pub width: u32,
+    /// Rows, likewise.
+    pub height: u32,
+    /// How many frames; 1 for a still picture.
+    pub frames: u32,
+    /// The size of what is kept.
+    pub bytes: u64,
     /// What was taken out, in the words of [`Removed`].
-    removed: Vec<&'static str>,
-    thumbhash: &'a str,
+    pub removed: Vec<String>,
+    /// The ThumbHash, in base64.
+    pub thumbhash: String,
 }
 
 /// Its name.
@@ -87,13 +93,13 @@ impl Work for Image {
 
 fn told(facts: &Facts, removed: &[Removed], bytes: u64) -> Result<Json, RunError> {
     let taken = Taken {
-        format: facts.format.as_str(),
+        format: facts.format.as_str().to_owned(),
         width: facts.width,
         height: facts.height,
         frames: facts.frames,
         bytes,
-        removed: removed.iter().map(|removed| removed.as_str()).collect(),
-        thumbhash: &STANDARD.encode(&facts.thumbhash),
+        removed: removed.iter().map(|removed| removed.as_str().to_owned()).collect(),
+        thumbhash: STANDARD.encode(&facts.thumbhash),
     };
     Json::of(&taken).map_err(|error| RunError::Error(error.to_string()))
 }

@@ -72,8 +72,8 @@ pub enum Action {
         /// The name of the file as it was sent.
         filename: String,
     },
-    /// A recording was not taken.
-    RecordingRefused {
+    /// A file was not taken.
+    FileRefused {
         /// The name of the file as it was sent.
         filename: String,
         /// Why not.
@@ -81,6 +81,21 @@ pub enum Action {
     },
     /// A recording was taken but could not be converted.
     RecordingFailed {
+        /// The name of the file as it was sent.
+        filename: String,
+    },
+    /// An image was taken.
+    ImageUploaded {
+        /// The name of the file as it was sent.
+        filename: String,
+    },
+    /// An image was taken but could not be made ready to be shown.
+    ImageFailed {
+        /// The name of the file as it was sent.
+        filename: String,
+    },
+    /// An image was removed.
+    ImageDeleted {
         /// The name of the file as it was sent.
         filename: String,
     },
@@ -99,6 +114,10 @@ pub enum RefusalReason {
     Incomplete,
     /// The caller may not do this.
     AccessDenied,
+    /// The caller has sent as many as they may, for now.
+    TooMany,
+    /// The caller has as much here as they may.
+    OverQuota,
 }
 
 impl Action {
@@ -141,10 +160,10 @@ impl Action {
             (Self::RecordingSaved { filename }, Language::Ru) => {
                 format!("Успех: запись {} сохранена.", safe(filename))
             }
-            (Self::RecordingRefused { filename, reason }, Language::En) => {
+            (Self::FileRefused { filename, reason }, Language::En) => {
                 format!("Error: {} ({}).", reason.text(language), safe(filename))
             }
-            (Self::RecordingRefused { filename, reason }, Language::Ru) => {
+            (Self::FileRefused { filename, reason }, Language::Ru) => {
                 format!("Ошибка: {} ({}).", reason.text(language), safe(filename))
             }
             (Self::RecordingFailed { filename }, Language::En) => {
@@ -152,6 +171,24 @@ impl Action {
             }
             (Self::RecordingFailed { filename }, Language::Ru) => {
                 format!("Ошибка: запись {} не удалось преобразовать.", safe(filename))
+            }
+            (Self::ImageUploaded { filename }, Language::En) => {
+                format!("Success: image {} uploaded.", safe(filename))
+            }
+            (Self::ImageUploaded { filename }, Language::Ru) => {
+                format!("Успех: изображение {} загружено.", safe(filename))
+            }
+            (Self::ImageFailed { filename }, Language::En) => {
+                format!("Error: image {} could not be processed.", safe(filename))
+            }
+            (Self::ImageFailed { filename }, Language::Ru) => {
+                format!("Ошибка: изображение {} не удалось обработать.", safe(filename))
+            }
+            (Self::ImageDeleted { filename }, Language::En) => {
+                format!("Success: image {} deleted.", safe(filename))
+            }
+            (Self::ImageDeleted { filename }, Language::Ru) => {
+                format!("Успех: изображение {} удалено.", safe(filename))
             }
         }
     }
@@ -170,6 +207,10 @@ impl RefusalReason {
             (Self::Incomplete, Language::Ru) => "загрузка прервана",
             (Self::AccessDenied, Language::En) => "access denied",
             (Self::AccessDenied, Language::Ru) => "доступ запрещён",
+            (Self::TooMany, Language::En) => "too many uploads",
+            (Self::TooMany, Language::Ru) => "слишком много загрузок",
+            (Self::OverQuota, Language::En) => "no room for more",
+            (Self::OverQuota, Language::Ru) => "исчерпана квота",
         }
     }
 }
@@ -433,7 +474,7 @@ mod tests {
     }
 
     fn refused(filename: &str, reason: RefusalReason) -> Action {
-        Action::RecordingRefused { filename: filename.to_owned(), reason }
+        Action::FileRefused { filename: filename.to_owned(), reason }
     }
 
     fn lines_of(actions: &[Action], language: Language) -> String {
@@ -463,6 +504,11 @@ mod tests {
             refused("c.wav", RefusalReason::Incomplete),
             refused("d.wav", RefusalReason::AccessDenied),
             Action::RecordingFailed { filename: "talk.wav".to_owned() },
+            Action::ImageUploaded { filename: "img1.jpg".to_owned() },
+            Action::ImageFailed { filename: "img1.jpg".to_owned() },
+            Action::ImageDeleted { filename: "img1.jpg".to_owned() },
+            refused("e.png", RefusalReason::TooMany),
+            refused("f.png", RefusalReason::OverQuota),
         ]
     }
 
@@ -483,6 +529,11 @@ mod tests {
 [2024-05-06 07:08:09] Error: incomplete upload (c.wav).
 [2024-05-06 07:08:09] Error: access denied (d.wav).
 [2024-05-06 07:08:09] Error: recording talk.wav could not be converted.
+[2024-05-06 07:08:09] Success: image img1.jpg uploaded.
+[2024-05-06 07:08:09] Error: image img1.jpg could not be processed.
+[2024-05-06 07:08:09] Success: image img1.jpg deleted.
+[2024-05-06 07:08:09] Error: too many uploads (e.png).
+[2024-05-06 07:08:09] Error: no room for more (f.png).
 ";
         assert_eq!(lines_of(&one_of_each(), Language::En), expected);
     }
@@ -504,6 +555,11 @@ mod tests {
 [2024-05-06 07:08:09] Ошибка: загрузка прервана (c.wav).
 [2024-05-06 07:08:09] Ошибка: доступ запрещён (d.wav).
 [2024-05-06 07:08:09] Ошибка: запись talk.wav не удалось преобразовать.
+[2024-05-06 07:08:09] Успех: изображение img1.jpg загружено.
+[2024-05-06 07:08:09] Ошибка: изображение img1.jpg не удалось обработать.
+[2024-05-06 07:08:09] Успех: изображение img1.jpg удалено.
+[2024-05-06 07:08:09] Ошибка: слишком много загрузок (e.png).
+[2024-05-06 07:08:09] Ошибка: исчерпана квота (f.png).
 ";
         assert_eq!(lines_of(&one_of_each(), Language::Ru), expected);
     }

@@ -1,0 +1,50 @@
+//! How many images anybody may send, and how much of them anybody may have here.
+//!
+//! Called by what takes uploads. True here: a user is counted as one wherever they come from, and who is nobody by the
+//! address that they come from; the count is kept in the database, so it is one for all nodes.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+
+use super::catalogue::Code;
+use super::{Problem, State};
+use crate::store::{Quota, Rate};
+use crate::task::UserId;
+
+/// The time in which uploads are counted.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Counts an upload, or refuses it until there is room for another.
+pub(super) async fn spend(
+    state: &State,
+    request: &HttpRequest,
+    owner: Option<UserId>,
+) -> Result<(), Problem> {
+    let most = state.images.uploads_per_minute;
+    if most == 0 {
+        return Ok(());
+    }
+    let key = match owner {
+        Some(user) => format!("upload by user {user}"),
+        None => format!("upload from {}", address(request)),
+    };
+    match state.store.spend(&key, 1, Rate::per(most, MINUTE)).await? {
+        None => Ok(()),
+        Some(wait) => {
+            let detail = format!("{most} images may be sent in a minute (images.uploads_per_minute)");
+            Err(Problem::new(Code::RateLimited, detail).after(wait))
+        }
+    }
+}
+
+/// How much an owner may have here.
+pub(super) fn quota(state: &State) -> Quota {
+    let (images, bytes) = (state.images.max_per_user, state.images.max_bytes_per_user.bytes());
+    Quota { images: Some(images).filter(|most| *most > 0), bytes: Some(bytes).filter(|most| *most > 0) }
+}
+
+/// Where a request comes from.
+fn address(request: &HttpRequest) -> String {
+    request.peer_addr().map_or_else(|| "nowhere".to_owned(), |peer| peer.ip().to_string())
+}

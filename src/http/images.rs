@@ -1,0 +1,190 @@
+//! `/images`: the gallery, and removing an image.
+//!
+//! True here: everybody may see an image whose link they have, but only its owner sees it listed; who removes it is its
+//! owner, an admin, or holds the token that its upload was answered with. Of an image that nobody owns that leaves admins
+//! and the token: who is nobody is not the same nobody who sent it.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::http::header::HeaderName;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use subtle::ConstantTimeEq as _;
+
+use super::catalogue::Code;
+use super::extract::{self, Query};
+use super::idempotency::{Key, remembered, replayed};
+use super::image_view::ImageView;
+use super::links::ImageLinks;
+use super::task_view::TaskView;
+use super::tasks::{UserParam, json_answer, next_link};
+use super::{Problem, State, auth};
+use crate::account::{Caller, Token};
+use crate::intake::{Done, IntakeError};
+use crate::store::{Image, Refused, RememberedAnswer, Reply};
+use crate::task::{ImageName, TaskId};
+use crate::telemetry::Action;
+
+const LIMITS: (u32, u32) = (1, 1_000);
+const DEFAULT_LIMIT: u32 = 100;
+
+/// The parameters of the gallery.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what `list` reads")]
+struct GalleryParams {
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// Only those behind this place, as `Link` names it.
+    #[param(minimum = 1)]
+    after: Option<i64>,
+    /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
+    #[param(minimum = 1)]
+    user_id: Option<i64>,
+}
+
+/// The caller's images that are ready, the newest first: an anonymous caller's are those that nobody owns, an admin's
+/// are all.
+#[utoipa::path(
+    get, path = "/images/", operation_id = "listImages", tag = "Images", params(GalleryParams),
+    responses((status = 200, description = "A page of images.", body = Vec<ImageView>,
+        headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
+)]
+pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request, &["limit", "after", "user_id"]);
+    let limit = query.parsed("limit", |text| {
+        let (low, high) = LIMITS;
+        let limit = text.parse().ok().filter(|limit| (low..=high).contains(limit));
+        limit.ok_or_else(|| format!("expected a whole number from {low} to {high}"))
+    });
+    let after = query.parsed("after", |text| extract::number(text).map(TaskId));
+    let named = query.user_id();
+    query.finish()?;
+    let caller = auth::reader(&state, &request, named).await?;
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    // One more than asked for tells whether there are more.
+    let mut images = state.store.images(caller, after, limit + 1).await?;
+    let more = images.len() > limit as usize;
+    images.truncate(limit as usize);
+    let mut answer = HttpResponse::Ok();
+    if let Some(last) = images.last().filter(|_| more) {
+        answer.insert_header((header::LINK, next_link(&request, last.task.0)?));
+    }
+    let links = ImageLinks::of(&state, &request);
+    let views: Vec<ImageView> = images.iter().map(|image| ImageView::of(image, &links)).collect();
+    Ok(json_answer(answer, TaskView::many(views.as_slice())))
+}
+
+/// The same without the slash.
+#[utoipa::path(
+    get, path = "/images", operation_id = "listImagesAlias", tag = "Images", params(GalleryParams),
+    responses((status = 200, description = "A page of images.", body = Vec<ImageView>,
+        headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
+)]
+pub(super) async fn list_alias(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    list(state, request).await
+}
+
+/// What the path names.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "documents what `name` reads")]
+pub(super) struct NameParam {
+    /// The image's name: the last part of its link.
+    #[param(pattern = "^[0-9A-Za-z]{22}\\.[a-z]{3,4}$")]
+    name: String,
+}
+
+/// Removes an image with its task. It is its owner's to do, an admin's, and whoever's who holds its `delete_token`.
+#[utoipa::path(
+    delete, path = "/images/{name}", operation_id = "deleteImage", tag = "Images",
+    params(NameParam, UserParam,
+        ("token" = Option<String>, Query, description = "The `delete_token`", format = Uuid),
+        ("x-delete-token" = Option<String>, Header, description = "The same", format = Uuid)),
+    responses((status = 204, description = "It is gone.")),
+)]
+pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request, &["token", "user_id"]);
+    let named = query.user_id();
+    let given = query.text("token").map(str::to_owned);
+    query.finish()?;
+    let header = request.headers().get(HeaderName::from_static("x-delete-token"));
+    let given = given.or_else(|| header.map(|token| String::from_utf8_lossy(token.as_bytes()).into_owned()));
+    let caller = auth::caller(&state, &request, named).await?;
+    let image = match name(&request) {
+        Some(name) => state.store.image(&name).await?,
+        None => None,
+    };
+    let remember = Key::of(&request)?.map(|key| key.remember(&request, caller, &[], deleted));
+    let right = match &image {
+        Some(image) => right_to(image, caller, given.as_deref())?,
+        None if remember.is_some() => caller,
+        None => return Err(no_image(&request)),
+    };
+    match state.intake.delete_image(right, image.as_ref(), remember).await {
+        Ok(Done::Now(_)) => {
+            if let Some(image) = image {
+                forget(&state, &image).await;
+                state.actions.record(&Action::ImageDeleted { filename: image.filename });
+            }
+            Ok(HttpResponse::NoContent().finish())
+        }
+        Ok(Done::Before(answer)) => replayed(answer),
+        Err(IntakeError::Refused(Refused::NotFound(_))) => Err(no_image(&request)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes what was made of it. Another image of the same bytes has its variants made again.
+async fn forget(state: &State, image: &Image) {
+    let Some(blob) = &image.blob else { return };
+    if let Err(error) = state.imaging.forget(blob).await {
+        tracing::warn!(%error, "the variants of an image that was removed stay until the cache is full");
+    }
+}
+
+/// As whom the image is removed.
+fn right_to(image: &Image, caller: Caller, given: Option<&str>) -> Result<Caller, Problem> {
+    if let Some(given) = given {
+        let hash = given.trim().parse::<Token>().map(|token| token.hash());
+        let holds = hash
+            .is_ok_and(|hash| hash.as_str().as_bytes().ct_eq(image.delete_token.as_str().as_bytes()).into());
+        if !holds {
+            let detail = "this is not the token that the upload of the image was answered with";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        // What nobody owns only admins may remove, and who holds the token may what they may.
+        return Ok(image.owner.map_or(Caller::Admin(None), Caller::User));
+    }
+    match caller {
+        Caller::Admin(_) => Ok(caller),
+        Caller::User(user) if image.owner == Some(user) => Ok(caller),
+        Caller::User(_) => {
+            let detail =
+                "only the owner of the image and admins may do that, and who holds its `delete_token`";
+            Err(Problem::new(Code::Forbidden, detail))
+        }
+        Caller::Anonymous => {
+            let detail = "send the image's `delete_token` as `?token=` or `X-Delete-Token`, or its owner's \
+                          `Authorization: Bearer <token>`";
+            Err(Problem::new(Code::Unauthenticated, detail))
+        }
+    }
+}
+
+/// The name in the path; `None` for what is none, under which nothing can be.
+fn name(request: &HttpRequest) -> Option<ImageName> {
+    request.match_info().get("name").and_then(|name| name.parse().ok())
+}
+
+fn no_image(request: &HttpRequest) -> Problem {
+    let name: String = request.match_info().get("name").unwrap_or_default().chars().take(64).collect();
+    Problem::new(Code::ImageNotFound, format!("there is no image `{name}`"))
+}
+
+/// What to remember of a removal.
+fn deleted(reply: &Reply) -> Option<RememberedAnswer> {
+    let Reply::Changed(Ok(_)) = reply else { return None };
+    Some(remembered(StatusCode::NO_CONTENT, None, Vec::new()))
+}
