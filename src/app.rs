@@ -211,6 +211,15 @@ pub async fn schema_of(settings: &Settings) -> Result<(Option<i64>, i64), StoreE
     }
 }
 
+/// Opens the room in which images are worked on. Whoever opens it has the seat of its data folder.
+///
+/// # Errors
+/// [`StartError::Imaging`], or [`StartError::Metrics`], since what it counts needs somewhere to be counted.
+pub fn open_imaging(settings: &Settings) -> Result<Imaging, StartError> {
+    metrics::install()?;
+    Ok(Imaging::new(&settings.images)?)
+}
+
 /// Opens the configured blob store for a process in this seat. Asks a bucket nothing.
 ///
 /// # Errors
@@ -250,17 +259,22 @@ const RETURN_LEAST: Duration = Duration::from_secs(2);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Starts the daemon with the kinds of `kinds`; it is ready when this returns. To be called on an actix system
-    /// whose runtime has threads of its own for the runs.
+    /// Starts the daemon with the kinds that `kinds` gives, which work on images in the room that they are shown; it is
+    /// ready when this returns. To be called on an actix system whose runtime has threads of its own for the runs.
     ///
     /// # Errors
     /// [`StartError`], as [`App::start_on`].
-    pub async fn start(settings: Settings, kinds: Registry) -> Result<Self, StartError> {
-        // Taken before the database is opened: whoever comes second has changed nothing.
+    pub async fn start(
+        settings: Settings,
+        kinds: impl FnOnce(&Settings, &Imaging) -> Registry,
+    ) -> Result<Self, StartError> {
+        // Taken before anything is opened: whoever comes second has changed nothing.
         let seat = Seat::take(settings.data_dir())?;
         let clock = Clock::system();
+        let imaging = open_imaging(&settings)?;
+        let kinds = kinds(&settings, &imaging);
         let store = open_store(&settings, kinds.outside(), clock.clone()).await?;
-        Self::start_on(settings, kinds, store, clock, seat).await
+        Self::start_on(settings, (kinds, imaging), store, clock, seat).await
     }
 
     /// Starts the daemon on a store that is open already.
@@ -270,7 +284,7 @@ impl App {
     /// process ends them; otherwise nothing is left running.
     pub async fn start_on(
         settings: Settings,
-        kinds: Registry,
+        (kinds, imaging): (Registry, Imaging),
         store: Arc<dyn Store>,
         clock: Clock,
         seat: Seat,
@@ -278,7 +292,6 @@ impl App {
         let recorder = metrics::install()?;
         let health = Health::new();
         let blobs = open_blobs(&settings, &seat.name, clock.clone())?;
-        let imaging = Imaging::new(&settings.images)?;
         let actions = ActionLog::open(&settings.log)?;
         let listener = listen(settings.http.bind)?;
         let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;

@@ -4,13 +4,12 @@ use super::{Exit, block_on};
 use crate::app::open_store;
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Settings};
-use crate::kinds::Registry;
+use crate::kinds;
 
 /// Opens the database, which is what brings it up to date, and says so.
 pub(super) fn run(settings: &Settings) -> Exit {
     let migrated = block_on(async {
-        let store =
-            open_store(settings, Registry::standard(&settings.kinds).outside(), Clock::system()).await?;
+        let store = open_store(settings, &kinds::outside(&settings.kinds), Clock::system()).await?;
         let version = store.schema().await;
         store.close().await;
         version

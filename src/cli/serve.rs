@@ -57,8 +57,7 @@ pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
 
 async fn serve(settings: Settings) -> Exit {
     let story = Story::of(&settings);
-    let kinds = Registry::standard(&settings.kinds);
-    let app = match App::start(settings, kinds).await {
+    let app = match App::start(settings, Registry::configured).await {
         Ok(app) => app,
         Err(error) => {
             tracing::error!(%error, "the daemon did not start");

@@ -62,7 +62,7 @@ impl Rule for Kinds {
 }
 
 /// The kinds that have a setting here, since the daemon does them itself.
-const OURS: [&str; 2] = ["noop", "transcode"];
+const OURS: [&str; 3] = ["noop", "transcode", "image"];
 
 impl KindSettings {
     /// How many tasks of this kind run at once, if the kind is one that this daemon runs itself.
@@ -70,6 +70,7 @@ impl KindSettings {
         match kind {
             "noop" => Some(self.noop_concurrency),
             "transcode" => Some(self.transcode_concurrency),
+            "image" => Some(self.image_concurrency),
             _ => None,
         }
     }

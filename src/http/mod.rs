@@ -10,7 +10,8 @@
 //! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
 //!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
+//! - `extract`, `json`, `base64`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
+//!   who wants to wait.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -20,6 +21,7 @@
 
 mod again;
 mod auth;
+pub mod base64;
 mod catalogue;
 mod download;
 mod events;

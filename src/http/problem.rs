@@ -14,7 +14,9 @@ use super::catalogue::Code;
 use super::page;
 use crate::account::UserError;
 use crate::blob::BlobError;
+use crate::imaging::ImagingError;
 use crate::intake::IntakeError;
+use crate::media::image::ImageError;
 use crate::media::wav::{WavError, WavErrorClass};
 use crate::store::{Refused, StoreError, UserRefused, WriteError};
 use crate::task::{IllegalTransition, Kind, TaskId};
@@ -342,6 +344,8 @@ impl From<IntakeError> for Problem {
             IntakeError::User(user) => user.into(),
             IntakeError::UserRefused(refused) => refused.into(),
             IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail),
+            IntakeError::Image { error, .. } => error.into(),
+            IntakeError::Blob(error) => (&*error).into(),
             IntakeError::Refused(refused) => refused.into(),
             IntakeError::Write(write) => write.into(),
         }
@@ -374,9 +378,39 @@ impl From<UserError> for Problem {
     }
 }
 
+impl From<ImagingError> for Problem {
+    fn from(error: ImagingError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ImagingError::Image(error) => error.into(),
+            ImagingError::Overloaded => Self::new(Code::Overloaded, detail),
+            ImagingError::Source(_) => Self::internal(detail),
+            ImagingError::Stopping => Self::new(Code::Interrupted, detail),
+        }
+    }
+}
+
+impl From<ImageError> for Problem {
+    fn from(error: ImageError) -> Self {
+        let detail = format!("the image cannot be taken: {error}");
+        match error {
+            ImageError::Unsupported { .. } => Self::new(Code::UnsupportedImage, detail),
+            ImageError::TooLarge { .. } => Self::new(Code::ImageTooLarge, detail),
+            ImageError::Damaged(_) => Self::new(Code::DamagedImage, detail),
+            ImageError::Cancelled => Self::new(Code::Interrupted, detail),
+        }
+    }
+}
+
 impl From<BlobError> for Problem {
     fn from(error: BlobError) -> Self {
-        match &error {
+        (&error).into()
+    }
+}
+
+impl From<&BlobError> for Problem {
+    fn from(error: &BlobError) -> Self {
+        match error {
             BlobError::Full { .. } => {
                 let detail = "the disk that holds the recordings is full: nothing was kept";
                 Self::new(Code::StorageFull, detail).caused_by(error.to_string())

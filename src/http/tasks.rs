@@ -19,7 +19,9 @@ use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
 use super::{Problem, State, again, auth, json};
 use crate::account::Caller;
+use crate::imaging::ImagingError;
 use crate::intake::{Done, IntakeError, Submission};
+use crate::media::image::ImageError;
 use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply, TaskFilter};
 use crate::task::{Kind, State as Stage, Status, Task, TaskId};
 
@@ -391,6 +393,12 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         IntakeError::NotDirect { index, .. } => (Code::KindNotDirect, index, "kind"),
         IntakeError::Payload { index, .. } => (Code::InvalidPayload, index, "payload"),
         IntakeError::Callback { index, .. } => (Code::InvalidBody, index, "callback_url"),
+        IntakeError::Image { index, error: ImagingError::Image(error) } => match error {
+            ImageError::Unsupported { .. } => (Code::UnsupportedImage, index, "image"),
+            ImageError::TooLarge { .. } => (Code::ImageTooLarge, index, "image"),
+            ImageError::Damaged(_) => (Code::DamagedImage, index, "image"),
+            ImageError::Cancelled => return error.clone().into(),
+        },
         IntakeError::Anonymous
         | IntakeError::NotClaimable { .. }
         | IntakeError::KeyReused
@@ -398,6 +406,8 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::User(_)
         | IntakeError::UserRefused(_)
         | IntakeError::OverQuota(..)
+        | IntakeError::Image { .. }
+        | IntakeError::Blob(_)
         | IntakeError::Refused(_)
         | IntakeError::Write(_) => return error.into(),
     };

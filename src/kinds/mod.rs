@@ -11,6 +11,7 @@
 //!   swept away later;
 //! - tell an input that can never succeed ([`RunError::InvalidInput`]) from bad luck ([`RunError::Error`]).
 
+pub mod image;
 pub mod manual;
 pub mod noop;
 pub mod transcode;
@@ -25,7 +26,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::blob::{Blobs, Kept};
-use crate::config::KindSettings;
+use crate::config::{KindSettings, Settings};
+use crate::imaging::Imaging;
 use crate::media::Cancel;
 use crate::media::image::Facts;
 use crate::task::{Attempt, Json, Kind, Percent, TaskId};
@@ -179,9 +181,18 @@ struct Registered {
 impl Registry {
     /// The kinds that come with Gristmill: a line each.
     #[must_use]
-    pub fn standard(settings: &KindSettings) -> Self {
-        let standard = Self::empty(settings).with(noop::Noop).with(transcode::Transcode);
-        standard.with_outside([manual::kind()]).with_outside(settings.outside.iter().cloned())
+    pub fn standard(settings: &KindSettings, imaging: &Imaging) -> Self {
+        Self::empty(settings)
+            .with(noop::Noop)
+            .with(transcode::Transcode)
+            .with(image::Image::new(imaging.clone()))
+            .with_outside(outside(settings))
+    }
+
+    /// The same, of a whole configuration.
+    #[must_use]
+    pub fn configured(settings: &Settings, imaging: &Imaging) -> Self {
+        Self::standard(&settings.kinds, imaging)
     }
 
     /// A registry without kinds.
@@ -239,6 +250,12 @@ impl Registry {
     }
 }
 
+/// The kinds that workers outside do: `manual`, and those of the settings.
+#[must_use]
+pub fn outside(settings: &KindSettings) -> BTreeSet<Kind> {
+    settings.outside.iter().cloned().chain([manual::kind()]).collect()
+}
+
 fn name(name: &'static str) -> Kind {
     match name.parse() {
         Ok(kind) => kind,
@@ -249,14 +266,18 @@ fn name(name: &'static str) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LoadOptions, Settings};
+    use crate::config::LoadOptions;
 
     #[test]
     fn the_standard_registry_has_its_kinds_with_well_formed_names() {
         let nowhere =
             LoadOptions { files: Vec::new(), directory: "/nonexistent".into(), env: BTreeMap::new() };
-        let registry = Registry::standard(&Settings::load(nowhere).unwrap().settings.kinds);
-        assert_eq!(registry.names(), ["manual", "noop", "transcode"]);
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::load(nowhere).unwrap().settings;
+        settings.images.cache_dir = folder.path().to_owned();
+        let imaging = Imaging::new(&settings.images).unwrap();
+        let registry = Registry::configured(&settings, &imaging);
+        assert_eq!(registry.names(), ["image", "manual", "noop", "transcode"]);
         assert_eq!(registry.outside().iter().map(Kind::as_str).collect::<Vec<_>>(), ["manual"]);
         for (kind, concurrency) in registry.iter() {
             assert!(concurrency > 0, "{kind} would hold its tasks for ever");

@@ -188,8 +188,8 @@ macro_rules! clerk {
                 let most = now.after(rate.burst).as_micros();
                 let mut connection = self.$connection.borrow().await?;
                 let spent = sqlx::query(
-                    "INSERT INTO allowances (key, spent_until) VALUES ($1, $2 + $3) ON CONFLICT (key) DO UPDATE \
-                     SET spent_until = (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) \
+                    "INSERT INTO allowances (key, spent_until) SELECT $1, $2 + $3 WHERE $2 + $3 <= $4 \
+                     ON CONFLICT (key) DO UPDATE SET spent_until = (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) \
                      + $3 WHERE (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) + $3 \
                      <= $4",
                 )
@@ -210,7 +210,8 @@ macro_rules! clerk {
                     .await
                     .map_err(StoreError::of("look at an allowance"))?;
                 connection.keep();
-                let wait = until.unwrap_or(0).saturating_add(cost).saturating_sub(most);
+                let from = until.unwrap_or(0).max(now.as_micros());
+                let wait = from.saturating_add(cost).saturating_sub(most);
                 Ok(Some(Duration::from_micros(wait.max(1).unsigned_abs())))
             }
 

@@ -405,7 +405,8 @@ pub trait Store: Send + Sync + 'static {
     async fn close_session(&self, session: &TokenHash) -> Result<bool, StoreError>;
 
     /// Spends of an allowance, on all nodes together: each use costs `rate.cost`, and no more than `rate.burst` may be
-    /// spent ahead of time. `None` when that was done; else nothing was spent, and it can be after that time.
+    /// spent ahead of time. `None` when that was done; else nothing was spent, and it can be after that time. What alone
+    /// costs more than the burst is always refused.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -65,8 +65,7 @@ fn one_data_folder_has_one_daemon() {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Daemon::start(folder.path(), &[]).await;
         let settings = settings(folder.path(), &[]);
-        let kinds = Registry::standard(&settings.kinds);
-        let second = App::start(settings, kinds).await;
+        let second = App::start(settings, Registry::configured).await;
         assert!(matches!(second, Err(StartError::SeatTaken { .. })));
         daemon.still_works().await;
         daemon.app.drain().await;

@@ -6,9 +6,10 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
-use gristmill::app::{App, Seat};
+use gristmill::app::{App, Seat, open_imaging};
 use gristmill::clock::Clock;
 use gristmill::config::{LoadOptions, Settings};
+use gristmill::imaging::Imaging;
 use gristmill::kinds::Registry;
 use gristmill::store::SqliteStore;
 use serde_json::{Value, json};
@@ -48,7 +49,9 @@ impl Daemon {
     pub(crate) async fn start(folder: &Path, more: &[(&str, &str)]) -> Self {
         let settings = settings(folder, more);
         let chaos = Chaos::default();
-        let kinds = Registry::standard(&settings.kinds).with(chaos.clone());
+        let kinds = |settings: &Settings, imaging: &Imaging| {
+            Registry::configured(settings, imaging).with(chaos.clone())
+        };
         let app = App::start(settings, kinds).await.unwrap();
         let base = format!("http://{}", app.address());
         Self { app, chaos, base, client: reqwest::Client::new() }
@@ -62,8 +65,9 @@ impl Daemon {
         let real = SqliteStore::open(&folder.join("gristmill.db"), 2, clock.clone()).await.unwrap();
         let store = FaultyStore::new(real);
         let chaos = Chaos::default();
-        let kinds = Registry::standard(&settings.kinds).with(chaos.clone());
-        let app = App::start_on(settings, kinds, store.clone(), clock, seat).await.unwrap();
+        let imaging = open_imaging(&settings).unwrap();
+        let kinds = Registry::configured(&settings, &imaging).with(chaos.clone());
+        let app = App::start_on(settings, (kinds, imaging), store.clone(), clock, seat).await.unwrap();
         let base = format!("http://{}", app.address());
         (Self { app, chaos, base, client: reqwest::Client::new() }, store)
     }

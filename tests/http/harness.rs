@@ -15,7 +15,7 @@ use gristmill::clock::Clock;
 use gristmill::config::{LoadOptions, Settings};
 use gristmill::http;
 use gristmill::imaging::Imaging;
-use gristmill::intake::{Arrivals, Intake, Openings, Policy};
+use gristmill::intake::{Arrivals, Intake, Openings, Pictures, Policy};
 use gristmill::kinds::{Registry, RunError};
 use gristmill::media::Cancel;
 use gristmill::outbound;
@@ -83,7 +83,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     let (writer, lanes) = channel(wishes.lane.unwrap_or(10_000), 100);
     let (arrivals, openings) = (Arrivals::default(), Openings::default());
     let imaging = Imaging::new(&settings.images).unwrap();
-    let mut kinds = Registry::standard(&settings.kinds).with(Failing);
+    let mut kinds = Registry::configured(&settings, &imaging).with(Failing);
     if wishes.broken_transcode {
         kinds = kinds.with(BrokenTranscode);
     }
@@ -101,8 +101,10 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         backoff: Backoff::default(),
         callbacks: outbound::Policy::public(),
     };
-    let intake =
-        Intake::new(writer.clone(), store.clone(), kinds.clone(), arrivals.clone(), openings.clone(), policy);
+    let max_bytes = settings.images.max_bytes;
+    let pictures = Pictures { imaging: imaging.clone(), blobs: blobs.clone(), max_bytes };
+    let (to, heard, free) = (writer.clone(), arrivals.clone(), openings.clone());
+    let intake = Intake::new(to, store.clone(), kinds.clone(), heard, free, pictures, policy);
     let health = Health::new();
     health.set_phase(Phase::Ready);
     let actions = ActionLog::open(&settings.log).unwrap();

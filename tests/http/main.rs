@@ -15,6 +15,7 @@ mod lists;
 mod operations;
 mod outside;
 mod planted;
+mod pictures;
 mod playback;
 mod problems;
 mod records;

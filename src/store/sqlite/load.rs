@@ -300,27 +300,26 @@ async fn usage(
 
 /// Tasks of users who are gone, or in their hands.
 async fn purged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<(TaskId, Gone)>, StoreError> {
-    let mut purged = Vec::new();
-    let texts: [(&'static str, Gone); 2] = [
-        (
-            "SELECT tasks.id FROM users JOIN tasks ON tasks.owner = users.id \
-             WHERE users.deleted_at IS NOT NULL LIMIT ?1",
-            Gone::Owner,
-        ),
-        (
-            "SELECT tasks.id FROM users JOIN tasks ON tasks.assignee = users.id AND tasks.status = 'In Progress' \
-             WHERE users.deleted_at IS NOT NULL AND tasks.owner IS NOT users.id LIMIT ?1",
-            Gone::Assignee,
-        ),
-    ];
-    for (text, gone) in texts {
-        let left = i64::from(limit) - i64::try_from(purged.len()).unwrap_or(i64::MAX);
-        let found: Vec<i64> = sqlx::query_scalar(text)
-            .bind(left.max(0))
-            .fetch_all(&mut **tx)
-            .await
-            .map_err(StoreError::of("look for what users left who are gone"))?;
-        purged.extend(found.into_iter().map(|task| (TaskId(task), gone)));
-    }
-    Ok(purged)
+    let doing = || StoreError::of("look for what users left who are gone");
+    let owned: Vec<i64> = sqlx::query_scalar(
+        "SELECT tasks.id FROM users JOIN tasks ON tasks.owner = users.id \
+         WHERE users.deleted_at IS NOT NULL LIMIT ?1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(doing())?;
+    let left = i64::from(limit) - i64::try_from(owned.len()).unwrap_or(i64::MAX);
+    let held: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT tasks.id, users.id FROM users JOIN tasks ON tasks.assignee = users.id \
+         AND tasks.status = 'In Progress' \
+         WHERE users.deleted_at IS NOT NULL AND tasks.owner IS NOT users.id LIMIT ?1",
+    )
+    .bind(left.max(0))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(doing())?;
+    let owned = owned.into_iter().map(|task| (TaskId(task), Gone::Owner));
+    let held = held.into_iter().map(|(task, user)| (TaskId(task), Gone::Assignee(UserId(user))));
+    Ok(owned.chain(held).collect())
 }
