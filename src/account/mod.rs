@@ -9,7 +9,7 @@ mod token;
 mod user;
 
 pub use change::{Change, UserChange};
-pub use password::PasswordHash;
+pub use password::{Hasher, HasherError, Password, PasswordHash};
 pub use token::{Token, TokenHash};
 pub use user::{Avatar, Email, Gender, LoginName, Name, NewUser, Role, User, UserError};
 

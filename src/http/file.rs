@@ -151,6 +151,11 @@ enum Compare {
     Weak,
 }
 
+/// Whether the client has the file with this tag already (RFC 9110, 13.1.2).
+pub(super) fn has_it(headers: &HeaderMap, etag: &str) -> bool {
+    has_tag(headers, &header::IF_NONE_MATCH, Compare::Weak, etag)
+}
+
 /// Whether a list of tags holds this one, which is strong, or `*`.
 fn has_tag(headers: &HeaderMap, name: &HeaderName, compare: Compare, etag: &str) -> bool {
     headers

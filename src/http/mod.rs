@@ -4,14 +4,15 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `events`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and
+//! - `tasks`, `outside`, `events`, `users`, `avatar`, `login`, `records`, `download`, `health`: a file a resource. `task_form` and
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
 //!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `base64`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
-//!   who wants to wait.
+//!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
+//!   it sent.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -21,8 +22,10 @@
 
 mod again;
 mod auth;
+mod avatar;
 pub mod base64;
 mod catalogue;
+mod client;
 mod download;
 mod events;
 mod extract;
@@ -32,20 +35,26 @@ mod health;
 mod hot;
 mod idempotency;
 mod json;
+mod login;
 mod observe;
 mod openapi;
+mod origin;
 mod outside;
 mod outside_form;
 mod page;
+mod passwords;
 mod prefer;
 mod problem;
 mod records;
 mod routes;
 mod serving;
+mod session;
 mod task_form;
 mod task_view;
 mod tasks;
 mod upload;
+mod user_form;
+mod user_view;
 mod users;
 
 use std::io;
@@ -133,6 +142,9 @@ pub fn server(
     let patience = state.http.request_timeout;
     let state = web::Data::new(state);
     let unproven = web::Data::new(upload::Unproven::new());
+    let passwords = passwords::Passwords::new(&state.auth)
+        .map(web::Data::new)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
     let server = HttpServer::new(move || {
         let state = state.clone();
@@ -140,6 +152,7 @@ pub fn server(
             .app_data(state.clone())
             .app_data(unproven.clone())
             .app_data(waiting.clone())
+            .app_data(passwords.clone())
             .configure(move |app| routes::configure(app, &state))
     })
     .workers(workers.max(1))

@@ -1,5 +1,5 @@
-//! What happens around every request: its id, its span, its metrics, a panic that becomes a 500, and the one place where
-//! errors become answers.
+//! What happens around every request: its id, its span, its metrics, whether it may come from there, a panic that becomes
+//! a 500, and the one place where errors become answers.
 //!
 //! Wrapped around each route by [`routes`](super::routes), so that the route is known without looking. It is in the way
 //! of every request: what is added here, every request pays for.
@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::catalogue::Code;
-use super::{Problem, State};
+use super::{Problem, State, origin};
 use crate::telemetry::logging::request_span;
 use crate::telemetry::metrics::Method;
 
@@ -29,11 +29,21 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Answers what can be answered without waiting, and without anything to say in the log; `None` for what cannot.
 pub(super) type AtOnce = fn(&State, &HttpRequest) -> Option<HttpResponse>;
 
-/// Serves a request of the route `route` (`None`: no route has its path).
+/// What is known of a path before a request for it comes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Way {
+    /// The route; `None` where no route has the path.
+    pub(super) route: Option<&'static str>,
+    /// Whether its `GET` does something.
+    pub(super) acts: bool,
+    /// What answers it without waiting, where that can be.
+    pub(super) at_once: Option<AtOnce>,
+}
+
+/// Serves a request.
 pub(super) async fn observe<B: MessageBody + 'static>(
     state: web::Data<State>,
-    route: Option<&'static str>,
-    at_once: Option<AtOnce>,
+    Way { route, acts, at_once }: Way,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -50,7 +60,10 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
     let http = request.request().clone();
     // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
-    let served = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let served = match route.map_or(Ok(()), |_| origin::check(&state.http, &http, acts)) {
+        Ok(()) => AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await,
+        Err(problem) => Ok(Err(problem.into())),
+    };
     let response = match served {
         Ok(Ok(response)) => match response.response().error().map(problem_of) {
             None => response.map_into_boxed_body(),

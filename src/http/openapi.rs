@@ -9,8 +9,8 @@ use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
-    download, events, file, health, idempotency, outside, outside_form, records, serving, task_form,
-    task_view, tasks, users,
+    avatar, download, events, file, health, idempotency, login, outside, outside_form, records, serving,
+    session, task_form, task_view, tasks, user_form, user_view, users,
 };
 
 #[derive(OpenApi)]
@@ -26,16 +26,18 @@ use super::{
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
-        events::all, events::of_task, users::create, users::create_alias,
-        records::create, records::create_alias, download::get, serving::get,
+        events::all, events::of_task, serving::get,
+        users::create, users::create_alias, users::list, users::get, users::change, users::delete,
+        users::renew_token, avatar::get, login::login, login::logout,
+        records::create, records::create_alias, download::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
         task_view::TaskView<'_>, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
         outside_form::ClaimSchema, outside_form::HeartbeatSchema, outside_form::ProgressSchema, outside_form::CompleteSchema,
-        outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, users::NewUserSchema,
-        users::CreatedUser<'_>, records::RecordingView<'_>, records::NewRecordingSchema,
-        file::FileSchema,
+        file::FileSchema, outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, user_form::NewUserSchema,
+        user_form::UserChangeSchema, user_form::NewTokenSchema, user_view::UserView<'_>, user_view::WithToken<'_>,
+        login::LoginSchema, records::RecordingView<'_>, records::NewRecordingSchema,
     )),
 )]
 struct Document;
@@ -60,8 +62,10 @@ fn document() -> Value {
             describe_key(operation);
         }
     }
-    // An empty body is the shortest way to a task.
-    document["paths"]["/tasks"]["post"]["requestBody"]["required"] = json!(false);
+    // An empty body is the shortest way to a task, and a token needs none either.
+    for path in ["/tasks", "/users/{id}/token"] {
+        document["paths"][path]["post"]["requestBody"]["required"] = json!(false);
+    }
     let schemas = &mut document["components"]["schemas"];
     // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
     for form in FORMS {
@@ -77,14 +81,28 @@ fn document() -> Value {
     schemas["Claim"]["oneOf"] = json!([{"required": ["kinds"]}, {"required": ["id"]}]);
     schemas["Problem"] = problem_schema();
     document["components"]["securitySchemes"] = json!({
-        "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."}
+        "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."},
+        "session": {"type": "apiKey", "in": "cookie", "name": session::COOKIE,
+            "description": "The cookie that `POST /login` sets. What another site's page has a browser send is refused."},
     });
     document
 }
 
 /// The forms whose fields are all there are.
-const FORMS: [&str; 9] =
-    ["NewTask", "NewUser", "NewRecording", "Claim", "Heartbeat", "Progress", "Complete", "Fail", "Release"];
+const FORMS: [&str; 12] = [
+    "NewTask",
+    "NewUser",
+    "UserChange",
+    "NewToken",
+    "Login",
+    "NewRecording",
+    "Claim",
+    "Heartbeat",
+    "Progress",
+    "Complete",
+    "Fail",
+    "Release",
+];
 
 /// Adds the header that makes a request count once, and the one that tells of it.
 fn describe_key(operation: &mut Value) {
@@ -145,9 +163,13 @@ fn example(code: Code) -> Value {
     })
 }
 
-/// With a token or without, where the route finds out who is calling.
+/// With a token, a session or neither, where the route finds out who is calling.
 fn security(route: &RouteInfo) -> Value {
-    if route.problems.contains(&Code::InvalidToken) { json!([{"token": []}, {}]) } else { json!([]) }
+    if route.problems.contains(&Code::InvalidToken) {
+        json!([{"token": []}, {"session": []}, {}])
+    } else {
+        json!([])
+    }
 }
 
 fn problem_schema() -> Value {

@@ -5,13 +5,14 @@
 //! to the log and never to the caller; every 503 has `Retry-After`.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
 use super::catalogue::Code;
-use super::page;
+use super::{page, session};
 use crate::account::UserError;
 use crate::blob::BlobError;
 use crate::imaging::ImagingError;
@@ -19,7 +20,7 @@ use crate::intake::IntakeError;
 use crate::media::image::ImageError;
 use crate::media::wav::{WavError, WavErrorClass};
 use crate::store::{Refused, StoreError, UserRefused, WriteError};
-use crate::task::{IllegalTransition, Kind, TaskId};
+use crate::task::{IllegalTransition, Kind, TaskId, UserId};
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -40,6 +41,10 @@ struct Inner {
     task: Option<TaskId>,
     /// The length of the file of which a range was asked.
     length: Option<u64>,
+    /// When to try again.
+    retry_after_s: Option<u64>,
+    /// Whether the session cookie is to be taken away.
+    ends_session: bool,
     /// For the log alone.
     cause: Option<String>,
 }
@@ -87,6 +92,8 @@ impl Problem {
             allowed: Vec::new(),
             task: None,
             length: None,
+            retry_after_s: None,
+            ends_session: false,
             cause: None,
         }))
     }
@@ -138,6 +145,18 @@ impl Problem {
         self
     }
 
+    /// Adds after what time to try again, in seconds rounded up.
+    pub(super) fn retrying_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        self
+    }
+
+    /// Takes the session cookie away with it.
+    pub(super) fn ending_session(mut self) -> Self {
+        self.0.ends_session = true;
+        self
+    }
+
     /// The problem in one line, with every fault of the input.
     pub(super) fn story(&self) -> String {
         let faults = self.0.errors.iter().map(|fault| format!("{}: {}", fault.field, fault.problem));
@@ -178,12 +197,15 @@ impl Problem {
     pub(super) fn respond(&self, request: &HttpRequest, request_id: &str) -> HttpResponse {
         let inner = &*self.0;
         let status = inner.code.status();
-        let retry_after_s = (status.as_u16() == 503).then_some(RETRY_AFTER_S);
+        let retry_after_s = inner.retry_after_s.or((status.as_u16() == 503).then_some(RETRY_AFTER_S));
         let mut answer = HttpResponseBuilder::new(status);
         answer.insert_header((header::CACHE_CONTROL, "no-store"));
         answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         if let Some(seconds) = retry_after_s {
             answer.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if inner.ends_session {
+            answer.insert_header((header::SET_COOKIE, session::taken_away()));
         }
         if status.as_u16() == 401 {
             let challenge = if inner.code == Code::InvalidToken {
@@ -324,6 +346,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// There is no such user.
+    pub(super) fn no_user(user: UserId) -> Self {
+        UserRefused::NotFound(user).into()
+    }
+}
+
 impl From<IntakeError> for Problem {
     fn from(error: IntakeError) -> Self {
         let detail = error.to_string();
@@ -370,6 +399,7 @@ impl From<UserError> for Problem {
             UserError::Nameless | UserError::Name => "name",
             UserError::Email(_) => "email",
             UserError::Gender => "gender",
+            UserError::Password => "password",
             UserError::Role(_) => "role",
         };
         let fault =

@@ -9,8 +9,10 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
-use super::observe::{AtOnce, no_route, observe};
-use super::{Problem, State, download, events, health, outside, records, serving, tasks, users};
+use super::observe::{AtOnce, Way, no_route, observe};
+use super::{
+    Problem, State, avatar, download, events, health, login, outside, records, serving, tasks, users,
+};
 
 /// One method of one path.
 struct Line {
@@ -28,6 +30,7 @@ enum Verb {
     /// A `GET` that does something: without the `HEAD` that a `GET` brings along.
     Take,
     Post,
+    Patch,
     Delete,
 }
 
@@ -62,6 +65,17 @@ const CLAIM: &[Code] =
     &[Code::TaskNotFound, Code::StatusForbids, Code::NotForWorkers, Code::KindNotClaimable];
 /// Routes by which it speaks of the task.
 const WORD: &[Code] = &[Code::TaskNotFound, Code::StaleAttempt, Code::NotHeld];
+/// Routes that take what a user says of themselves.
+const PROFILE: &[Code] = &[
+    Code::Forbidden,
+    Code::EmailTaken,
+    Code::UnsupportedImage,
+    Code::DamagedImage,
+    Code::ImageTooLarge,
+    Code::StorageFull,
+];
+/// The route that tries passwords.
+const LOGIN: &[Code] = &[Code::LoginFailed, Code::RateLimited, Code::Overloaded, Code::DatabaseUnavailable];
 /// Routes that take recordings.
 const RECORD: &[Code] = &[
     Code::InvalidForm,
@@ -149,8 +163,36 @@ const TABLE: &[Line] = &[
     ),
     line(Verb::Get, "/total_tasks_created", || web::to(outside::total), &[CALLER]),
     line(Verb::Get, "/events", || web::to(events::all), &[CALLER, &[Code::Overloaded]]),
-    line(Verb::Post, "/users", || web::to(users::create), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
-    line(Verb::Post, "/user", || web::to(users::create_alias), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
+    line(Verb::Post, "/users", || web::to(users::create), &[CALLER, BODY, JSON, WRITE, PROFILE]),
+    line(Verb::Get, "/users", || web::to(users::list), &[CALLER]),
+    line(Verb::Post, "/user", || web::to(users::create_alias), &[CALLER, BODY, JSON, WRITE, PROFILE]),
+    line(Verb::Get, "/users/{id}", || web::to(users::get), &[CALLER, &[Code::UserNotFound]]),
+    line(
+        Verb::Patch,
+        "/users/{id}",
+        || web::to(users::change),
+        &[CALLER, BODY, JSON, WRITE, PROFILE, &[Code::UserNotFound, Code::RateLimited]],
+    ),
+    line(
+        Verb::Delete,
+        "/users/{id}",
+        || web::to(users::delete),
+        &[CALLER, WRITE, &[Code::UserNotFound, Code::Forbidden]],
+    ),
+    line(
+        Verb::Get,
+        "/users/{id}/avatar",
+        || web::to(avatar::get),
+        &[&[Code::UserNotFound, Code::AvatarNotFound, Code::DatabaseUnavailable]],
+    ),
+    line(
+        Verb::Post,
+        "/users/{id}/token",
+        || web::to(users::renew_token),
+        &[CALLER, BODY, JSON, WRITE, &[Code::UserNotFound, Code::Forbidden, Code::RateLimited]],
+    ),
+    line(Verb::Post, "/login", || web::to(login::login), &[BODY, JSON, LOGIN]),
+    line(Verb::Post, "/logout", || web::to(login::logout), &[&[Code::DatabaseUnavailable]]),
     line(Verb::Post, "/records", || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
     line(Verb::Post, "/music-add", || web::to(records::create_alias), &[CALLER, BODY, WRITE, RECORD]),
     line(Verb::Get, "/record", || web::to(download::get), &[PLAY]),
@@ -185,8 +227,14 @@ impl Verb {
         match self {
             Self::Get | Self::Take => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
+    }
+
+    /// Whether it does something, and so is not for pages of other sites.
+    fn acts(self) -> bool {
+        self != Self::Get
     }
 
     /// The methods that the verb answers: HEAD is what GET is, without the body.
@@ -195,6 +243,7 @@ impl Verb {
             Self::Get => &[Method::GET, Method::HEAD],
             Self::Take => &[Method::GET],
             Self::Post => &[Method::POST],
+            Self::Patch => &[Method::PATCH],
             Self::Delete => &[Method::DELETE],
         }
     }
@@ -206,6 +255,7 @@ pub fn table() -> Vec<RouteInfo> {
     let info = |line: &Line| {
         let mut problems: Vec<Code> = line.problems.concat();
         problems.extend(ALWAYS);
+        problems.extend(line.method.acts().then_some(Code::CrossOrigin));
         problems.sort();
         problems.dedup();
         RouteInfo { method: line.method.as_str(), path: line.path, problems }
@@ -236,17 +286,18 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
             async move { Err::<HttpResponse, Problem>(problem) }
         };
         let state = state.clone();
-        let at_once = lines().find_map(|line| line.at_once);
+        let acts = lines().any(|line| line.method == Verb::Take);
+        let way = Way { route: Some(path), acts, at_once: lines().find_map(|line| line.at_once) };
         app.service(
-            resource.default_service(web::to(refuse)).wrap(from_fn(move |request, next| {
-                observe(state.clone(), Some(path), at_once, request, next)
-            })),
+            resource
+                .default_service(web::to(refuse))
+                .wrap(from_fn(move |request, next| observe(state.clone(), way, request, next))),
         );
     }
     let state = state.clone();
     app.default_service(
         web::to(no_route)
-            .wrap(from_fn(move |request, next| observe(state.clone(), None, None, request, next))),
+            .wrap(from_fn(move |request, next| observe(state.clone(), Way::default(), request, next))),
     );
 }
 

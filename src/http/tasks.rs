@@ -207,7 +207,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     tasks.truncate(fit);
     let mut answer = HttpResponse::Ok();
     if let Some(last) = tasks.last().filter(|_| more) {
-        answer.insert_header((header::LINK, next_link(&request, last.life.id)?));
+        answer.insert_header((header::LINK, next_link(&request, last.life.id.0)?));
     }
     Ok(list_answer(answer, &tasks, caller))
 }
@@ -425,7 +425,8 @@ pub(super) fn location(task: TaskId) -> String {
 }
 
 /// The same list, from behind `last` on.
-fn next_link(request: &HttpRequest, last: TaskId) -> Result<HeaderValue, Problem> {
+/// The header that leads to what is behind `last`.
+pub(super) fn next_link(request: &HttpRequest, last: i64) -> Result<HeaderValue, Problem> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
         if name != "after" {

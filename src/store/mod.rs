@@ -391,12 +391,30 @@ pub trait Store: Send + Sync + 'static {
     /// When the database does not answer.
     async fn credentials(&self, login: &LoginName) -> Result<Option<(UserId, PasswordHash)>, StoreError>;
 
-    /// Begins a session that holds for `span`.
+    /// Begins a session that holds for `span`; `false` when `password` is not what is kept of the user's password any
+    /// more: whoever logged in by it must not outlive it.
     ///
     /// # Errors
     /// When the database does not answer.
-    async fn open_session(&self, session: &TokenHash, user: UserId, span: Duration)
-    -> Result<(), StoreError>;
+    async fn open_session(
+        &self,
+        session: &TokenHash,
+        user: UserId,
+        password: &PasswordHash,
+        span: Duration,
+    ) -> Result<bool, StoreError>;
+
+    /// Keeps the same password under another hash, which ends no session; `false` when `old` is not what is kept any
+    /// more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn renew_password(
+        &self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError>;
 
     /// Ends a session; whether there was one.
     ///

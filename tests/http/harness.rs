@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use gristmill::blob::Blobs;
 use gristmill::clock::Clock;
-use gristmill::config::{LoadOptions, Settings};
+use gristmill::config::{BlobUrl, LoadOptions, Settings};
 use gristmill::http;
 use gristmill::imaging::Imaging;
 use gristmill::intake::{Arrivals, Intake, Openings, Pictures, Policy};
@@ -79,7 +79,11 @@ pub(crate) struct Daemon {
 pub(crate) async fn start(wishes: Wishes) -> Daemon {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&wishes, &folder);
-    let blobs = Blobs::open(&folder.path().join("blobs"), "seat").unwrap();
+    let blobs = match settings.blobs.url {
+        BlobUrl::File { .. } => Blobs::open(&folder.path().join("blobs"), "seat"),
+        BlobUrl::Bucket { .. } => Blobs::configured(&settings.blobs, folder.path(), "seat", Clock::system()),
+    }
+    .unwrap();
     let (writer, lanes) = channel(wishes.lane.unwrap_or(10_000), 100);
     let (arrivals, openings) = (Arrivals::default(), Openings::default());
     let imaging = Imaging::new(&settings.images).unwrap();

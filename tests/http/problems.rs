@@ -16,6 +16,17 @@ fn with(key: &'static str, value: &'static str) -> Wishes {
     Wishes { settings: vec![(key, value)], ..Wishes::default() }
 }
 
+/// A bucket behind a port on which nobody listens.
+fn no_bucket() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("blobs.url", "s3://bucket"),
+        ("blobs.s3_endpoint", "http://127.0.0.1:1"),
+        ("blobs.s3_access_key", "key"),
+        ("blobs.s3_secret_key", "secret"),
+        ("blobs.s3_timeout_s", "0.2"),
+    ]
+}
+
 /// Makes the daemon answer with that problem. `None` where no client can (the disk would have to be full).
 async fn provoke(code: Code) -> Option<Answer> {
     let mut wishes = Wishes::default();
@@ -27,6 +38,8 @@ async fn provoke(code: Code) -> Option<Answer> {
         wishes = with("auth.anonymous", "false");
     } else if code == Code::Overloaded {
         wishes = Wishes { lane: Some(1), ..idle() };
+    } else if code == Code::BlobStoreUnavailable {
+        wishes.settings = no_bucket();
     } else if matches!(code, Code::ConversionFailed | Code::RecordingFailed) {
         wishes.broken_transcode = true;
     }
@@ -183,8 +196,8 @@ async fn provoke(code: Code) -> Option<Answer> {
             daemon.store.set(Fault::Unavailable);
             daemon.get("/tasks/1").await
         }
-        // The folder of a test does not go away.
-        Code::StorageFull | Code::BlobStoreUnavailable => return None,
+        Code::BlobStoreUnavailable => recording("").await,
+        Code::StorageFull => return None,
     };
     Some(answer)
 }
