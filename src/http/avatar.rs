@@ -3,7 +3,7 @@
 //! Called by `users`, and by the route of a picture. True here: what is kept was made by us of what came, a small square
 //! without metadata; and what is given out runs no script, whatever a browser takes it for.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::catalogue::Code;
 use super::tasks::{UserParam, named};
-use super::upload::blocking;
+use super::upload::{blocking, not_written};
 use super::users::UserPath;
 use super::{Problem, State, extract, file};
 use crate::account::Avatar;
@@ -33,7 +33,7 @@ pub(super) async fn take(state: &State, bytes: Vec<u8>) -> Result<(Avatar, Kept)
     let blobs = state.blobs.clone();
     let kept = blocking(move || {
         let mut draft = blobs.draft()?;
-        draft.write_all(&made.bytes)?;
+        draft.write_all(&made.bytes).map_err(not_written)?;
         blobs.keep(draft)
     })
     .await??;

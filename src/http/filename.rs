@@ -7,15 +7,12 @@ use std::fmt::Write as _;
 /// The longest name that is kept, in bytes; as much as file systems take.
 const MAX_BYTES: usize = 255;
 
-/// What an upload is called when it does not say.
-const NAMELESS: &str = "recording.wav";
-
-/// The name without folders and control characters, shortened.
-pub(super) fn kept(given: &str) -> String {
+/// The name without folders and control characters, shortened; `None` where nothing is left to call a file by.
+pub(super) fn kept(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String = last.chars().filter(|c| !c.is_control() && !turns_text(*c)).collect();
     let clean = cut(clean.trim(), MAX_BYTES).trim_end();
-    if clean.chars().all(|c| c == '.') { NAMELESS.to_owned() } else { clean.to_owned() }
+    (!clean.chars().all(|c| c == '.')).then(|| clean.to_owned())
 }
 
 /// What a browser does with a file that it follows a link to.
@@ -89,14 +86,14 @@ mod tests {
             ("a\r\nSet-Cookie: x=1.wav", "aSet-Cookie: x=1.wav"),
             ("голос.wav", "голос.wav"),
             ("a\u{202e}vaw.exe", "avaw.exe"),
-            ("", NAMELESS),
-            ("..", NAMELESS),
-            ("dir/", NAMELESS),
-            (" \t ", NAMELESS),
+            ("", ""),
+            ("..", ""),
+            ("dir/", ""),
+            (" \t ", ""),
         ] {
-            assert_eq!(kept(given), name, "{given:?}");
+            assert_eq!(kept(given).unwrap_or_default(), name, "{given:?}");
         }
-        let long = kept(&"ж".repeat(300));
+        let long = kept(&"ж".repeat(300)).unwrap();
         assert_eq!(long.len(), 254);
     }
 

@@ -10,7 +10,7 @@
 //! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
 //!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `extract`, `json`, `base64`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
+//! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
 //!   it sent.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
@@ -23,7 +23,7 @@
 mod again;
 mod auth;
 mod avatar;
-pub mod base64;
+mod base64_text;
 mod catalogue;
 mod client;
 mod download;
@@ -35,6 +35,7 @@ mod health;
 mod hot;
 mod idempotency;
 mod json;
+mod links;
 mod login;
 mod observe;
 mod openapi;
@@ -50,6 +51,7 @@ mod routes;
 mod serving;
 mod session;
 mod task_form;
+mod task_image;
 mod task_view;
 mod tasks;
 mod upload;

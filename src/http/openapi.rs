@@ -10,8 +10,9 @@ use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
     avatar, download, events, file, health, idempotency, login, outside, outside_form, records, serving,
-    session, task_form, task_view, tasks, user_form, user_view, users,
+    session, task_form, task_image, task_view, tasks, user_form, user_view, users,
 };
+use crate::account::Access;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,14 +27,14 @@ use super::{
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
-        events::all, events::of_task, serving::get,
+        events::all, events::of_task, serving::get, task_image::get,
         users::create, users::create_alias, users::list, users::get, users::change, users::delete,
         users::renew_token, avatar::get, login::login, login::logout,
         records::create, records::create_alias, download::get,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
-        task_view::TaskView<'_>, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
+        task_view::TaskView<'_>, task_view::PictureView, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
         outside_form::ClaimSchema, outside_form::HeartbeatSchema, outside_form::ProgressSchema, outside_form::CompleteSchema,
         file::FileSchema, outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, user_form::NewUserSchema,
         user_form::UserChangeSchema, user_form::NewTokenSchema, user_view::UserView<'_>, user_view::WithToken<'_>,
@@ -58,6 +59,7 @@ fn document() -> Value {
         let Some(operation) = operation else { continue };
         describe_problems(&mut operation["responses"], &route);
         operation["security"] = security(&route);
+        describe_access(operation, &route);
         if route.problems.contains(&Code::KeyReused) {
             describe_key(operation);
         }
@@ -163,13 +165,32 @@ fn example(code: Code) -> Value {
     })
 }
 
-/// With a token, a session or neither, where the route finds out who is calling.
+/// With a token, a session or neither; where one must be somebody, only with one of them, or with the fields of a form.
 fn security(route: &RouteInfo) -> Value {
-    if route.problems.contains(&Code::InvalidToken) {
-        json!([{"token": []}, {"session": []}, {}])
-    } else {
-        json!([])
+    if !route.problems.contains(&Code::InvalidToken) {
+        return json!([]);
     }
+    let in_the_form = route.problems.contains(&Code::InvalidForm);
+    match route.access {
+        Access::Users | Access::Admins if !in_the_form => json!([{"token": []}, {"session": []}]),
+        Access::Users
+        | Access::Admins
+        | Access::Everybody
+        | Access::Guests
+        | Access::Owner
+        | Access::OwnerOrAssignee
+        | Access::Taker
+        | Access::Holder
+        | Access::LinkHolder
+        | Access::TokenHolder => json!([{"token": []}, {"session": []}, {}]),
+    }
+}
+
+/// Who may, after what it does.
+fn describe_access(operation: &mut Value, route: &RouteInfo) {
+    let said = operation["description"].as_str().filter(|said| !said.is_empty());
+    let words = route.access.words();
+    operation["description"] = json!(said.map_or(words.to_owned(), |said| format!("{said}\n\n{words}")));
 }
 
 fn problem_schema() -> Value {

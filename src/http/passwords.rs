@@ -115,7 +115,8 @@ impl Passwords {
 /// tell that. It is not kept by its name, which may be a password typed into the wrong field.
 pub(super) fn counted_as(login: &LoginName, known: Option<UserId>) -> String {
     let text = match (known, login) {
-        (Some(user), _) | (None, LoginName::Id(user)) => return of_account(user),
+        (Some(user), _) => return of_account(user),
+        (None, LoginName::Id(user)) => return of_account(*user),
         (None, LoginName::Email(email)) => format!("email {}", email.as_str()),
         (None, LoginName::Name(name)) => format!("name {}", name.as_str()),
     };
@@ -146,7 +147,7 @@ async fn spend(state: &State, key: &str, times: u32, whose: &str) -> Result<(), 
         "too many passwords were tried {whose}: another may be in {} s (auth.login_attempts)",
         wait.as_secs() + 1
     );
-    Err(Problem::new(Code::RateLimited, detail).retrying_after(wait))
+    Err(Problem::new(Code::RateLimited, detail).after(wait))
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// After how many seconds to try again what cannot be done now.
 const RETRY_AFTER_S: u64 = 1;
 
+/// When there may be room again for who has as much here as they may: nobody knows, and asking more often is of no use.
+const ROOM_AFTER: Duration = Duration::from_secs(3600);
+
 /// An error on its way to the caller.
 #[derive(Clone)]
 pub struct Problem(Box<Inner>);
@@ -39,6 +42,8 @@ struct Inner {
     errors: Vec<Fault>,
     allowed: Vec<String>,
     task: Option<TaskId>,
+    /// When it may be tried again, in seconds, where that is known.
+    retry_after_s: Option<u64>,
     /// The length of the file of which a range was asked.
     length: Option<u64>,
     /// When to try again.
@@ -91,6 +96,7 @@ impl Problem {
             errors: Vec::new(),
             allowed: Vec::new(),
             task: None,
+            retry_after_s: None,
             length: None,
             retry_after_s: None,
             ends_session: false,
@@ -139,6 +145,12 @@ impl Problem {
         self
     }
 
+    /// Adds when it may be tried again: in whole seconds, of which the last may be spent waiting for nothing.
+    pub(super) fn after(mut self, wait: Duration) -> Self {
+        self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        self
+    }
+
     /// Adds the length of the file.
     pub(super) fn of_length(mut self, length: u64) -> Self {
         self.0.length = Some(length);
@@ -146,7 +158,7 @@ impl Problem {
     }
 
     /// Adds after what time to try again, in seconds rounded up.
-    pub(super) fn retrying_after(mut self, wait: Duration) -> Self {
+    pub(super) fn after(mut self, wait: Duration) -> Self {
         self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
     }
@@ -372,7 +384,7 @@ impl From<IntakeError> for Problem {
             IntakeError::KeyReused => Self::new(Code::KeyReused, detail),
             IntakeError::User(user) => user.into(),
             IntakeError::UserRefused(refused) => refused.into(),
-            IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail),
+            IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail).after(ROOM_AFTER),
             IntakeError::Image { error, .. } => error.into(),
             IntakeError::Blob(error) => (&*error).into(),
             IntakeError::Refused(refused) => refused.into(),
@@ -408,30 +420,6 @@ impl From<UserError> for Problem {
     }
 }
 
-impl From<ImagingError> for Problem {
-    fn from(error: ImagingError) -> Self {
-        let detail = error.to_string();
-        match error {
-            ImagingError::Image(error) => error.into(),
-            ImagingError::Overloaded => Self::new(Code::Overloaded, detail),
-            ImagingError::Source(_) => Self::internal(detail),
-            ImagingError::Stopping => Self::new(Code::Interrupted, detail),
-        }
-    }
-}
-
-impl From<ImageError> for Problem {
-    fn from(error: ImageError) -> Self {
-        let detail = format!("the image cannot be taken: {error}");
-        match error {
-            ImageError::Unsupported { .. } => Self::new(Code::UnsupportedImage, detail),
-            ImageError::TooLarge { .. } => Self::new(Code::ImageTooLarge, detail),
-            ImageError::Damaged(_) => Self::new(Code::DamagedImage, detail),
-            ImageError::Cancelled => Self::new(Code::Interrupted, detail),
-        }
-    }
-}
-
 impl From<BlobError> for Problem {
     fn from(error: BlobError) -> Self {
         (&error).into()
@@ -452,6 +440,29 @@ impl From<&BlobError> for Problem {
             BlobError::Missing(_) | BlobError::Settings { .. } | BlobError::Io { .. } => {
                 Self::internal(error.to_string())
             }
+        }
+    }
+}
+
+impl From<ImageError> for Problem {
+    fn from(error: ImageError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ImageError::Unsupported { .. } => Self::new(Code::UnsupportedImage, detail),
+            ImageError::TooLarge { .. } => Self::new(Code::ImageTooLarge, detail),
+            ImageError::Damaged(_) => Self::new(Code::DamagedImage, detail),
+            ImageError::Cancelled => Self::new(Code::Interrupted, detail),
+        }
+    }
+}
+
+impl From<ImagingError> for Problem {
+    fn from(error: ImagingError) -> Self {
+        match &error {
+            ImagingError::Image(image) => image.clone().into(),
+            ImagingError::Overloaded => Self::new(Code::Overloaded, error.to_string()),
+            ImagingError::Stopping => Self::new(Code::Interrupted, error.to_string()),
+            ImagingError::Source(source) => Self::internal(source.to_string()),
         }
     }
 }

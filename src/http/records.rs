@@ -15,7 +15,7 @@ use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::upload::{self, Refusal, Unproven, Upload, blocking};
-use super::{Problem, State, auth};
+use super::{Problem, State, auth, links};
 use crate::account::Caller;
 use crate::intake::Done;
 use crate::store::{Accepted, RememberedAnswer, Reply};
@@ -236,23 +236,5 @@ fn written_down(state: &State, refusal: Refusal) -> Problem {
 
 /// The address of the MP3, as callers reach it.
 fn link(state: &State, request: &HttpRequest, id: RecordingId, owner: UserId) -> String {
-    let base = match &state.http.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{}", host(request)),
-    };
-    format!("{base}/record?id={id}&user={owner}")
-}
-
-/// The `Host` of the request, where it can be one; else our own address.
-fn host(request: &HttpRequest) -> String {
-    let given = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let sane = |host: &&str| {
-        !host.is_empty()
-            && host.len() <= 255
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
-    };
-    match given.filter(sane) {
-        Some(host) => host.to_owned(),
-        None => request.app_config().local_addr().to_string(),
-    }
+    format!("{}/record?id={id}&user={owner}", links::base(state, request))
 }

@@ -6,7 +6,7 @@ use actix_web::web::Bytes;
 use utoipa::ToSchema;
 
 use super::Problem;
-use super::base64;
+use super::base64_text;
 use super::json::{self, Form};
 use super::problem::Fault;
 use crate::intake::Submission;
@@ -124,7 +124,7 @@ fn submission(mut form: Form<'_>) -> (Submission, Vec<Fault>) {
     let attempts = (1, i64::from(Task::MAX_ATTEMPTS));
     let timeouts = (MIN_TIMEOUT_S, Task::MAX_TIMEOUT.as_secs_f64());
     let (kind, payload) = work(&mut form);
-    let image = form.parsed("image", |text| base64::decode(text).map(Bytes::from));
+    let image = form.parsed("image", |text| base64_text::bytes(text, u64::MAX).map(Bytes::from));
     let submission = Submission {
         kind,
         payload,

@@ -28,6 +28,9 @@ use crate::telemetry::{Action, RefusalReason};
 /// As much as is gathered before the disk is asked to take it.
 const BUFFER: usize = 256 * 1024;
 
+/// What an upload is called when it does not say.
+const NAMELESS: &str = "recording.wav";
+
 /// The longest text field: a token has 36 bytes.
 const MAX_TEXT: usize = 256;
 
@@ -296,7 +299,7 @@ impl Reading<'_> {
                 "the form holds two files: send one at a time",
             ));
         }
-        let filename = filename::kept(given);
+        let filename = filename::kept(given).unwrap_or_else(|| NAMELESS.to_owned());
         self.seen = Some(filename.clone());
         let proven = self.proven_so_far().await?;
         if !proven {
@@ -346,16 +349,18 @@ async fn write(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
         Ok((draft, written))
     })
     .await??;
-    written.map_err(|source| {
-        let path = "a draft".to_owned();
-        let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        Problem::from(if full {
-            BlobError::Full { path }
-        } else {
-            BlobError::Io { doing: "cannot write", path, source }
-        })
-    })?;
+    written.map_err(not_written)?;
     Ok(draft)
+}
+
+/// Why a draft could not be written.
+pub(super) fn not_written(source: io::Error) -> BlobError {
+    let path = "a draft".to_owned();
+    if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        BlobError::Full { path }
+    } else {
+        BlobError::Io { doing: "cannot write", path, source }
+    }
 }
 
 /// Runs what blocks where that hurts nobody.

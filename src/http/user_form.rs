@@ -6,12 +6,10 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use utoipa::ToSchema;
 
 use super::Problem;
+use super::base64_text::{self, NotBase64};
 use super::json::{self, Form};
 use crate::account::{Change, Email, Gender, Name, Password, Role};
 use crate::config::ByteSize;
@@ -27,12 +25,6 @@ const TOKEN: &[&str] = &["current_password"];
 
 /// The fields that are remembered with a key.
 const REMEMBERED: [&str; 5] = ["name", "email", "gender", "avatar", "role"];
-
-/// With or without padding: programs differ.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// A user to be made: a name, an e-mail, or both.
 #[derive(ToSchema)]
@@ -182,26 +174,11 @@ fn parts(form: &Form<'_>) -> Vec<Vec<u8>> {
 
 /// The bytes of a file that came as text: base64, bare or as a `data:` URL.
 fn picture(text: &str, most: ByteSize) -> Result<Vec<u8>, String> {
-    let text = text.trim();
-    let encoded = match text.strip_prefix("data:") {
-        Some(url) => match url.split_once(',') {
-            Some((head, data)) if head.ends_with(";base64") => data,
-            Some(_) | None => {
-                return Err("expected a `data:` URL in base64: `data:...;base64,...`".to_owned());
-            }
-        },
-        None => text,
-    };
-    // Programs break the lines of base64.
-    let encoded: Vec<u8> = encoded.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if (encoded.len() / 4 * 3) as u64 > most.bytes().saturating_add(2) {
-        return Err(format!("the picture is larger than {most}"));
-    }
-    match BASE64.decode(encoded) {
+    match base64_text::bytes(text, most.bytes()) {
         Ok(bytes) if bytes.is_empty() => Err("the picture is empty".to_owned()),
-        Ok(bytes) if bytes.len() as u64 > most.bytes() => Err(format!("the picture is larger than {most}")),
         Ok(bytes) => Ok(bytes),
-        Err(error) => Err(format!("expected base64, and {error}")),
+        Err(NotBase64::TooLong(_)) => Err(format!("the picture is larger than {most}")),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -29,7 +29,6 @@ pub(super) struct UserView<'a> {
     gender: Option<&'a str>,
     /// Where their picture is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = UriReference)]
     avatar_url: Option<String>,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use gristmill::account::{self, Caller, UserChange};
 use gristmill::blob::Blobs;
 use gristmill::clock::Clock;
 use gristmill::config::{BlobUrl, LoadOptions, Settings};
@@ -22,7 +23,7 @@ use gristmill::outbound;
 use gristmill::store::{
     Claim, Command, Inbound, Lanes, Registration, Reply, SqliteStore, Store, WriteError, Writer, channel,
 };
-use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task};
+use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task, UserId};
 use gristmill::telemetry::metrics::{self, HttpMetrics};
 use gristmill::telemetry::{ActionLog, Health, Phase};
 use gristmill::telling::Feed;
@@ -44,6 +45,8 @@ pub(crate) struct Wishes {
     pub(crate) broken_transcode: bool,
     /// Nobody works on tasks until [`Daemon::work`] says so.
     pub(crate) idle: bool,
+    /// The folder of a daemon that was stopped; a new one unless said.
+    pub(crate) folder: Option<Arc<TempDir>>,
 }
 
 /// What the in-test tracker does.
@@ -69,7 +72,7 @@ pub(crate) struct Daemon {
     pub(crate) draining: CancellationToken,
     pub(crate) openings: Openings,
     pub(crate) actions: ActionLog,
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
     tracker: watch::Sender<Tracker>,
     writer: Writer,
     server: ServerHandle,
@@ -77,7 +80,7 @@ pub(crate) struct Daemon {
 
 /// Starts a daemon.
 pub(crate) async fn start(wishes: Wishes) -> Daemon {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = wishes.folder.clone().unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
     let settings = settings(&wishes, &folder);
     let blobs = match settings.blobs.url {
         BlobUrl::File { .. } => Blobs::open(&folder.path().join("blobs"), "seat"),
@@ -177,6 +180,9 @@ fn settings(wishes: &Wishes, folder: &TempDir) -> Settings {
     let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
     env.insert("GRISTMILL__LOG__FILE".into(), folder.path().join("app.log").into());
     env.insert("GRISTMILL__IMAGES__CACHE_DIR".into(), folder.path().join("variants").into());
+    // As cheap as can be: a test that is about the price says so.
+    env.insert("GRISTMILL__AUTH__ARGON2_MEMORY_KIB".into(), "8".into());
+    env.insert("GRISTMILL__AUTH__ARGON2_PASSES".into(), "1".into());
     for (key, value) in &wishes.settings {
         let name = format!("GRISTMILL__{}", key.to_uppercase().replace('.', "__"));
         env.insert(name.into(), value.into());
@@ -209,6 +215,21 @@ impl Daemon {
     /// Lets tasks be worked on.
     pub(crate) fn work(&self) {
         self.tracker(Tracker::Working);
+    }
+
+    /// Stops the daemon for good; gives the folder, in which another may be started.
+    pub(crate) async fn stop(self) -> Arc<TempDir> {
+        self.tracker(Tracker::Ended);
+        self.server.stop(true).await;
+        self.store.close().await;
+        Arc::clone(&self.folder)
+    }
+
+    /// Makes somebody an admin, as whoever can read the data folder may.
+    pub(crate) async fn promote(&self, user: i64) {
+        let change = UserChange { role: Some(account::Role::Admin), ..UserChange::default() };
+        let made = self.writer.change_user(UserId(user), Caller::Admin(None), change, None, None).await;
+        assert!(matches!(made, Ok(gristmill::store::Once::Now(Ok(_)))), "{made:?}");
     }
 
     /// Frees what was held for longer than its lease, as the janitor does.

@@ -36,6 +36,8 @@ async fn provoke(code: Code) -> Option<Answer> {
         wishes = with("http.request_timeout_s", "1");
     } else if code == Code::Unauthenticated {
         wishes = with("auth.anonymous", "false");
+    } else if code == Code::RateLimited {
+        wishes = with("auth.login_attempts", "1");
     } else if code == Code::Overloaded {
         wishes = Wishes { lane: Some(1), ..idle() };
     } else if code == Code::BlobStoreUnavailable {
@@ -62,13 +64,19 @@ async fn provoke(code: Code) -> Option<Answer> {
             daemon.ask("GET", "/tasks?user_id=99", |request| request.bearer_auth(&ann.token)).await
         }
         Code::NotFound => daemon.get("/nothing").await,
-        // PEOPLE
-        Code::LoginFailed
-        | Code::Forbidden
-        | Code::CrossOrigin
-        | Code::UserNotFound
-        | Code::AvatarNotFound
-        | Code::RateLimited => unimplemented!("{code:?}"),
+        Code::LoginFailed => daemon.post("/login", r#"{"name":"Ann","password":"x"}"#).await,
+        Code::Forbidden => daemon.by(&ann, "DELETE", "/users/99", serde_json::Value::Null).await,
+        Code::CrossOrigin => {
+            let evil = |request: reqwest::RequestBuilder| request.header("origin", "https://evil.example");
+            daemon.ask("POST", "/tasks", evil).await
+        }
+        Code::UserNotFound => daemon.get("/users/99").await,
+        Code::AvatarNotFound => daemon.get(&format!("/users/{}/avatar", ann.id)).await,
+        Code::RateLimited => {
+            let ask = || daemon.post("/login", r#"{"name":"Ann","password":"x"}"#);
+            ask().await.problem(Code::LoginFailed);
+            ask().await
+        }
         // IMAGES
         Code::ImageNotFound
         | Code::ImageFailed

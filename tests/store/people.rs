@@ -79,10 +79,15 @@ async fn purge(bench: &Bench, limit: u32) -> Purged {
     }
 }
 
+/// A session by the password that the user has just now, if they are still somebody who has one.
+async fn begun(bench: &Bench, user: UserId, seconds: u64) -> Option<TokenHash> {
+    let (_, password) = login(bench, LoginName::Id(user)).await?;
+    let (session, span) = (hash(), Duration::from_secs(seconds));
+    bench.store.open_session(&session, user, &password, span).await.unwrap().then_some(session)
+}
+
 async fn session(bench: &Bench, user: UserId) -> TokenHash {
-    let session = hash();
-    bench.store.open_session(&session, user, Duration::from_secs(3600)).await.unwrap();
-    session
+    begun(bench, user, 3600).await.unwrap()
 }
 
 async fn of_session(bench: &Bench, session: &TokenHash) -> Option<UserId> {
@@ -206,7 +211,7 @@ async fn only_an_admin_says_who_is_one_and_strangers_say_nothing(bench: Bench) {
 
 async fn another_password_ends_all_sessions_but_the_one_that_asked(bench: Bench) {
     let ann = made(&bench, full("ann@example.com")).await.id;
-    let bob = made(&bench, new_user("bob@example.com")).await.id;
+    let bob = made(&bench, full("bob@example.com")).await.id;
     let (asking, other, bobs) =
         (session(&bench, ann).await, session(&bench, ann).await, session(&bench, bob).await);
     let ask = async |change, session: Option<&TokenHash>| {
@@ -225,6 +230,11 @@ async fn another_password_ends_all_sessions_but_the_one_that_asked(bench: Bench)
     ask(new(), None).await;
     assert_eq!(of_session(&bench, &asking).await, None);
     assert_eq!(of_session(&bench, &bobs).await, Some(bob));
+    let span = Duration::from_secs(60);
+    assert!(!bench.store.open_session(&hash(), ann, &password("one"), span).await.unwrap(), "by the old one");
+    assert!(!bench.store.renew_password(ann, &password("one"), &password("1")).await.unwrap());
+    assert!(bench.store.renew_password(ann, &password("two"), &password("2")).await.unwrap());
+    assert!(bench.store.open_session(&hash(), ann, &password("2"), span).await.unwrap());
 }
 
 async fn a_new_token_is_the_only_one(bench: Bench) {
@@ -274,8 +284,8 @@ async fn who_is_gone_is_nobody_and_leaves_nothing_behind(bench: Bench) {
     assert_eq!(bench.store.users(None, 10).await.unwrap(), []);
     assert_eq!(bench.store.user_by_token(&new.token).await.unwrap(), None);
     assert_eq!(of_session(&bench, &seen).await, None);
-    let late = session(&bench, ann.id).await;
-    assert_eq!(of_session(&bench, &late).await, None, "nor does a late login bring them back");
+    let late = bench.store.open_session(&hash(), ann.id, &password("one"), Duration::from_secs(60)).await;
+    assert!(!late.unwrap(), "nor does a late login bring them back");
     for name in [
         LoginName::Id(ann.id),
         LoginName::Email("ann@example.com".parse().unwrap()),
@@ -376,9 +386,8 @@ async fn a_number_is_forgotten_after_a_day_and_never_given_again(bench: Bench) {
 }
 
 async fn a_session_holds_until_its_time_is_over(bench: Bench) {
-    let ann = made(&bench, new_user("ann@example.com")).await.id;
-    let (short, long) = (hash(), session(&bench, ann).await);
-    bench.store.open_session(&short, ann, Duration::from_secs(60)).await.unwrap();
+    let ann = made(&bench, full("ann@example.com")).await.id;
+    let (short, long) = (begun(&bench, ann, 60).await.unwrap(), session(&bench, ann).await);
     assert_eq!(of_session(&bench, &short).await, Some(ann));
     assert_eq!(bench.store.forget_expired(10).await.unwrap(), 0);
     bench.advance(61);
@@ -389,9 +398,8 @@ async fn a_session_holds_until_its_time_is_over(bench: Bench) {
     assert!(bench.store.close_session(&long).await.unwrap());
     assert!(!bench.store.close_session(&long).await.unwrap());
     assert_eq!(of_session(&bench, &long).await, None);
-    bench.store.open_session(&hash(), UserId(99), Duration::from_secs(60)).await.unwrap();
     for _ in 0..3 {
-        bench.store.open_session(&hash(), ann, Duration::from_secs(60)).await.unwrap();
+        begun(&bench, ann, 60).await.unwrap();
     }
     bench.advance(61);
     let mut forgotten = Vec::new();
