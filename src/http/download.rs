@@ -160,7 +160,7 @@ async fn file(
     };
     // The answer to HEAD has the headers of GET; its body is never sent, so it need not be read either.
     let sent = if request.method() == Method::HEAD { 0 } else { length };
-    Ok(answer.body(file::body(opened, length, sent, None)))
+    Ok(answer.body(file::body(opened, length, sent)))
 }
 
 /// A row names a file that is not there, or not as it was written: nobody's fault who asks, and never "not found".

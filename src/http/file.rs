@@ -225,15 +225,21 @@ pub(super) async fn open(blobs: &Blobs, name: &BlobName, length: u64, first: u64
 }
 
 /// The body of an answer: the next `length` bytes of the file; `sent` is less when they are told of and not sent, as by
-/// HEAD. Where they are all of the blob `name`, its last bytes are sent only once all are known to be what was stored:
-/// whoever fetches others sees that the answer breaks off.
-pub(super) fn body(
+/// HEAD.
+pub(super) fn body(file: Reader, length: u64, sent: u64) -> impl MessageBody + 'static {
+    let sending = Sending { file, left: sent, seen: None };
+    SizedStream::new(length, Box::pin(stream::try_unfold(sending, next_piece)))
+}
+
+/// The body of an answer that is all of the blob `name`, as [`body`]. Its last bytes are sent only once all are known to
+/// be what was stored: whoever fetches others sees that the answer breaks off.
+pub(super) fn checked_body(
     file: Reader,
     length: u64,
     sent: u64,
-    name: Option<BlobName>,
+    name: BlobName,
 ) -> impl MessageBody + 'static {
-    let sending = Sending { file, left: sent, seen: name.map(|name| (name, Sha256::new())) };
+    let sending = Sending { file, left: sent, seen: Some((name, Sha256::new())) };
     SizedStream::new(length, Box::pin(stream::try_unfold(sending, next_piece)))
 }
 

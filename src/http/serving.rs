@@ -258,8 +258,10 @@ async fn original(
     let (first, length) = part.of(image.bytes);
     let file = file::open(&state.blobs, blob, image.bytes, first).await?;
     let sent = if request.method() == Method::HEAD { 0 } else { length };
-    let name = (part == Part::All).then(|| blob.clone());
-    Ok(answer.body(file::body(file, length, sent, name)))
+    Ok(match part {
+        Part::All => answer.body(file::checked_body(file, length, sent, blob.clone())),
+        Part::None | Part::Range { .. } => answer.body(file::body(file, length, sent)),
+    })
 }
 
 /// A variant of it.
