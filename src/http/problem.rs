@@ -42,8 +42,6 @@ struct Inner {
     errors: Vec<Fault>,
     allowed: Vec<String>,
     task: Option<TaskId>,
-    /// When it may be tried again, in seconds, where that is known.
-    retry_after_s: Option<u64>,
     /// The length of the file of which a range was asked.
     length: Option<u64>,
     /// Whether the session cookie is to be taken away.
@@ -94,7 +92,6 @@ impl Problem {
             errors: Vec::new(),
             allowed: Vec::new(),
             task: None,
-            retry_after_s: None,
             length: None,
             ends_session: false,
             cause: None,
@@ -139,12 +136,6 @@ impl Problem {
     /// Adds the task that it is about.
     pub(super) fn about(mut self, task: TaskId) -> Self {
         self.0.task = Some(task);
-        self
-    }
-
-    /// Adds when it may be tried again: in whole seconds, of which the last may be spent waiting for nothing.
-    pub(super) fn after(mut self, wait: Duration) -> Self {
-        self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
     }
 
