@@ -23,6 +23,8 @@ mod stripped;
 mod thumbhash;
 mod upright;
 mod variant;
+#[cfg(test)]
+mod tests;
 mod webp;
 
 pub use decode::check;
