@@ -17,6 +17,7 @@
 mod broker;
 mod client;
 mod daemon;
+mod images;
 mod ingress;
 mod listeners;
 mod load;
@@ -43,9 +44,10 @@ enum Part {
     Takeover,
     Outside,
     Transcode,
+    Images,
 }
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("raw", Part::Raw),
     ("engine", Part::Engine),
     ("ingress", Part::Ingress),
@@ -54,6 +56,7 @@ const PARTS: [(&str, Part); 8] = [
     ("takeover", Part::Takeover),
     ("outside", Part::Outside),
     ("transcode", Part::Transcode),
+    ("images", Part::Images),
 ];
 
 /// What the measurements run beside.
@@ -77,6 +80,9 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") || !std::env::args().any(|a| a == "--bench") {
         println!("benchmarks run under `cargo bench` only");
         return;
+    }
+    if let Ok(path) = std::env::var(images::ONLY) {
+        return images::once(&path);
     }
     let seconds =
         std::env::var("GRISTMILL_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
@@ -119,6 +125,7 @@ async fn alone(part: Part, report: &mut Report, span: Duration) {
         Part::Engine => engine(report, "sqlite", None, span).await,
         Part::Outside => outside::claim_and_complete(report, "sqlite", None, span).await,
         Part::Transcode => transcode::compare(report),
+        Part::Images => images::compare(report),
         Part::Ingress | Part::Nodes | Part::Listeners | Part::Takeover => {}
     }
 }
@@ -145,7 +152,7 @@ async fn beside(servers: &Servers, part: Part, report: &mut Report, span: Durati
         }
         Part::Takeover => takeover::compare(report, postgres, &broker::fresh(rabbitmq), 10, 3).await,
         Part::Outside => outside::claim_and_complete(report, "postgres", Some(postgres), span).await,
-        Part::Transcode => {}
+        Part::Transcode | Part::Images => {}
     }
 }
 

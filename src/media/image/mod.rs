@@ -20,11 +20,11 @@ mod png;
 mod price;
 mod shrink;
 mod stripped;
+#[cfg(test)]
+mod tests;
 mod thumbhash;
 mod upright;
 mod variant;
-#[cfg(test)]
-mod tests;
 mod webp;
 
 pub use decode::check;

@@ -15,7 +15,8 @@ const FIXED: u64 = 512 << 10;
 /// one scan, all their coefficients as well, two bytes each, and eight bytes a block to tell which are not zero.
 pub(super) fn jpeg(frame: &JpegFrame) -> u64 {
     let (across, down) = frame.blocks();
-    let blocks: u64 = frame.components.iter().map(|(h, v)| across * down * u64::from(*h) * u64::from(*v)).sum();
+    let blocks: u64 =
+        frame.components.iter().map(|(h, v)| across * down * u64::from(*h) * u64::from(*v)).sum();
     let coefficients = if frame.one_scan { 0 } else { blocks * (64 * 2 + 8) };
     // A component that is sampled coarsely may be shown larger for it: then its row is as large as the finest one's.
     let count = frame.components.len() as u64;
@@ -113,5 +114,8 @@ pub fn room_beside(spec: &Spec) -> u64 {
     let (width, height) = (sides[0].max(1), sides[1].max(1));
     let longer = width.max(height);
     let rows = (4 * longer + u64::from(LARGEST)).saturating_mul(4 * ROWS + 16);
-    FIXED.saturating_add(COLOURS).saturating_add(rows).saturating_add(width.saturating_mul(height).saturating_mul(4 * 4))
+    FIXED
+        .saturating_add(COLOURS)
+        .saturating_add(rows)
+        .saturating_add(width.saturating_mul(height).saturating_mul(4 * 4))
 }

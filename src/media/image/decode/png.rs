@@ -56,7 +56,12 @@ fn frames(reader: &Png<'_>) -> u32 {
 }
 
 /// The picture that is in the file in any case.
-fn picture(reader: &mut Png<'_>, header: &Header, rows: &mut dyn Rows, watch: &mut Watch<'_>) -> Result<(), ImageError> {
+fn picture(
+    reader: &mut Png<'_>,
+    header: &Header,
+    rows: &mut dyn Rows,
+    watch: &mut Watch<'_>,
+) -> Result<(), ImageError> {
     let info = reader.info();
     let (width, height, interlaced) = (info.width, info.height, info.interlaced);
     agree(header, width, height)?;

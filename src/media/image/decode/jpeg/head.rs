@@ -5,9 +5,9 @@ use super::bits::Huffman;
 
 /// The order in which the coefficients of a block come: for each, its place in rows of eight.
 pub(super) const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14,
-    21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60,
-    61, 54, 47, 55, 62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
 /// The picture, as its frame header has it.
@@ -52,7 +52,8 @@ impl Frame {
 
     fn read(data: &[u8], progressive: bool) -> Result<Self, Damage> {
         let [precision, high, low, wide, thin, count, rest @ ..] = data else { return Err(Damage::Segment) };
-        let (height, width) = (u32::from(*high) << 8 | u32::from(*low), u32::from(*wide) << 8 | u32::from(*thin));
+        let (height, width) =
+            (u32::from(*high) << 8 | u32::from(*low), u32::from(*wide) << 8 | u32::from(*thin));
         if *precision != 8 || width == 0 || height == 0 || rest.len() != usize::from(*count) * 3 {
             return Err(Damage::Frame);
         }
@@ -93,7 +94,11 @@ impl ScanHead {
         for pair in chosen.chunks_exact(2) {
             let place = frame.components.iter().position(|component| component.id == pair[0]);
             let place = place.filter(|place| components.iter().all(|(chosen, ..)| chosen != place));
-            components.push((place.ok_or(Damage::Scan)?, usize::from(pair[1] >> 4), usize::from(pair[1] & 15)));
+            components.push((
+                place.ok_or(Damage::Scan)?,
+                usize::from(pair[1] >> 4),
+                usize::from(pair[1] & 15),
+            ));
         }
         let head = Self {
             components,
@@ -200,6 +205,7 @@ impl Head {
         let mut parts: Vec<&(u8, Vec<u8>)> = self.profile.iter().collect();
         parts.sort_by_key(|(number, _)| *number);
         let whole = (1_u8..).zip(&parts).all(|(number, part)| number == part.0);
-        (whole && !parts.is_empty()).then(|| parts.into_iter().flat_map(|(_, part)| part.iter().copied()).collect())
+        (whole && !parts.is_empty())
+            .then(|| parts.into_iter().flat_map(|(_, part)| part.iter().copied()).collect())
     }
 }

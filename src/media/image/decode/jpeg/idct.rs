@@ -32,7 +32,8 @@ impl Basis {
             let size = 1 << power;
             for (coefficient, row) in table.iter_mut().enumerate().take(size) {
                 for (sample, cosine) in row.iter_mut().enumerate().take(size) {
-                    let angle = ((2 * sample + 1) * coefficient) as f64 * std::f64::consts::PI / (2 * size) as f64;
+                    let angle =
+                        ((2 * sample + 1) * coefficient) as f64 * std::f64::consts::PI / (2 * size) as f64;
                     let norm = if coefficient == 0 { 0.125_f64.sqrt() } else { 0.5 };
                     *cosine = (norm * angle.cos()) as f32;
                 }

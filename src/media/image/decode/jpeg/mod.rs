@@ -110,14 +110,19 @@ impl Decoder<'_> {
             if marker == 0xd9 {
                 return Ok(None);
             }
-            let length = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<2>()).ok_or(Damage::CutOff)?;
+            let length =
+                self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<2>()).ok_or(Damage::CutOff)?;
             let length = usize::from(u16::from_be_bytes(*length));
             let data = self.bytes.get(self.at + 2..self.at + length).ok_or(Damage::CutOff)?;
             self.at += length;
             if marker == 0xda {
                 self.scans += 1;
                 let frame = self.head.frame.as_ref().ok_or(Damage::Frame)?;
-                return if self.scans > SCANS { Err(Damage::Scans) } else { ScanHead::read(data, frame).map(Some) };
+                return if self.scans > SCANS {
+                    Err(Damage::Scans)
+                } else {
+                    ScanHead::read(data, frame).map(Some)
+                };
             }
             self.head.segment(marker, data)?;
         }

@@ -62,7 +62,11 @@ impl<'a> Scan<'a> {
 
     /// A whole block of a sequential picture.
     #[inline]
-    pub(super) fn whole(&mut self, (component, dc, ac): (usize, usize, usize), block: &mut Block) -> Result<(), Damage> {
+    pub(super) fn whole(
+        &mut self,
+        (component, dc, ac): (usize, usize, usize),
+        block: &mut Block,
+    ) -> Result<(), Damage> {
         let (dc, ac) = (table(&self.head.dc, dc)?, table(&self.head.ac, ac)?);
         block.values.fill(0);
         block.filled = Filled { rows: 1, columns: 1 };

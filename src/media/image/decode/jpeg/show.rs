@@ -16,7 +16,11 @@ enum Colours {
     Differences,
     /// Inks, and black; `differences` when the first three come as such. Adobe writes the light that is left, others
     /// the ink.
-    Inks { differences: bool, light: bool, profile: Option<Arc<dyn TransformExecutor<u8> + Send + Sync>> },
+    Inks {
+        differences: bool,
+        light: bool,
+        profile: Option<Arc<dyn TransformExecutor<u8> + Send + Sync>>,
+    },
 }
 
 /// A row of groups of a component, as samples.
