@@ -217,6 +217,18 @@ fn a_value_of_the_wrong_type_is_refused_not_converted() {
 }
 
 #[test]
+fn a_format_of_images_that_cannot_be_decoded_is_refused_with_the_reason() {
+    contains_all(
+        &refusal_of("[images]\nformats = \"jpeg, avif\"\n"),
+        &[
+            "images.formats",
+            "has avif, of which nothing here can read the pixels",
+            "at least one of jpeg, png, gif and webp",
+        ],
+    );
+}
+
+#[test]
 fn bounds_hold_at_both_ends() {
     for (text, good) in [
         ("tasks.lease_s = 3", true),

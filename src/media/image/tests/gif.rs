@@ -15,6 +15,7 @@ fn comments_texts_and_data_of_programs_go_and_the_loop_stays() {
         (extension(0xff, &[b"MGK8BIM0000", b"secret"]), Removed::Application),
         (extension(0xff, &[b"NETSCAPE2.0", b"secret"]), Removed::Application),
         (extension(0xce, &[b"secret"]), Removed::Application),
+        (extension(0xff, &[b"NETSCAPE2.0\x03\x01\x02\x03 secret"]), Removed::Application),
         (extension(0xff, &[]), Removed::Application),
     ] {
         let stripped = strip_by_us(&gif_with(&plain, &[what]));
