@@ -92,6 +92,7 @@ impl Problem {
             errors: Vec::new(),
             allowed: Vec::new(),
             task: None,
+            retry_after_s: None,
             length: None,
             ends_session: false,
             cause: None,
@@ -136,6 +137,12 @@ impl Problem {
     /// Adds the task that it is about.
     pub(super) fn about(mut self, task: TaskId) -> Self {
         self.0.task = Some(task);
+        self
+    }
+
+    /// Adds when it may be tried again: in whole seconds, of which the last may be spent waiting for nothing.
+    pub(super) fn after(mut self, wait: Duration) -> Self {
+        self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
     }
 
