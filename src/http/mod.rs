@@ -10,7 +10,7 @@
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `base64`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
-//!   it sent.
+//!   it sent; `operator` is whoever runs the daemon.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -34,6 +34,7 @@ mod json;
 mod login;
 mod observe;
 mod openapi;
+mod operator;
 mod origin;
 mod outside;
 mod outside_form;
@@ -63,6 +64,7 @@ use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
 pub use catalogue::{Code, problems_markdown};
+pub use operator::Operator;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};
 pub use task_form::read_message;
@@ -116,6 +118,8 @@ pub struct State {
     pub images: ImageSettings,
     /// Who is let in.
     pub auth: AuthSettings,
+    /// By what whoever runs this daemon is known; `None` where nobody is.
+    pub operator: Option<Operator>,
     /// Cancelled when the daemon drains: whoever waits for a result is answered at once.
     pub draining: CancellationToken,
 }
