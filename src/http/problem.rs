@@ -42,6 +42,8 @@ struct Inner {
     errors: Vec<Fault>,
     allowed: Vec<String>,
     task: Option<TaskId>,
+    /// When it may be tried again, in seconds, where that is known.
+    retry_after_s: Option<u64>,
     /// The length of the file of which a range was asked.
     length: Option<u64>,
     /// Whether the session cookie is to be taken away.
