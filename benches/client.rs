@@ -12,9 +12,15 @@ pub struct Client {
 
 /// A request as its bytes.
 pub fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+    with_body(method, path, headers, body.as_bytes())
+}
+
+/// The same, whose body is any bytes.
+pub fn with_body(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
-        .into_bytes()
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n{headers}\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 impl Client {

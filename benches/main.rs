@@ -24,6 +24,7 @@ mod nodes;
 mod outside;
 mod raw;
 mod report;
+mod serve;
 mod takeover;
 mod transcode;
 
@@ -43,9 +44,11 @@ enum Part {
     Takeover,
     Outside,
     Transcode,
+    ImagesServe,
+    ImagesUpload,
 }
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 10] = [
     ("raw", Part::Raw),
     ("engine", Part::Engine),
     ("ingress", Part::Ingress),
@@ -54,6 +57,8 @@ const PARTS: [(&str, Part); 8] = [
     ("takeover", Part::Takeover),
     ("outside", Part::Outside),
     ("transcode", Part::Transcode),
+    ("images-serve", Part::ImagesServe),
+    ("images-upload", Part::ImagesUpload),
 ];
 
 /// What the measurements run beside.
@@ -119,6 +124,8 @@ async fn alone(part: Part, report: &mut Report, span: Duration) {
         Part::Engine => engine(report, "sqlite", None, span).await,
         Part::Outside => outside::claim_and_complete(report, "sqlite", None, span).await,
         Part::Transcode => transcode::compare(report),
+        Part::ImagesServe => serve::compare(report, span).await,
+        Part::ImagesUpload => serve::uploads(report, span).await,
         Part::Ingress | Part::Nodes | Part::Listeners | Part::Takeover => {}
     }
 }
@@ -145,7 +152,7 @@ async fn beside(servers: &Servers, part: Part, report: &mut Report, span: Durati
         }
         Part::Takeover => takeover::compare(report, postgres, &broker::fresh(rabbitmq), 10, 3).await,
         Part::Outside => outside::claim_and_complete(report, "postgres", Some(postgres), span).await,
-        Part::Transcode => {}
+        Part::Transcode | Part::ImagesServe | Part::ImagesUpload => {}
     }
 }
 

@@ -15,6 +15,9 @@ CREATE INDEX users_deleted ON users (deleted_at) WHERE deleted_at IS NOT NULL;
 -- Whoever is gone gives back what they had in hand.
 CREATE INDEX tasks_assigned ON tasks (assignee) WHERE assignee IS NOT NULL AND status = 'In Progress';
 
+-- And takes their recordings along: the foreign key looks for them.
+CREATE INDEX recordings_owned ON recordings (owner) WHERE owner IS NOT NULL;
+
 CREATE TABLE sessions (
     token_hash TEXT    PRIMARY KEY,
     owner      BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -49,7 +52,7 @@ CREATE TABLE images (
     thumbhash    TEXT,
     delete_token TEXT    NOT NULL,
     created_at   BIGINT NOT NULL,
-    ready_at     BIGINT 
+    ready_at     BIGINT
 );
 
 -- By owner (0 is nobody), in the order of the tasks: pages of a gallery, and what somebody has here.

@@ -15,6 +15,9 @@ CREATE INDEX users_deleted ON users (deleted_at) WHERE deleted_at IS NOT NULL;
 -- Whoever is gone gives back what they had in hand.
 CREATE INDEX tasks_assigned ON tasks (assignee) WHERE assignee IS NOT NULL AND status = 'In Progress';
 
+-- And takes their recordings along: the foreign key looks for them.
+CREATE INDEX recordings_owned ON recordings (owner) WHERE owner IS NOT NULL;
+
 CREATE TABLE sessions (
     token_hash TEXT    PRIMARY KEY,
     owner      INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,

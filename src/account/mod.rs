@@ -1,15 +1,18 @@
 //! Who is calling, and what each caller may do. Pure: no database, no HTTP, no runtime.
 //!
 //! The credentials of a caller are read at the edge (`http/`), looked up in the store, and become a [`Caller`]
-//! here; from then on only the caller travels. Every question of access is a method of [`Caller`].
+//! here; from then on only the caller travels. Every question of access is a method of [`Caller`],
+//! answered from the table of [`Access`].
 
+mod access;
 mod change;
 mod password;
 mod token;
 mod user;
 
+pub use access::{Access, Rule, Standing};
 pub use change::{Change, UserChange};
-pub use password::PasswordHash;
+pub use password::{Hasher, HasherError, Password, PasswordHash};
 pub use token::{Token, TokenHash};
 pub use user::{Avatar, Email, Gender, LoginName, Name, NewUser, Role, User, UserError};
 
@@ -50,7 +53,7 @@ impl Caller {
     /// nobody owns is anonymous callers' (where they are let in at all), so that they see their own work.
     #[must_use]
     pub fn may_touch(self, owner: Option<UserId>) -> bool {
-        self.is_admin() || self.user() == owner
+        Access::Owner.allows(self, owner, None)
     }
 
     /// Whether the caller may change that user.
@@ -63,20 +66,20 @@ impl Caller {
     /// it.
     #[must_use]
     pub fn may_see(self, owner: Option<UserId>, assignee: Option<UserId>) -> bool {
-        self.may_touch(owner) || (assignee.is_some() && self.user() == assignee)
+        Access::OwnerOrAssignee.allows(self, owner, assignee)
     }
 
     /// Whether the caller may take a task of `owner` in hand: their own, or one that nobody owns.
     #[must_use]
     pub fn may_take(self, owner: Option<UserId>) -> bool {
-        owner.is_none() || self.user() == owner
+        Access::Taker.allows(self, owner, None)
     }
 
     /// Whether the caller may speak for a task that was given to `assignee`. Among callers without an identity only
     /// the attempt tells one from another.
     #[must_use]
     pub fn may_speak(self, assignee: Option<UserId>) -> bool {
-        self.user() == assignee
+        Access::Holder.allows(self, None, assignee)
     }
 }
 

@@ -1,6 +1,39 @@
-//! Passwords: what is kept of them.
+//! Passwords: what one may be, what is kept of it, and how the two are compared.
+//!
+//! A [`Hasher`] is called by the routes that make, change and try passwords, and by the subcommands that set one. True
+//! here: a password is nowhere but in memory, and its `Debug` hides it; comparing takes as long for a user who does not
+//! exist as for one who does. Hashing is slow and takes memory on purpose: how many may be at it at once is for the
+//! callers to say.
 
 use std::fmt;
+use std::str::FromStr;
+
+use argon2::password_hash::phc;
+use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+
+use super::UserError;
+
+/// A password that somebody chose: 8 characters at least, 1024 bytes at most, and any at all, as they were typed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Characters, so that they are not too few.
+    pub const MIN_CHARS: usize = 8;
+
+    /// Bytes, so that nobody has us hash a book.
+    pub const MAX_BYTES: usize = 1024;
+}
+
+impl FromStr for Password {
+    type Err = UserError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = text.len() <= Self::MAX_BYTES && text.chars().count() >= Self::MIN_CHARS;
+        if fits { Ok(Self(text.to_owned())) } else { Err(UserError::Password) }
+    }
+}
 
 /// What the database keeps of a password: the text of the PHC string format, which names the algorithm, its parameters
 /// and the salt. Never logged: its `Debug` hides it.
@@ -21,8 +54,168 @@ impl PasswordHash {
     }
 }
 
+/// Why a password was not hashed or compared. Nobody's typing can be at fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HasherError {
+    /// The settings.
+    #[error(
+        "a password cannot be hashed with {memory_kib} KiB and {passes} passes: {problem}; see auth.argon2_memory_kib \
+         and auth.argon2_passes"
+    )]
+    Parameters {
+        /// The memory.
+        memory_kib: u32,
+        /// The passes.
+        passes: u32,
+        /// What is wrong with that.
+        problem: String,
+    },
+    /// The row.
+    #[error(
+        "what is kept of the password cannot be read ({0}): restore the row from a backup, or set a new password"
+    )]
+    Kept(Error),
+    /// The system gives no random numbers, or the like.
+    #[error("the password could not be hashed: {0}")]
+    Hash(Error),
+}
+
+/// Hashes and compares passwords by Argon2id (RFC 9106).
+pub struct Hasher {
+    argon2: Argon2<'static>,
+    nobody: PasswordHash,
+}
+
+impl Hasher {
+    /// A hasher that takes so much memory for one password, and so many passes over it. Making it is cheap.
+    ///
+    /// # Errors
+    /// [`HasherError::Parameters`] when there is no such hash.
+    pub fn new(memory_kib: u32, passes: u32) -> Result<Self, HasherError> {
+        let params = Params::new(memory_kib, passes, 1, None).map_err(|error| HasherError::Parameters {
+            memory_kib,
+            passes,
+            problem: error.to_string(),
+        })?;
+        // Of no password: its bytes are all zero, which no hash is that anybody will ever find.
+        let nobody = PasswordHash(format!(
+            "$argon2id$v=19$m={memory_kib},t={passes},p=1${}${}",
+            "A".repeat(22),
+            "A".repeat(43)
+        ));
+        Ok(Self { argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params), nobody })
+    }
+
+    /// What to keep of a password. Takes tens of milliseconds of a core.
+    ///
+    /// # Errors
+    /// [`HasherError::Hash`].
+    pub fn hash(&self, password: &Password) -> Result<PasswordHash, HasherError> {
+        let hashed: Result<phc::PasswordHash, Error> = self.argon2.hash_password(password.0.as_bytes());
+        hashed.map(|hash| PasswordHash(hash.to_string())).map_err(HasherError::Hash)
+    }
+
+    /// Whether `attempt` is the password of which `kept` is kept; without that it is not, which takes as long to find
+    /// out.
+    ///
+    /// # Errors
+    /// [`HasherError::Kept`] when what is kept cannot be read.
+    pub fn verify(&self, attempt: &str, kept: Option<&PasswordHash>) -> Result<bool, HasherError> {
+        let known = kept.unwrap_or(&self.nobody);
+        let hash = phc::PasswordHash::new(known.as_str()).map_err(|error| HasherError::Kept(error.into()))?;
+        // What cannot be a password is not hashed at its length.
+        let (attempt, too_long) =
+            if attempt.len() > Password::MAX_BYTES { ("", true) } else { (attempt, false) };
+        match self.argon2.verify_password(attempt.as_bytes(), &hash) {
+            Ok(()) => Ok(kept.is_some() && !too_long),
+            Err(Error::PasswordInvalid) => Ok(false),
+            Err(error) => Err(HasherError::Kept(error)),
+        }
+    }
+
+    /// Whether the password should be hashed anew: what is kept was made by another algorithm or other parameters.
+    #[must_use]
+    pub fn needs_rehash(&self, kept: &PasswordHash) -> bool {
+        let ours = |text: &str| text.rsplitn(3, '$').nth(2).map(str::to_owned);
+        ours(kept.as_str()) != ours(self.nobody.as_str())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(hidden)")
+    }
+}
+
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher() -> Hasher {
+        Hasher::new(8, 1).unwrap()
+    }
+
+    #[test]
+    fn a_password_is_long_enough_and_not_a_book() {
+        for good in ["correct horse", "12345678", "пароль на русском", "        ", "a\u{0}b\nc\u{202e}def"]
+        {
+            assert!(good.parse::<Password>().is_ok(), "{good}");
+        }
+        assert!("x".repeat(1024).parse::<Password>().is_ok());
+        for bad in ["", "1234567", "семьбук", &"x".repeat(1025), &"ж".repeat(513)] {
+            assert_eq!(bad.parse::<Password>(), Err(UserError::Password), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_known_by_what_is_kept_of_it_and_nothing_else_is() {
+        let (hasher, password) = (hasher(), "correct horse");
+        let kept = hasher.hash(&password.parse().unwrap()).unwrap();
+        assert!(kept.as_str().starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{}", kept.as_str());
+        assert_ne!(kept, hasher.hash(&password.parse().unwrap()).unwrap(), "each has a salt of its own");
+        assert_eq!(hasher.verify(password, Some(&kept)), Ok(true));
+        for wrong in ["", "correct hors", "correct horse ", "Correct horse", &"x".repeat(5000)] {
+            assert_eq!(hasher.verify(wrong, Some(&kept)), Ok(false), "{wrong}");
+        }
+        assert_eq!(hasher.verify(password, None), Ok(false));
+        assert_eq!(hasher.verify("", None), Ok(false));
+        assert!(matches!(
+            hasher.verify(password, Some(&PasswordHash::trusted("plain".to_owned()))),
+            Err(HasherError::Kept(_))
+        ));
+        assert!(!format!("{kept:?} {:?}", password.parse::<Password>()).contains("horse"));
+    }
+
+    #[test]
+    fn a_hash_with_other_parameters_still_counts_and_is_to_be_made_anew() {
+        let (old, new) = (hasher(), Hasher::new(16, 2).unwrap());
+        let kept = old.hash(&"correct horse".parse().unwrap()).unwrap();
+        assert_eq!(new.verify("correct horse", Some(&kept)), Ok(true));
+        assert!(new.needs_rehash(&kept) && !old.needs_rehash(&kept));
+        let renewed = new.hash(&"correct horse".parse().unwrap()).unwrap();
+        assert!(!new.needs_rehash(&renewed));
+        assert!(new.needs_rehash(&PasswordHash::trusted(renewed.as_str().replace("argon2id", "argon2i"))));
+    }
+
+    #[test]
+    fn the_hash_of_nobody_is_hashed_like_any_other() {
+        let hasher = hasher();
+        // Readable, with a salt and an output of the usual lengths: else it would be refused before any work.
+        let kept = hasher.hash(&"correct horse".parse().unwrap()).unwrap();
+        assert_eq!(hasher.nobody.as_str().len(), kept.as_str().len());
+        let parsed = phc::PasswordHash::new(hasher.nobody.as_str()).unwrap();
+        assert_eq!(hasher.argon2.verify_password(b"x", &parsed), Err(Error::PasswordInvalid));
+    }
+
+    #[test]
+    fn settings_that_make_no_hash_are_refused_by_name() {
+        let Err(error) = Hasher::new(1, 1) else { panic!("1 KiB is too little") };
+        assert!(error.to_string().contains("auth.argon2_memory_kib"), "{error}");
     }
 }

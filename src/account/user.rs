@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{PasswordHash, TokenHash};
+use super::{Password, PasswordHash, TokenHash};
 use crate::task::{BlobName, Timestamp, UserId};
 
 /// What a user may do.
@@ -130,6 +130,13 @@ pub enum UserError {
     /// No gender.
     #[error("a gender has 1 to {} characters, none of them a control character", Gender::MAX_CHARS)]
     Gender,
+    /// No password.
+    #[error(
+        "a password has at least {} characters and at most {} bytes",
+        Password::MIN_CHARS,
+        Password::MAX_BYTES
+    )]
+    Password,
     /// No role.
     #[error("`{0}` is no role: `user` or `admin`")]
     Role(String),

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::config::{Role, Settings};
 use crate::http;
 use crate::imaging::Imaging;
-use crate::intake::{Arrivals, Intake, Openings, Policy};
+use crate::intake::{Arrivals, Intake, Openings, Pictures, Policy};
 use crate::kinds::Registry;
 use crate::outbound;
 use crate::store::{self, Store};
@@ -81,6 +81,11 @@ impl Wiring {
             Arc::clone(&self.kinds),
             self.arrivals.clone(),
             self.openings.clone(),
+            Pictures {
+                imaging: self.imaging.clone(),
+                blobs: self.blobs.clone(),
+                max_bytes: self.settings.images.max_bytes,
+            },
             policy,
         )
     }
@@ -95,6 +100,7 @@ impl Wiring {
             store: Arc::clone(&self.store),
             blobs: self.blobs.clone(),
             imaging: self.imaging.clone(),
+            hot: http::HotImages::new(&self.settings.images),
             health: self.health.clone(),
             metrics: self.recorder.clone(),
             http_metrics: HttpMetrics::new(),

@@ -24,6 +24,7 @@ use object_store::aws::AmazonS3;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::runtime::Runtime;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -124,7 +125,7 @@ impl Bucket {
         let window = self.clock.utc().timestamp().div_euclid(WINDOW) * WINDOW;
         // In digits of one length, so that the order of keys is that of time.
         let place = self.folder(&kept.name).join(format!("{window:012}"));
-        self.block_on(self.upload.run(&self.store, &place, draft))?
+        self.block_on(self.upload.run(&self.store, &place, draft))
             .map_err(|reason| self.unavailable("cannot keep blob", kept.name.as_str(), reason))?;
         failpoint::hit(Failpoint::BlobMoved);
         Ok(kept)
@@ -141,7 +142,7 @@ impl Bucket {
     /// Bytes of a copy; `None` when it is gone.
     pub(super) fn fetch(&self, copy: &Copy, range: Range<u64>) -> Result<Option<Bytes>, BlobError> {
         let asked = range.end - range.start;
-        let fetched = self.block_on(timeout(self.patience, self.store.get_range(&copy.place, range)))?;
+        let fetched = self.block_on(self.in_time(self.store.get_range(&copy.place, range)));
         let (doing, what) = ("cannot read", copy.place.as_ref());
         match fetched {
             Ok(Ok(bytes)) if bytes.len() as u64 == asked => Ok(Some(bytes)),
@@ -173,14 +174,11 @@ impl Bucket {
             let Some(object) = next else { break };
             let Some(name) = self.name_of(&object.location) else { continue };
             let copy = Copy::from(object);
-            match last.replace((name.clone(), copy.clone())) {
-                Some((former, older)) if former == name => {
-                    if older.is_older(grace, now) && older.place < copy.place {
-                        replaced.push(older.place);
-                    }
-                }
-                Some(former) => done(former),
-                None => {}
+            let Some((former, older)) = last.replace((name.clone(), copy.clone())) else { continue };
+            if former != name {
+                done((former, older));
+            } else if older.is_older(grace, now) && older.place < copy.place {
+                replaced.push(older.place);
             }
         }
         last.into_iter().for_each(&mut done);
@@ -291,16 +289,21 @@ impl Bucket {
         what: &str,
         question: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, BlobError> {
-        match self.block_on(timeout(self.patience, question))? {
+        match self.block_on(self.in_time(question)) {
             Ok(answer) => answer.map_err(|error| self.unavailable(doing, what, told(&error))),
             Err(_) => Err(self.late(doing, what)),
         }
     }
 
     /// Waits on this thread. Panics on one that drives a runtime, which would otherwise stand still.
-    fn block_on<F: Future>(&self, work: F) -> Result<F::Output, BlobError> {
+    fn block_on<F: Future>(&self, work: F) -> F::Output {
         let Some(runtime) = &self.runtime else { unreachable!("taken only when this is dropped") };
-        Ok(runtime.handle().block_on(work))
+        runtime.handle().block_on(work)
+    }
+
+    /// Made when it is first asked, since only then there is a runtime to ask for the time.
+    async fn in_time<F: Future>(&self, work: F) -> Result<F::Output, Elapsed> {
+        timeout(self.patience, work).await
     }
 
     fn late(&self, doing: &'static str, what: &str) -> BlobError {

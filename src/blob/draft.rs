@@ -86,6 +86,15 @@ impl Draft {
         self.bytes == 0
     }
 
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// [`BlobError::Full`] when there is no room, and whatever else keeps the file from being written.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        let written = self.write_all(bytes);
+        written.map_err(BlobError::of("cannot write", &self.path))
+    }
+
     /// A second handle on the same file, to read what was written.
     ///
     /// # Errors

@@ -128,6 +128,16 @@ impl Blobs {
         }
     }
 
+    /// Keeps bytes that are in memory already; see [`Blobs::keep`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn keep_bytes(&self, bytes: &[u8]) -> Result<Kept, BlobError> {
+        let mut draft = self.draft()?;
+        draft.append(bytes)?;
+        self.keep(draft)
+    }
+
     /// Opens a blob for reading. What is open outlives a removal in the folder; in the bucket its next bytes are an
     /// error then.
     ///

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Limited};
+use hyper::Method;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -35,6 +36,8 @@ const IDLE: Duration = Duration::from_secs(20);
 const IDLE_MOST: usize = 16;
 /// The largest answer, in bytes: a page of a list takes less than one MiB, and we ask for no larger piece of a blob.
 const ANSWER: usize = 16 << 20;
+/// Putting parts together takes a store longer than anything else: by this much. S3 says "several minutes".
+const TOGETHER: u32 = 8;
 /// A body may take longer than the limit: by a second for so many bytes.
 const PACE: usize = 256 << 10;
 
@@ -90,7 +93,9 @@ impl Transport {
 impl HttpService for Transport {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let extra = Duration::from_secs((request.body().content_length() / PACE) as u64);
-        let limit = self.limit + extra;
+        let together = request.method() == Method::POST
+            && request.uri().query().is_some_and(|query| query.contains("uploadId="));
+        let limit = if together { self.limit * TOGETHER } else { self.limit + extra };
         match tokio::time::timeout(limit, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => {

@@ -53,7 +53,8 @@ impl Upload {
         let begun = timeout(self.patience, store.put_multipart(place)).await;
         let begun = begun.map_err(|_| format!("no answer in {:?}", self.patience))?;
         let mut upload = begun.map_err(|error| told(&error))?;
-        let done = timeout_at(deadline, self.in_parts(upload.as_mut(), draft)).await.map_err(late);
+        let done =
+            timeout_at(deadline, self.in_parts(store, place, upload.as_mut(), draft)).await.map_err(late);
         let Err(reason) = done.and_then(|done| done) else { return Ok(()) };
         // Parts that stay are paid for and cannot be seen.
         match timeout(self.patience, upload.abort()).await {
@@ -74,7 +75,13 @@ impl Upload {
         Ok(())
     }
 
-    async fn in_parts(&self, upload: &mut dyn MultipartUpload, draft: &Draft) -> Result<(), String> {
+    async fn in_parts(
+        &self,
+        store: &AmazonS3,
+        place: &Path,
+        upload: &mut dyn MultipartUpload,
+        draft: &Draft,
+    ) -> Result<(), String> {
         let mut file = open(draft)?;
         let (mut left, size) = (draft.len(), part_size(draft.len()));
         while left > 0 {
@@ -83,8 +90,13 @@ impl Upload {
             left -= bytes.len() as u64;
             upload.put_part(PutPayload::from_bytes(bytes)).await.map_err(|error| told(&error))?;
         }
-        upload.complete().await.map_err(|error| told(&error))?;
-        Ok(())
+        let Err(error) = upload.complete().await else { return Ok(()) };
+        // The answer may have been lost; then asking again is answered with an error, and the object is there. Whoever
+        // writes this key writes these bytes.
+        match store.head(place).await {
+            Ok(object) if object.size == draft.len() => Ok(()),
+            Ok(_) | Err(_) => Err(told(&error)),
+        }
     }
 }
 

@@ -217,6 +217,18 @@ fn a_value_of_the_wrong_type_is_refused_not_converted() {
 }
 
 #[test]
+fn a_format_of_images_that_cannot_be_decoded_is_refused_with_the_reason() {
+    contains_all(
+        &refusal_of("[images]\nformats = \"jpeg, avif\"\n"),
+        &[
+            "images.formats",
+            "has avif, of which nothing here can read the pixels",
+            "at least one of jpeg, png, gif and webp",
+        ],
+    );
+}
+
+#[test]
 fn bounds_hold_at_both_ends() {
     for (text, good) in [
         ("tasks.lease_s = 3", true),
@@ -478,13 +490,73 @@ fn urls_are_parsed_into_what_they_mean() {
     contains_all(&refusal_of(both), &["broker.password_file", "a.toml:3", "keep one"]);
     assert_eq!(Bench::new(&[]).good(&[]).settings.broker.url, None);
 
-    contains_all(&refusal_of("blobs.url = 's3://bucket'"), &["S3, which is not available in this version"]);
+    let bucket = |text: &str| match text.parse() {
+        Ok(BlobUrl::Bucket { bucket, prefix }) => (bucket, prefix),
+        other => panic!("{text}: {other:?}"),
+    };
+    assert_eq!(bucket("s3://mill"), ("mill".to_owned(), String::new()));
+    assert_eq!(bucket("s3://my.mill-2/"), ("my.mill-2".to_owned(), String::new()));
+    assert_eq!(bucket("s3://mill/some/where/"), ("mill".to_owned(), "some/where".to_owned()));
+    let long = format!("s3://mill/{}", "x".repeat(901));
+    for bad in [
+        "s3:mill",
+        "s3://",
+        "s3://UP",
+        "s3://ab",
+        "s3://-mill",
+        "s3://mill//x",
+        "s3://mill/a b",
+        "s3://mill/../x",
+        &long,
+    ] {
+        assert!(bad.parse::<BlobUrl>().is_err(), "{bad}");
+    }
 
     let loaded = Bench::new(&[("a.toml", "http.public_url = 'https://mill.example/x'")]).good(&[]);
     assert_eq!(loaded.settings.http.public_url.unwrap().as_str(), "https://mill.example/x");
     for bad in ["ftp://h/", "mill.example", "http://h/?q", "http://h/#f"] {
         assert!(Bench::new(&[("a.toml", &format!("http.public_url = '{bad}'"))]).load(&[]).is_err(), "{bad}");
     }
+}
+
+/// The keys that a bucket needs, one of them exchanged.
+fn with_bucket(key: &str, line: &str) -> String {
+    let lines = [
+        ("url", "url = 's3://mill/some'"),
+        ("s3_access_key", "s3_access_key = 'miller'"),
+        ("s3_secret_key", "s3_secret_key = 'hunter2'"),
+    ];
+    let kept = lines.iter().filter(|(name, _)| *name != key).map(|(_, line)| *line);
+    ["[blobs]", line].into_iter().chain(kept).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_bucket_needs_its_keys_and_shows_no_secret() {
+    let loaded = Bench::new(&[("a.toml", &with_bucket("", ""))]).good(&[]);
+    let blobs = &loaded.settings.blobs;
+    assert_eq!(blobs.s3_secret_key.as_ref().unwrap().reveal(), "hunter2");
+    assert_eq!((blobs.url.to_string(), blobs.url.folder()), ("s3://mill/some".to_owned(), None));
+    let shown = format!("{:?} {:?} {} {}", loaded, loaded.settings, loaded.table(), loaded.json());
+    assert!(!shown.contains("hunter2"), "{shown}");
+    contains_all(&loaded.table(), &["s3://mill/some", "***"]);
+
+    for (without, line, parts) in [
+        ("s3_access_key", "", ["blobs.s3_access_key", "is empty"]),
+        ("s3_secret_key", "", ["blobs.s3_secret_key", "is empty"]),
+        ("", "s3_secret_key_file = 'there'", ["blobs.s3_secret_key_file", "keep one"]),
+        ("", "sweep_grace_s = 600", ["blobs.sweep_grace_s", "less than 3600"]),
+        ("s3_secret_key", "s3_secret_key = 'hunter2 hunter2'", ["blobs.s3_secret_key", "a space"]),
+        ("", "s3_endpoint = 'ftp://minio'", ["blobs.s3_endpoint", "neither http nor https"]),
+        ("", "s3_endpoint = 'http://a:hunter2@minio'", ["blobs.s3_endpoint", "a user or a password"]),
+        ("url", "", ["blobs.s3_access_key", "names a folder"]),
+        ("url", "url = 's3://miller:hunter2@mill'", ["blobs.url", "holds a user or a key"]),
+    ] {
+        let refusal = refusal_of(&with_bucket(without, line));
+        contains_all(&refusal, &parts);
+        assert!(!refusal.contains("hunter2"), "{refusal}");
+    }
+    // A line that is there is named.
+    contains_all(&refusal_of(&with_bucket("", "sweep_grace_s = 600")), &["a.toml:2"]);
 }
 
 #[test]

@@ -1,15 +1,31 @@
 //! Who is calling: the credentials of a request become a [`Caller`] here.
 //!
-//! True here: credentials that do not hold are refused, never taken for none; and a user who is only named is not
-//! proven, unless `auth.trust_user_id` says that naming is enough.
+//! A caller is proven by `Authorization: Bearer`, by the session cookie, or by the fields of a form (`upload`). True here:
+//! credentials that do not hold are refused, never taken for none (a cookie whose session is over is taken away with the
+//! refusal, so it happens once); two proofs must be of the same user; and a user who is only named is not proven, unless
+//! `auth.trust_user_id` says that naming is enough. Even then naming makes nobody an admin.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
 use super::catalogue::Code;
+use super::session::{self, Held};
 use super::{Problem, State};
-use crate::account::{Caller, Token};
+use crate::account::{Caller, Role, Token, TokenHash, User};
 use crate::task::UserId;
+
+/// By what a caller is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// By nothing: anonymous.
+    None,
+    /// By a token, whatever else.
+    Token,
+    /// By this session alone.
+    Session(TokenHash),
+    /// By the name alone, where naming is enough.
+    Named,
+}
 
 /// Who is calling; `named` is whom the query names.
 pub(super) async fn caller(
@@ -17,15 +33,48 @@ pub(super) async fn caller(
     request: &HttpRequest,
     named: Option<UserId>,
 ) -> Result<Caller, Problem> {
-    match (bearer(state, request).await?, named) {
-        (None, None) => Ok(Caller::Anonymous),
-        (Some(proven), None) => Ok(Caller::User(proven)),
-        (Some(proven), Some(named)) => same(proven, named, "user_id").map(Caller::User),
-        (None, Some(named)) if state.auth.trust_user_id => match state.store.user(named).await? {
-            Some(user) => Ok(Caller::User(user.id)),
-            None => Err(Problem::new(Code::Unauthenticated, format!("there is no user {named}"))),
-        },
-        (None, Some(named)) => Err(unproven(named, "")),
+    identify(state, request, named).await.map(|(caller, _)| caller)
+}
+
+/// The same, and by what they are known.
+pub(super) async fn identify(
+    state: &State,
+    request: &HttpRequest,
+    named: Option<UserId>,
+) -> Result<(Caller, Proof), Problem> {
+    let (user, proof) = match (bearer(state, request).await?, in_session(state, request).await?) {
+        (Some(user), None) => (user, Proof::Token),
+        (None, Some((user, session))) => (user, Proof::Session(session)),
+        (Some(user), Some((other, _))) if user.id == other.id => (user, Proof::Token),
+        (Some(_), Some(_)) => {
+            let detail = "the token and the session cookie are those of two users: send one of them";
+            return Err(Problem::new(Code::OtherUser, detail));
+        }
+        (None, None) => return by_name(state, named).await,
+    };
+    if let Some(named) = named {
+        same(user.id, named, "user_id")?;
+    }
+    Ok((caller_of(&user), proof))
+}
+
+/// What a user who is proven may do.
+fn caller_of(user: &User) -> Caller {
+    match user.role {
+        Role::User => Caller::User(user.id),
+        Role::Admin => Caller::Admin(Some(user.id)),
+    }
+}
+
+/// Nobody who proved anything.
+async fn by_name(state: &State, named: Option<UserId>) -> Result<(Caller, Proof), Problem> {
+    let Some(named) = named else { return Ok((Caller::Anonymous, Proof::None)) };
+    if !state.auth.trust_user_id {
+        return Err(unproven(named, ""));
+    }
+    match state.store.user(named).await? {
+        Some(user) => Ok((Caller::User(user.id), Proof::Named)),
+        None => Err(Problem::new(Code::Unauthenticated, format!("there is no user {named}"))),
     }
 }
 
@@ -36,7 +85,9 @@ pub(super) async fn caller_so_far(
     request: &HttpRequest,
     named: Option<UserId>,
 ) -> Result<(Caller, Option<UserId>), Problem> {
-    let proves = state.auth.trust_user_id || request.headers().contains_key(header::AUTHORIZATION);
+    let proves = state.auth.trust_user_id
+        || request.headers().contains_key(header::AUTHORIZATION)
+        || !matches!(session::of(request), Held::None);
     if named.is_some() && !proves {
         return Ok((Caller::Anonymous, named));
     }
@@ -46,7 +97,7 @@ pub(super) async fn caller_so_far(
 /// A user who is named and not proven; `also` is what would have proven it besides a header.
 pub(super) fn unproven(named: UserId, also: &str) -> Problem {
     let detail = format!(
-        "`user_id={named}` names a user but proves nothing: send `Authorization: Bearer <token>`{also}"
+        "`user_id={named}` names a user but proves nothing: send `Authorization: Bearer <token>`, or log in{also}"
     );
     Problem::new(Code::Unauthenticated, detail)
 }
@@ -59,14 +110,15 @@ pub(super) async fn reader(
 ) -> Result<Caller, Problem> {
     let caller = caller(state, request, named).await?;
     if caller == Caller::Anonymous && !state.auth.anonymous {
-        let detail = "callers without an identity see nothing here: send `Authorization: Bearer <token>`";
+        let detail =
+            "callers without an identity see nothing here: send `Authorization: Bearer <token>`, or log in";
         return Err(Problem::new(Code::Unauthenticated, detail));
     }
     Ok(caller)
 }
 
 /// The user whom the `Authorization` header proves; `None` without one.
-pub(super) async fn bearer(state: &State, request: &HttpRequest) -> Result<Option<UserId>, Problem> {
+async fn bearer(state: &State, request: &HttpRequest) -> Result<Option<User>, Problem> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let Some(value) = headers.next() else { return Ok(None) };
     if headers.next().is_some() {
@@ -77,16 +129,31 @@ pub(super) async fn bearer(state: &State, request: &HttpRequest) -> Result<Optio
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
     match token {
-        Some(token) => owner_of(state, token).await.map(Some),
+        Some(token) => user_of(state, token).await.map(Some),
         None => Err(Problem::new(Code::InvalidToken, "expected `Authorization: Bearer <token>`")),
     }
 }
 
-/// The user with that token.
+/// The user whose session the cookie names, and the session; `None` without one.
+async fn in_session(state: &State, request: &HttpRequest) -> Result<Option<(User, TokenHash)>, Problem> {
+    let user = match session::of(request) {
+        Held::None => return Ok(None),
+        Held::Session(session) => state.store.user_by_session(&session).await?.map(|user| (user, session)),
+        Held::Nonsense => None,
+    };
+    let over = || Problem::new(Code::InvalidToken, "the session is over: log in again").ending_session();
+    user.map(Some).ok_or_else(over)
+}
+
+/// The number of the user with that token.
 pub(super) async fn owner_of(state: &State, token: &str) -> Result<UserId, Problem> {
+    user_of(state, token).await.map(|user| user.id)
+}
+
+async fn user_of(state: &State, token: &str) -> Result<User, Problem> {
     let refused = || Problem::new(Code::InvalidToken, "the token is malformed, or nobody's");
     let token: Token = token.parse().map_err(|_| refused())?;
-    state.store.user_by_token(&token.hash()).await?.map(|user| user.id).ok_or_else(refused)
+    state.store.user_by_token(&token.hash()).await?.ok_or_else(refused)
 }
 
 /// Refuses to take one user for another.

@@ -48,6 +48,16 @@ pub(super) enum NotBase64 {
     Write(#[from] io::Error),
 }
 
+/// The bytes that `text` is, at most `most`.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn bytes(text: &str, most: u64) -> Result<Vec<u8>, NotBase64> {
+    let mut bytes = Vec::new();
+    decode(text, most, &mut bytes)?;
+    Ok(bytes)
+}
+
 /// Decodes `text`, a data URL or nothing but base64, and writes the bytes to `file`: at most `most`. Says how many.
 ///
 /// # Errors

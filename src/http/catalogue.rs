@@ -65,16 +65,17 @@ catalogue! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED,
         "Credentials are needed",
         "The request does not prove who is calling and this needs a user: send `Authorization: Bearer <token>`, with \
-         the token from `POST /users`. `user_id` alone proves nothing unless `auth.trust_user_id` is on.";
+         the token from `POST /users`, or log in by `POST /login`. `user_id` alone proves nothing unless `auth.trust_user_id` is on.";
     InvalidToken = "invalid_token", UNAUTHORIZED,
         "The credentials are not valid",
-        "The token is malformed, unknown, or not that of the user who is named.";
+        "The token is malformed, unknown, or not that of the user who is named; or the session is over, and its cookie is \
+         taken away.";
     LoginFailed = "login_failed", UNAUTHORIZED,
         "The login failed",
         "There is no such user, or none with this password: which of the two is not told.";
     OtherUser = "other_user", FORBIDDEN,
         "The credentials are another user's",
-        "The request names one user and proves to be another. Name yourself, or nobody.";
+        "The request names one user and proves to be another, or has proofs of two. Name yourself, or nobody.";
     Forbidden = "forbidden", FORBIDDEN,
         "This is not for the caller to do",
         "The caller is known, and may not: what a user owns, only that user and admins change, and some things only \
@@ -215,7 +216,7 @@ catalogue! {
          request id. The operator has to restore it, or the recording has to be sent again.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE,
         "Too much is waiting already",
-        "As many writes or claims wait, or as many uploads come without a proof of their user, as the daemon may hold. \
+        "As many writes, claims or logins wait, or as many images are worked on or uploads come without a proof of their user, as the daemon may hold. \
          Nothing was done; try again after `Retry-After`.";
     Interrupted = "interrupted", SERVICE_UNAVAILABLE,
         "The daemon was interrupted",

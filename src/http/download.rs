@@ -2,31 +2,23 @@
 //!
 //! The link opens it, as the audio service documents: nothing here asks who is calling.
 
-use std::io::{Read, Seek, SeekFrom};
-
-use actix_web::body::SizedStream;
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::http::{Method, StatusCode};
-use actix_web::web::{Bytes, Data};
+use actix_web::http::{Method, header};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::stream;
 
 use super::catalogue::Code;
 use super::extract::{self, Query};
+use super::file::{self, FileSchema, Part, Unread};
+use super::filename::{self, Shown};
 use super::records::not_made;
 use super::task_view::TaskView;
 use super::tasks::{json_answer, location};
-use super::upload::blocking;
-use super::{Problem, State, filename};
+use super::{Problem, State};
 use crate::account::Caller;
-use crate::blob::{BlobError, Reader};
 use crate::store::Recording;
 use crate::task::{Attachment, RecordingId, Role, Status, UserId};
 
 const PARAMS: &[&str] = &["id", "user", "format"];
-
-/// As much as is read from the disk at a time.
-const PIECE: u64 = 128 * 1024;
 
 /// The parameters of the link.
 #[derive(utoipa::IntoParams)]
@@ -43,12 +35,6 @@ struct LinkParams {
     #[param(default = "mp3", pattern = "^(mp3|wav)$")]
     format: Option<String>,
 }
-
-/// The bytes of a file.
-#[derive(utoipa::ToSchema)]
-#[schema(as = File, value_type = String, format = Binary)]
-#[expect(dead_code, reason = "documents what `file` sends")]
-pub(super) struct FileSchema(Vec<u8>);
 
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,55 +125,27 @@ async fn file(
         Format::Mp3 => ("audio/mpeg", "mp3"),
         Format::Wav => ("audio/wav", "wav"),
     };
-    let headers = request.headers();
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::ETAG, etag.as_str()));
     // Whoever has the link may keep it, but a deleted recording must not live on in shared caches.
     answer.insert_header((header::CACHE_CONTROL, "private, no-cache"));
     answer.insert_header((header::ACCEPT_RANGES, "bytes"));
-    // In the order of RFC 9110, 13.2.2. There is no `Last-Modified`, so the conditions on time say nothing.
-    if headers.contains_key(header::IF_MATCH) && !has_tag(headers, &header::IF_MATCH, Compare::Strong, &etag)
-    {
-        let detail = format!("the file is {etag}, which `If-Match` does not name");
-        return Err(Problem::new(Code::PreconditionFailed, detail));
+    let part = file::wanted(request.headers(), &etag, blob.bytes)?;
+    part.tell(&mut answer, blob.bytes);
+    if part == Part::None {
+        return Ok(answer.finish());
     }
-    if has_tag(headers, &header::IF_NONE_MATCH, Compare::Weak, &etag) {
-        return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
-    }
-    let (first, length) = match wanted(headers, &etag, blob.bytes) {
-        Wanted::All => (0, blob.bytes),
-        Wanted::Part { first, last } => {
-            answer.status(StatusCode::PARTIAL_CONTENT);
-            answer.insert_header((header::CONTENT_RANGE, format!("bytes {first}-{last}/{}", blob.bytes)));
-            (first, last - first + 1)
-        }
-        Wanted::Nothing => {
-            let detail = format!("the length of the file is {}", extract::bytes(blob.bytes));
-            return Err(Problem::new(Code::RangeNotSatisfiable, detail).of_length(blob.bytes));
-        }
-    };
     answer.insert_header((header::CONTENT_TYPE, media_type));
     answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    answer
-        .insert_header((header::CONTENT_DISPOSITION, filename::disposition(&recording.filename, extension)));
-    let (blobs, name) = (state.blobs.clone(), blob.blob.clone());
-    let opened = blocking(move || {
-        let mut file = blobs.read(&name)?;
-        let there = file.len();
-        file.seek(SeekFrom::Start(first)).map_err(|source| BlobError::Io {
-            doing: "cannot seek in",
-            path: name.to_string(),
-            source,
-        })?;
-        Ok((file, there))
-    })
-    .await?;
-    let opened = match opened {
-        Ok((file, there)) if there == blob.bytes => file,
-        Ok((_, there)) => {
-            return Err(damaged(recording.id, blob, &format!("it has {}", extract::bytes(there))));
-        }
-        Err(BlobError::Missing(_)) => {
+    answer.insert_header((
+        header::CONTENT_DISPOSITION,
+        filename::disposition(Shown::Saved, &recording.filename, extension),
+    ));
+    let (first, length) = part.of(blob.bytes);
+    let opened = match file::open(&state.blobs, &blob.blob, blob.bytes, first).await {
+        Ok(opened) => opened,
+        Err(Unread::Damaged(how)) => return Err(damaged(recording.id, blob, &how)),
+        Err(Unread::Missing) => {
             // The sweep takes what no row names: so it is either deleted since we looked, or lost.
             let now = state.store.recording(recording.id).await?;
             let named = now.and_then(|recording| recording.blob(role(format)).cloned());
@@ -198,11 +156,11 @@ async fn file(
                 Some(_) | None => none(recording.id, user),
             });
         }
-        Err(error) => return Err(error.into()),
+        Err(Unread::Problem(problem)) => return Err(problem),
     };
     // The answer to HEAD has the headers of GET; its body is never sent, so it need not be read either.
-    let left = if request.method() == Method::HEAD { 0 } else { length };
-    Ok(answer.body(SizedStream::new(length, Box::pin(stream::try_unfold((opened, left), next_piece)))))
+    let sent = if request.method() == Method::HEAD { 0 } else { length };
+    Ok(answer.body(file::body(opened, length, sent)))
 }
 
 /// A row names a file that is not there, or not as it was written: nobody's fault who asks, and never "not found".
@@ -221,99 +179,8 @@ fn role(format: Format) -> Role {
     }
 }
 
-/// The next bytes of the file.
-async fn next_piece(
-    (mut file, left): (Reader, u64),
-) -> Result<Option<(Bytes, (Reader, u64))>, actix_web::Error> {
-    if left == 0 {
-        return Ok(None);
-    }
-    let (read, file) = blocking(move || {
-        let mut piece = Vec::new();
-        let read = (&mut file).take(left.min(PIECE)).read_to_end(&mut piece);
-        (read.map(|_| piece), file)
-    })
-    .await?;
-    // The head of the answer is gone already, so all that is left is to break off, and to say why in the log.
-    let broken = |cause: String| {
-        let problem = Problem::internal(cause);
-        problem.log();
-        problem
-    };
-    let piece = read.map_err(|error| broken(format!("a blob cannot be read: {error}")))?;
-    if piece.is_empty() {
-        return Err(broken("a blob became shorter while it was sent".to_owned()).into());
-    }
-    let left = left.saturating_sub(piece.len() as u64);
-    Ok(Some((Bytes::from(piece), (file, left))))
-}
-
-/// What a request wants of a file.
-#[derive(Debug, PartialEq, Eq)]
-enum Wanted {
-    All,
-    Part { first: u64, last: u64 },
-    Nothing,
-}
-
-/// Reads `Range` and `If-Range` (RFC 9110, 14.2): what is not one well-formed range of bytes asks for the whole.
-fn wanted(headers: &HeaderMap, etag: &str, length: u64) -> Wanted {
-    let Some(range) = headers.get(header::RANGE).and_then(|range| range.to_str().ok()) else {
-        return Wanted::All;
-    };
-    if headers.get(header::IF_RANGE).is_some_and(|tag| tag.as_bytes() != etag.as_bytes()) {
-        return Wanted::All;
-    }
-    let Some((unit, range)) = range.split_once('=') else { return Wanted::All };
-    let Some((first, last)) = range.trim().split_once('-') else { return Wanted::All };
-    let number = |text: &str| {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        // A number too large to hold lies behind any end.
-        digits.then(|| text.parse().unwrap_or(u64::MAX))
-    };
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
-        return Wanted::All;
-    }
-    match (first, number(first), last, number(last)) {
-        ("", _, _, Some(0)) => Wanted::Nothing,
-        ("", _, _, Some(_)) if length == 0 => Wanted::Nothing,
-        ("", _, _, Some(suffix)) => Wanted::Part { first: length.saturating_sub(suffix), last: length - 1 },
-        (_, Some(first), "", _) if first < length => Wanted::Part { first, last: length - 1 },
-        (_, Some(first), _, Some(last)) if first <= last && first < length => {
-            Wanted::Part { first, last: last.min(length - 1) }
-        }
-        (_, Some(first), _, Some(last)) if first > last => Wanted::All,
-        (_, Some(_), "", _) | (_, Some(_), _, Some(_)) => Wanted::Nothing,
-        _ => Wanted::All,
-    }
-}
-
-/// How tags are compared (RFC 9110, 8.8.3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compare {
-    /// A weak tag is the same as no other.
-    Strong,
-    /// A weak tag counts like a strong one.
-    Weak,
-}
-
-/// Whether a list of tags holds this one, which is strong, or `*`.
-fn has_tag(headers: &HeaderMap, name: &header::HeaderName, compare: Compare, etag: &str) -> bool {
-    headers
-        .get_all(name)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|tag| match tag.strip_prefix("W/") {
-            Some(weak) => compare == Compare::Weak && weak == etag,
-            None => tag == "*" || tag == etag,
-        })
-}
-
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -328,41 +195,5 @@ mod tests {
         let cause =
             format!("the blob {name} of recording {id} should have 1 byte, but there is no such file");
         assert!(logged.contains(&cause), "{logged}");
-    }
-
-    fn asked(range: &'static str) -> Wanted {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RANGE, HeaderValue::from_static(range));
-        wanted(&headers, "\"x\"", 10)
-    }
-
-    #[test]
-    fn one_range_of_bytes_is_understood_and_anything_else_asks_for_the_whole() {
-        for (range, first, last) in [
-            ("bytes=0-0", 0, 0),
-            ("bytes=2-5", 2, 5),
-            ("bytes=5-", 5, 9),
-            ("bytes=-3", 7, 9),
-            ("bytes=-99", 0, 9),
-            ("Bytes=9-99999999999999999999999", 9, 9),
-        ] {
-            assert_eq!(asked(range), Wanted::Part { first, last }, "{range}");
-        }
-        for range in ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=99999999999999999999999-"] {
-            assert_eq!(asked(range), Wanted::Nothing, "{range}");
-        }
-        for range in [
-            "",
-            "bytes",
-            "bytes=",
-            "bytes=-",
-            "bytes=a-b",
-            "bytes=5-2",
-            "bytes=0-1,3-4",
-            "lines=1-2",
-            "bytes=+1-2",
-        ] {
-            assert_eq!(asked(range), Wanted::All, "{range}");
-        }
     }
 }

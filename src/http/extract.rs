@@ -255,6 +255,13 @@ pub(super) fn task_id(request: &HttpRequest) -> Result<TaskId, Problem> {
         .map_err(|problem| Problem::of_field(Code::InvalidParameter, "id", problem))
 }
 
+/// The number of the user in the path.
+pub(super) fn user_id(request: &HttpRequest) -> Result<UserId, Problem> {
+    number(request.match_info().get("id").unwrap_or_default())
+        .map(UserId)
+        .map_err(|problem| Problem::of_field(Code::InvalidParameter, "id", problem))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,9 +15,18 @@ pub(super) fn kept(given: &str) -> Option<String> {
     (!clean.chars().all(|c| c == '.')).then(|| clean.to_owned())
 }
 
-/// `Content-Disposition` for a download under that name, with another extension (RFC 6266): once in ASCII for old
-/// clients, once in UTF-8.
-pub(super) fn disposition(kept: &str, extension: &str) -> String {
+/// What a browser does with a file that it follows a link to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// It shows it.
+    Inline,
+    /// It saves it.
+    Saved,
+}
+
+/// `Content-Disposition` of a file under that name, with another extension (RFC 6266): once in ASCII for old clients,
+/// once in UTF-8.
+pub(super) fn disposition(shown: Shown, kept: &str, extension: &str) -> String {
     let name = format!("{}.{extension}", cut(stem(kept), MAX_BYTES - extension.len() - 1));
     let ascii: String =
         name.chars()
@@ -25,7 +34,11 @@ pub(super) fn disposition(kept: &str, extension: &str) -> String {
                 if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | '/') || c == ' ' { c } else { '_' }
             })
             .collect();
-    let mut header = format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''");
+    let word = match shown {
+        Shown::Inline => "inline",
+        Shown::Saved => "attachment",
+    };
+    let mut header = format!("{word}; filename=\"{ascii}\"; filename*=UTF-8''");
     for byte in name.bytes() {
         // RFC 8187, attr-char.
         if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
@@ -94,7 +107,7 @@ mod tests {
             ("v1.2 final", "attachment; filename=\"v1.2 final.mp3\"; filename*=UTF-8''v1.2%20final.mp3"),
             ("a\r\nb", "attachment; filename=\"a__b.mp3\"; filename*=UTF-8''a%0D%0Ab.mp3"),
         ] {
-            assert_eq!(disposition(name, "mp3"), header);
+            assert_eq!(disposition(Shown::Saved, name, "mp3"), header);
         }
     }
 }

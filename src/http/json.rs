@@ -214,6 +214,11 @@ impl<'a> Form<'a> {
         (value.get() != "null").then_some(*value)
     }
 
+    /// The text of the value, `null` too; `None` where there is none.
+    pub(super) fn given(&self, name: &str) -> Option<&'a str> {
+        self.members.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.get())
+    }
+
     /// A text.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let value = self.raw(name)?;

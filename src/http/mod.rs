@@ -4,11 +4,15 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `events`, `users`, `records`, `download`, `health`: a file a resource. `task_form` and
+//! - `tasks`, `outside`, `events`, `users`, `avatar`, `login`, `records`, `download`, `health`: a file a resource. `task_form` and
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
+//! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
+//!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `extract`, `json`, `auth`, `prefer`: bodies and parameters, strict JSON, who is calling, who wants to wait.
+//! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
+//!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
+//!   it sent.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -18,14 +22,18 @@
 
 mod again;
 mod auth;
+mod avatar;
 mod base64_text;
 mod catalogue;
+mod client;
 mod download;
 mod events;
 mod extract;
+mod file;
 mod filename;
 mod form_proof;
 mod health;
+mod hot;
 mod idempotency;
 mod image_desk;
 mod image_form;
@@ -35,19 +43,27 @@ mod image_view;
 mod images;
 mod json;
 mod links;
+mod login;
 mod observe;
 mod openapi;
+mod origin;
 mod outside;
 mod outside_form;
 mod page;
+mod passwords;
 mod prefer;
 mod problem;
 mod records;
 mod routes;
+mod serving;
+mod session;
 mod task_form;
+mod task_image;
 mod task_view;
 mod tasks;
 mod upload;
+mod user_form;
+mod user_view;
 mod users;
 
 use std::io;
@@ -61,6 +77,7 @@ use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
 pub use catalogue::{Code, problems_markdown};
+pub use hot::HotImages;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};
 pub use task_form::read_message;
@@ -98,6 +115,8 @@ pub struct State {
     pub blobs: Blobs,
     /// Where images are worked on.
     pub imaging: Imaging,
+    /// The images that are asked for often.
+    pub hot: HotImages,
     /// What `/health/ready` shows.
     pub health: Health,
     /// What `/metrics` shows.
@@ -133,6 +152,9 @@ pub fn server(
     let state = web::Data::new(state);
     let unproven = web::Data::new(upload::Unproven::new());
     let desk = web::Data::new(image_desk::Desk::new());
+    let passwords = passwords::Passwords::new(&state.auth)
+        .map(web::Data::new)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
     let server = HttpServer::new(move || {
         let state = state.clone();
@@ -141,6 +163,7 @@ pub fn server(
             .app_data(unproven.clone())
             .app_data(desk.clone())
             .app_data(waiting.clone())
+            .app_data(passwords.clone())
             .configure(move |app| routes::configure(app, &state))
     })
     .workers(workers.max(1))

@@ -1,5 +1,5 @@
-//! What happens around every request: its id, its span, its metrics, a panic that becomes a 500, and the one place where
-//! errors become answers.
+//! What happens around every request: its id, its span, its metrics, whether it may come from there, a panic that becomes
+//! a 500, and the one place where errors become answers.
 //!
 //! Wrapped around each route by [`routes`](super::routes), so that the route is known without looking. It is in the way
 //! of every request: what is added here, every request pays for.
@@ -19,30 +19,52 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::catalogue::Code;
-use super::{Problem, State};
+use super::{Problem, State, origin};
 use crate::telemetry::logging::request_span;
 use crate::telemetry::metrics::Method;
 
 /// The header that carries a request's id, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Serves a request of the route `route` (`None`: no route has its path).
+/// Answers what can be answered without waiting, and without anything to say in the log; `None` for what cannot.
+pub(super) type AtOnce = fn(&State, &HttpRequest) -> Option<HttpResponse>;
+
+/// What is known of a path before a request for it comes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Way {
+    /// The route; `None` where no route has the path.
+    pub(super) route: Option<&'static str>,
+    /// Whether its `GET` does something.
+    pub(super) acts: bool,
+    /// What answers it without waiting, where that can be.
+    pub(super) at_once: Option<AtOnce>,
+}
+
+/// Serves a request.
 pub(super) async fn observe<B: MessageBody + 'static>(
     state: web::Data<State>,
-    route: Option<&'static str>,
+    Way { route, acts, at_once }: Way,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let method = Method::of(request.method().as_str());
     let id = request_id(&request);
+    // A panic is left to the handler, which will not fare better, to be told of.
+    let asked = || at_once.and_then(|answer| answer(&state, request.request()));
+    if let Ok(Some(answer)) = std::panic::catch_unwind(AssertUnwindSafe(asked)) {
+        return Ok(told(&state, route, method, id, started, request.into_response(answer)));
+    }
     // Only visible characters: `request_id` lets no others in.
     let name = id.to_str().unwrap_or_default();
     let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
     let http = request.request().clone();
     // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
-    let served = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
-    let mut response = match served {
+    let served = match route.map_or(Ok(()), |_| origin::check(&state.http, &http, acts)) {
+        Ok(()) => AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await,
+        Err(problem) => Ok(Err(problem.into())),
+    };
+    let response = match served {
         Ok(Ok(response)) => match response.response().error().map(problem_of) {
             None => response.map_into_boxed_body(),
             Some(problem) => span.in_scope(|| answer(&http, &problem, name)),
@@ -53,9 +75,21 @@ pub(super) async fn observe<B: MessageBody + 'static>(
             span.in_scope(|| answer(&http, &problem, name))
         }
     };
+    Ok(told(&state, route, method, id, started, response))
+}
+
+/// The answer with the request's id, counted.
+fn told(
+    state: &State,
+    route: Option<&'static str>,
+    method: Method,
+    id: HeaderValue,
+    started: Instant,
+    mut response: ServiceResponse<BoxBody>,
+) -> ServiceResponse<BoxBody> {
     response.headers_mut().insert(REQUEST_ID, id);
     state.http_metrics.answered(route, method, response.status().as_u16(), started.elapsed());
-    Ok(response)
+    response
 }
 
 fn answer(request: &HttpRequest, problem: &Problem, request_id: &str) -> ServiceResponse<BoxBody> {

@@ -9,9 +9,11 @@ use super::catalogue::Code;
 use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
-    download, events, health, idempotency, image_upload, image_view, images, outside, outside_form, records,
-    task_form, task_view, tasks, users,
+    avatar, download, events, file, health, idempotency, image_upload, image_view, images, login, outside,
+    outside_form, records, serving, session, task_form, task_image, task_view, tasks, user_form, user_view,
+    users,
 };
+use crate::account::Access;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,17 +28,20 @@ use super::{
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
-        events::all, events::of_task, users::create, users::create_alias,
+        events::all, events::of_task, serving::get, task_image::get,
+        users::create, users::create_alias, users::list, users::get, users::change, users::delete,
+        users::renew_token, avatar::get, login::login, login::logout,
         records::create, records::create_alias, download::get,
         image_upload::create, images::list, images::list_alias, images::delete,
         health::live, health::ready, health::metrics, health::openapi,
     ),
     components(schemas(
-        task_view::TaskView<'_>, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
+        task_view::TaskView<'_>, task_view::PictureView, task_view::CallbackView<'_>, task_view::FailureSchema, task_form::NewTaskSchema,
         outside_form::ClaimSchema, outside_form::HeartbeatSchema, outside_form::ProgressSchema, outside_form::CompleteSchema,
-        outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, users::NewUserSchema,
-        users::CreatedUser<'_>, records::RecordingView<'_>, records::NewRecordingSchema,
-        download::FileSchema, image_view::ImageView, image_view::UploadedView<'_>, image_upload::NewImagesSchema,
+        file::FileSchema, outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, user_form::NewUserSchema,
+        user_form::UserChangeSchema, user_form::NewTokenSchema, user_view::UserView<'_>, user_view::WithToken<'_>,
+        login::LoginSchema, records::RecordingView<'_>, records::NewRecordingSchema,
+        image_view::ImageView, image_view::UploadedView<'_>, image_upload::NewImagesSchema,
         image_upload::NewImageSchema,
     )),
 )]
@@ -58,12 +63,15 @@ fn document() -> Value {
         let Some(operation) = operation else { continue };
         describe_problems(&mut operation["responses"], &route);
         operation["security"] = security(&route);
+        describe_access(operation, &route);
         if route.problems.contains(&Code::KeyReused) {
             describe_key(operation);
         }
     }
-    // An empty body is the shortest way to a task.
-    document["paths"]["/tasks"]["post"]["requestBody"]["required"] = json!(false);
+    // An empty body is the shortest way to a task, and a token needs none either.
+    for path in ["/tasks", "/users/{id}/token"] {
+        document["paths"][path]["post"]["requestBody"]["required"] = json!(false);
+    }
     let schemas = &mut document["components"]["schemas"];
     // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
     for form in FORMS {
@@ -79,15 +87,20 @@ fn document() -> Value {
     schemas["Claim"]["oneOf"] = json!([{"required": ["kinds"]}, {"required": ["id"]}]);
     schemas["Problem"] = problem_schema();
     document["components"]["securitySchemes"] = json!({
-        "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."}
+        "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."},
+        "session": {"type": "apiKey", "in": "cookie", "name": session::COOKIE,
+            "description": "The cookie that `POST /login` sets. What another site's page has a browser send is refused."},
     });
     document
 }
 
 /// The forms whose fields are all there are.
-const FORMS: [&str; 10] = [
+const FORMS: [&str; 13] = [
     "NewTask",
     "NewUser",
+    "UserChange",
+    "NewToken",
+    "Login",
     "NewRecording",
     "NewImage",
     "Claim",
@@ -157,9 +170,32 @@ fn example(code: Code) -> Value {
     })
 }
 
-/// With a token or without, where the route finds out who is calling.
+/// With a token, a session or neither; where one must be somebody, only with one of them, or with the fields of a form.
 fn security(route: &RouteInfo) -> Value {
-    if route.problems.contains(&Code::InvalidToken) { json!([{"token": []}, {}]) } else { json!([]) }
+    if !route.problems.contains(&Code::InvalidToken) {
+        return json!([]);
+    }
+    let in_the_form = route.problems.contains(&Code::InvalidForm);
+    match route.access {
+        Access::Users | Access::Admins if !in_the_form => json!([{"token": []}, {"session": []}]),
+        Access::Users
+        | Access::Admins
+        | Access::Everybody
+        | Access::Guests
+        | Access::Owner
+        | Access::OwnerOrAssignee
+        | Access::Taker
+        | Access::Holder
+        | Access::LinkHolder
+        | Access::TokenHolder => json!([{"token": []}, {"session": []}, {}]),
+    }
+}
+
+/// Who may, after what it does.
+fn describe_access(operation: &mut Value, route: &RouteInfo) {
+    let said = operation["description"].as_str().filter(|said| !said.is_empty());
+    let words = route.access.words();
+    operation["description"] = json!(said.map_or(words.to_owned(), |said| format!("{said}\n\n{words}")));
 }
 
 fn problem_schema() -> Value {

@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
 use super::catalogue::Code;
-use super::page;
+use super::{page, session};
 use crate::account::UserError;
 use crate::blob::BlobError;
 use crate::imaging::ImagingError;
@@ -20,7 +20,7 @@ use crate::intake::IntakeError;
 use crate::media::image::ImageError;
 use crate::media::wav::{WavError, WavErrorClass};
 use crate::store::{Refused, StoreError, UserRefused, WriteError};
-use crate::task::{IllegalTransition, Kind, TaskId};
+use crate::task::{IllegalTransition, Kind, TaskId, UserId};
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -42,10 +42,12 @@ struct Inner {
     errors: Vec<Fault>,
     allowed: Vec<String>,
     task: Option<TaskId>,
-    /// When it may be tried again, in seconds, where that is known.
-    retry_after_s: Option<u64>,
     /// The length of the file of which a range was asked.
     length: Option<u64>,
+    /// When to try again.
+    retry_after_s: Option<u64>,
+    /// Whether the session cookie is to be taken away.
+    ends_session: bool,
     /// For the log alone.
     cause: Option<String>,
 }
@@ -92,8 +94,9 @@ impl Problem {
             errors: Vec::new(),
             allowed: Vec::new(),
             task: None,
-            retry_after_s: None,
             length: None,
+            retry_after_s: None,
+            ends_session: false,
             cause: None,
         }))
     }
@@ -139,15 +142,21 @@ impl Problem {
         self
     }
 
-    /// Adds when it may be tried again: in whole seconds, of which the last may be spent waiting for nothing.
+    /// Adds the length of the file.
+    pub(super) fn of_length(mut self, length: u64) -> Self {
+        self.0.length = Some(length);
+        self
+    }
+
+    /// Adds after what time to try again, in seconds rounded up.
     pub(super) fn after(mut self, wait: Duration) -> Self {
         self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
     }
 
-    /// Adds the length of the file.
-    pub(super) fn of_length(mut self, length: u64) -> Self {
-        self.0.length = Some(length);
+    /// Takes the session cookie away with it.
+    pub(super) fn ending_session(mut self) -> Self {
+        self.0.ends_session = true;
         self
     }
 
@@ -194,8 +203,12 @@ impl Problem {
         let retry_after_s = inner.retry_after_s.or((status.as_u16() == 503).then_some(RETRY_AFTER_S));
         let mut answer = HttpResponseBuilder::new(status);
         answer.insert_header((header::CACHE_CONTROL, "no-store"));
+        answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
         if let Some(seconds) = retry_after_s {
             answer.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if inner.ends_session {
+            answer.insert_header((header::SET_COOKIE, session::taken_away()));
         }
         if status.as_u16() == 401 {
             let challenge = if inner.code == Code::InvalidToken {
@@ -217,9 +230,9 @@ impl Problem {
         if page::preferred(request.headers()) {
             let page = page::of_problem(inner.code, &inner.detail, request_id);
             answer.insert_header((header::CONTENT_SECURITY_POLICY, page::POLICY));
-            answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
             return answer.content_type("text/html; charset=utf-8").body(page);
         }
+        answer.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
         let body = Body {
             r#type: inner.code.type_uri(),
             title: inner.code.title(),
@@ -336,6 +349,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// There is no such user.
+    pub(super) fn no_user(user: UserId) -> Self {
+        UserRefused::NotFound(user).into()
+    }
+}
+
 impl From<IntakeError> for Problem {
     fn from(error: IntakeError) -> Self {
         let detail = error.to_string();
@@ -356,6 +376,8 @@ impl From<IntakeError> for Problem {
             IntakeError::User(user) => user.into(),
             IntakeError::UserRefused(refused) => refused.into(),
             IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail).after(ROOM_AFTER),
+            IntakeError::Image { error, .. } => error.into(),
+            IntakeError::Blob(error) => (&*error).into(),
             IntakeError::Refused(refused) => refused.into(),
             IntakeError::Write(write) => write.into(),
         }
@@ -380,6 +402,7 @@ impl From<UserError> for Problem {
             UserError::Nameless | UserError::Name => "name",
             UserError::Email(_) => "email",
             UserError::Gender => "gender",
+            UserError::Password => "password",
             UserError::Role(_) => "role",
         };
         let fault =
@@ -390,7 +413,13 @@ impl From<UserError> for Problem {
 
 impl From<BlobError> for Problem {
     fn from(error: BlobError) -> Self {
-        match &error {
+        (&error).into()
+    }
+}
+
+impl From<&BlobError> for Problem {
+    fn from(error: &BlobError) -> Self {
+        match error {
             BlobError::Full { .. } => {
                 let detail = "the disk that holds the recordings is full: nothing was kept";
                 Self::new(Code::StorageFull, detail).caused_by(error.to_string())

@@ -1,7 +1,8 @@
-//! The table of routes: what there is, who handles it, and which problems it may answer with.
+//! The table of routes: what there is, for whom, who handles it, and which problems it may answer with.
 //!
 //! The server is configured from it, the OpenAPI document is completed from it, and a test compares the two. To add a
-//! route, add its line here and its handler to the list in `openapi.rs`.
+//! route, add its line here, its handler to the list in `openapi.rs`, and its case to `tests/http/access.rs`, which asks it
+//! as every kind of caller. What an [`Access`] means stands in its own table.
 
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
@@ -9,16 +10,22 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
-use super::observe::{no_route, observe};
-use super::{Problem, State, download, events, health, image_upload, images, outside, records, tasks, users};
+use super::observe::{AtOnce, Way, no_route, observe};
+use super::{
+    Problem, State, avatar, download, events, health, image_upload, images, login, outside, records, serving,
+    task_image, tasks, users,
+};
+use crate::account::Access;
 
 /// One method of one path.
 struct Line {
     method: Verb,
     path: &'static str,
+    access: Access,
     handler: fn() -> Route,
     /// The problems of its own, in groups; [`ALWAYS`] is added.
     problems: &'static [&'static [Code]],
+    at_once: Option<AtOnce>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +34,7 @@ enum Verb {
     /// A `GET` that does something: without the `HEAD` that a `GET` brings along.
     Take,
     Post,
+    Patch,
     Delete,
 }
 
@@ -37,6 +45,8 @@ pub struct RouteInfo {
     pub method: &'static str,
     /// The pattern: `/tasks/{id}`.
     pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
     /// The problems that it may answer with.
     pub problems: Vec<Code>,
 }
@@ -53,7 +63,17 @@ const JSON: &[Code] = &[Code::InvalidJson, Code::InvalidBody, Code::BodyTooLarge
 /// Routes that write.
 const WRITE: &[Code] = &[Code::Overloaded, Code::Interrupted, Code::DatabaseUnavailable, Code::KeyReused];
 /// Routes that create tasks from what the caller says.
-const SUBMIT: &[Code] = &[Code::UnknownKind, Code::KindNotDirect, Code::InvalidPayload, Code::TaskNotFound];
+const SUBMIT: &[Code] = &[
+    Code::UnknownKind,
+    Code::KindNotDirect,
+    Code::InvalidPayload,
+    Code::TaskNotFound,
+    Code::UnsupportedImage,
+    Code::ImageTooLarge,
+    Code::DamagedImage,
+    Code::StorageFull,
+    Code::BlobStoreUnavailable,
+];
 /// Routes that change a task.
 const CHANGE: &[Code] = &[Code::TaskNotFound, Code::StatusForbids];
 /// Routes that give a task to a program outside.
@@ -61,6 +81,17 @@ const CLAIM: &[Code] =
     &[Code::TaskNotFound, Code::StatusForbids, Code::NotForWorkers, Code::KindNotClaimable];
 /// Routes by which it speaks of the task.
 const WORD: &[Code] = &[Code::TaskNotFound, Code::StaleAttempt, Code::NotHeld];
+/// Routes that take what a user says of themselves.
+const PROFILE: &[Code] = &[
+    Code::Forbidden,
+    Code::EmailTaken,
+    Code::UnsupportedImage,
+    Code::DamagedImage,
+    Code::ImageTooLarge,
+    Code::StorageFull,
+];
+/// The route that tries passwords.
+const LOGIN: &[Code] = &[Code::LoginFailed, Code::RateLimited, Code::Overloaded, Code::DatabaseUnavailable];
 /// Routes that take recordings.
 const RECORD: &[Code] = &[
     Code::InvalidForm,
@@ -101,73 +132,228 @@ const UPLOAD: &[Code] = &[
     Code::BlobStoreUnavailable,
 ];
 
+/// Routes that give images.
+const SHOW: &[Code] = &[
+    Code::ImageNotFound,
+    Code::ImageFailed,
+    Code::PreconditionFailed,
+    Code::RangeNotSatisfiable,
+    Code::BlobDamaged,
+    Code::BlobStoreUnavailable,
+    Code::Overloaded,
+    Code::Interrupted,
+    Code::DatabaseUnavailable,
+];
+
+/// The route that gives the pictures of tasks.
+const TASK_IMAGE: &[Code] = &[
+    Code::TaskNotFound,
+    Code::ImageNotFound,
+    Code::PreconditionFailed,
+    Code::RangeNotSatisfiable,
+    Code::BlobDamaged,
+    Code::BlobStoreUnavailable,
+];
+
 /// The table. The first lines are the busiest.
 const TABLE: &[Line] = &[
-    line(Verb::Post, "/tasks", || web::to(tasks::create), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
-    line(Verb::Get, "/tasks", || web::to(tasks::list), &[CALLER]),
-    line(Verb::Post, "/tasks/batch", || web::to(tasks::create_batch), &[CALLER, BODY, JSON, WRITE, SUBMIT]),
-    line(Verb::Post, "/tasks/claim", || web::to(outside::claim), &[CALLER, BODY, JSON, WRITE, CLAIM]),
-    line(Verb::Get, "/tasks/{id}", || web::to(tasks::get), &[CALLER, &[Code::TaskNotFound]]),
-    line(Verb::Delete, "/tasks/{id}", || web::to(tasks::delete), &[CALLER, WRITE, &[Code::TaskNotFound]]),
+    line(Verb::Get, "/images/{name}", Access::LinkHolder, || web::to(serving::get), &[SHOW])
+        .with_at_once(serving::at_once),
+    line(
+        Verb::Delete,
+        "/images/{name}",
+        Access::TokenHolder,
+        || web::to(images::delete),
+        &[CALLER, WRITE, &[Code::ImageNotFound, Code::Forbidden]],
+    ),
+    line(
+        Verb::Post,
+        "/tasks",
+        Access::Guests,
+        || web::to(tasks::create),
+        &[CALLER, BODY, JSON, WRITE, SUBMIT],
+    ),
+    line(Verb::Get, "/tasks", Access::Guests, || web::to(tasks::list), &[CALLER]),
+    line(
+        Verb::Post,
+        "/tasks/batch",
+        Access::Guests,
+        || web::to(tasks::create_batch),
+        &[CALLER, BODY, JSON, WRITE, SUBMIT],
+    ),
+    line(
+        Verb::Post,
+        "/tasks/claim",
+        Access::Taker,
+        || web::to(outside::claim),
+        &[CALLER, BODY, JSON, WRITE, CLAIM],
+    ),
+    line(
+        Verb::Get,
+        "/tasks/{id}",
+        Access::OwnerOrAssignee,
+        || web::to(tasks::get),
+        &[CALLER, &[Code::TaskNotFound]],
+    ),
+    line(
+        Verb::Delete,
+        "/tasks/{id}",
+        Access::Owner,
+        || web::to(tasks::delete),
+        &[CALLER, WRITE, &[Code::TaskNotFound]],
+    ),
+    line(
+        Verb::Get,
+        "/tasks/{id}/image",
+        Access::OwnerOrAssignee,
+        || web::to(task_image::get),
+        &[CALLER, TASK_IMAGE],
+    ),
     line(
         Verb::Get,
         "/tasks/{id}/events",
+        Access::OwnerOrAssignee,
         || web::to(events::of_task),
         &[CALLER, &[Code::TaskNotFound, Code::Overloaded]],
     ),
-    line(Verb::Post, "/tasks/{id}/cancel", || web::to(tasks::cancel), &[CALLER, BODY, JSON, WRITE, CHANGE]),
+    line(
+        Verb::Post,
+        "/tasks/{id}/cancel",
+        Access::Owner,
+        || web::to(tasks::cancel),
+        &[CALLER, BODY, JSON, WRITE, CHANGE],
+    ),
     line(
         Verb::Post,
         "/tasks/{id}/retry",
+        Access::Owner,
         || web::to(tasks::retry),
         &[CALLER, BODY, JSON, WRITE, CHANGE, &[Code::UniqueTaken]],
     ),
     line(
         Verb::Post,
         "/tasks/{id}/heartbeat",
+        Access::Holder,
         || web::to(outside::heartbeat),
         &[CALLER, BODY, JSON, WRITE, WORD],
     ),
     line(
         Verb::Post,
         "/tasks/{id}/progress",
+        Access::Holder,
         || web::to(outside::progress),
         &[CALLER, BODY, JSON, WRITE, WORD],
     ),
     line(
         Verb::Post,
         "/tasks/{id}/complete",
+        Access::Holder,
         || web::to(outside::complete),
         &[CALLER, BODY, JSON, WRITE, WORD],
     ),
-    line(Verb::Post, "/tasks/{id}/fail", || web::to(outside::fail), &[CALLER, BODY, JSON, WRITE, WORD]),
-    line(Verb::Post, "/tasks/{id}/release", || web::to(outside::release), &[CALLER, BODY, JSON, WRITE, WORD]),
+    line(
+        Verb::Post,
+        "/tasks/{id}/fail",
+        Access::Holder,
+        || web::to(outside::fail),
+        &[CALLER, BODY, JSON, WRITE, WORD],
+    ),
+    line(
+        Verb::Post,
+        "/tasks/{id}/release",
+        Access::Holder,
+        || web::to(outside::release),
+        &[CALLER, BODY, JSON, WRITE, WORD],
+    ),
     line(
         Verb::Take,
         "/take_free_task",
+        Access::Taker,
         || web::to(outside::take_free),
         &[CALLER, WRITE, &[Code::NoFreeTask]],
     ),
-    line(Verb::Get, "/total_tasks_created", || web::to(outside::total), &[CALLER]),
-    line(Verb::Get, "/events", || web::to(events::all), &[CALLER, &[Code::Overloaded]]),
-    line(Verb::Post, "/users", || web::to(users::create), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
-    line(Verb::Post, "/user", || web::to(users::create_alias), &[BODY, JSON, WRITE, &[Code::EmailTaken]]),
-    line(Verb::Post, "/records", || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
-    line(Verb::Post, "/music-add", || web::to(records::create_alias), &[CALLER, BODY, WRITE, RECORD]),
-    line(Verb::Get, "/record", || web::to(download::get), &[PLAY]),
-    line(Verb::Post, "/upload", || web::to(image_upload::create), &[CALLER, BODY, WRITE, UPLOAD]),
-    line(Verb::Get, "/images/", || web::to(images::list), &[CALLER]),
-    line(Verb::Get, "/images", || web::to(images::list_alias), &[CALLER]),
+    line(Verb::Get, "/total_tasks_created", Access::Guests, || web::to(outside::total), &[CALLER]),
+    line(Verb::Get, "/events", Access::Guests, || web::to(events::all), &[CALLER, &[Code::Overloaded]]),
+    line(
+        Verb::Post,
+        "/users",
+        Access::Everybody,
+        || web::to(users::create),
+        &[CALLER, BODY, JSON, WRITE, PROFILE],
+    ),
+    line(Verb::Get, "/users", Access::Everybody, || web::to(users::list), &[CALLER]),
+    line(
+        Verb::Post,
+        "/user",
+        Access::Everybody,
+        || web::to(users::create_alias),
+        &[CALLER, BODY, JSON, WRITE, PROFILE],
+    ),
+    line(
+        Verb::Get,
+        "/users/{id}",
+        Access::Everybody,
+        || web::to(users::get),
+        &[CALLER, &[Code::UserNotFound]],
+    ),
+    line(
+        Verb::Patch,
+        "/users/{id}",
+        Access::Owner,
+        || web::to(users::change),
+        &[CALLER, BODY, JSON, WRITE, PROFILE, &[Code::UserNotFound, Code::RateLimited]],
+    ),
     line(
         Verb::Delete,
-        "/images/{name}",
-        || web::to(images::delete),
-        &[CALLER, WRITE, &[Code::ImageNotFound, Code::Forbidden]],
+        "/users/{id}",
+        Access::Owner,
+        || web::to(users::delete),
+        &[CALLER, WRITE, &[Code::UserNotFound, Code::Forbidden]],
     ),
-    line(Verb::Get, "/health/live", || web::to(health::live), &[]),
-    line(Verb::Get, "/health/ready", || web::to(health::ready), &[]),
-    line(Verb::Get, "/metrics", || web::to(health::metrics), &[]),
-    line(Verb::Get, "/openapi.json", || web::to(health::openapi), &[]),
+    line(
+        Verb::Get,
+        "/users/{id}/avatar",
+        Access::Everybody,
+        || web::to(avatar::get),
+        &[&[Code::UserNotFound, Code::AvatarNotFound, Code::DatabaseUnavailable]],
+    ),
+    line(
+        Verb::Post,
+        "/users/{id}/token",
+        Access::Owner,
+        || web::to(users::renew_token),
+        &[CALLER, BODY, JSON, WRITE, &[Code::UserNotFound, Code::Forbidden, Code::RateLimited]],
+    ),
+    line(Verb::Post, "/login", Access::Everybody, || web::to(login::login), &[BODY, JSON, LOGIN]),
+    line(
+        Verb::Post,
+        "/logout",
+        Access::Everybody,
+        || web::to(login::logout),
+        &[&[Code::DatabaseUnavailable]],
+    ),
+    line(Verb::Post, "/records", Access::Users, || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
+    line(
+        Verb::Post,
+        "/music-add",
+        Access::Users,
+        || web::to(records::create_alias),
+        &[CALLER, BODY, WRITE, RECORD],
+    ),
+    line(Verb::Get, "/record", Access::LinkHolder, || web::to(download::get), &[PLAY]),
+    line(
+        Verb::Post,
+        "/upload",
+        Access::Guests,
+        || web::to(image_upload::create),
+        &[CALLER, BODY, WRITE, UPLOAD],
+    ),
+    line(Verb::Get, "/images/", Access::Guests, || web::to(images::list), &[CALLER]),
+    line(Verb::Get, "/images", Access::Guests, || web::to(images::list_alias), &[CALLER]),
+    line(Verb::Get, "/health/live", Access::Everybody, || web::to(health::live), &[]),
+    line(Verb::Get, "/health/ready", Access::Everybody, || web::to(health::ready), &[]),
+    line(Verb::Get, "/metrics", Access::Everybody, || web::to(health::metrics), &[]),
+    line(Verb::Get, "/openapi.json", Access::Everybody, || web::to(health::openapi), &[]),
 ];
 
 /// What a node answers that has not the role of the doors.
@@ -176,10 +362,19 @@ const ALWAYS_THERE: &[&str] = &["/health/live", "/health/ready", "/metrics"];
 const fn line(
     method: Verb,
     path: &'static str,
+    access: Access,
     handler: fn() -> Route,
     problems: &'static [&'static [Code]],
 ) -> Line {
-    Line { method, path, handler, problems }
+    Line { method, path, access, handler, problems, at_once: None }
+}
+
+impl Line {
+    /// The same, with what answers some of its requests, of whatever method, without the handler.
+    const fn with_at_once(mut self, at_once: AtOnce) -> Self {
+        self.at_once = Some(at_once);
+        self
+    }
 }
 
 impl Verb {
@@ -187,8 +382,14 @@ impl Verb {
         match self {
             Self::Get | Self::Take => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
+    }
+
+    /// Whether it does something, and so is not for pages of other sites.
+    fn acts(self) -> bool {
+        self != Self::Get
     }
 
     /// The methods that the verb answers: HEAD is what GET is, without the body.
@@ -197,6 +398,7 @@ impl Verb {
             Self::Get => &[Method::GET, Method::HEAD],
             Self::Take => &[Method::GET],
             Self::Post => &[Method::POST],
+            Self::Patch => &[Method::PATCH],
             Self::Delete => &[Method::DELETE],
         }
     }
@@ -208,9 +410,10 @@ pub fn table() -> Vec<RouteInfo> {
     let info = |line: &Line| {
         let mut problems: Vec<Code> = line.problems.concat();
         problems.extend(ALWAYS);
+        problems.extend(line.method.acts().then_some(Code::CrossOrigin));
         problems.sort();
         problems.dedup();
-        RouteInfo { method: line.method.as_str(), path: line.path, problems }
+        RouteInfo { method: line.method.as_str(), path: line.path, access: line.access, problems }
     };
     TABLE.iter().map(info).collect()
 }
@@ -238,15 +441,18 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
             async move { Err::<HttpResponse, Problem>(problem) }
         };
         let state = state.clone();
+        let acts = lines().any(|line| line.method == Verb::Take);
+        let way = Way { route: Some(path), acts, at_once: lines().find_map(|line| line.at_once) };
         app.service(
             resource
                 .default_service(web::to(refuse))
-                .wrap(from_fn(move |request, next| observe(state.clone(), Some(path), request, next))),
+                .wrap(from_fn(move |request, next| observe(state.clone(), way, request, next))),
         );
     }
     let state = state.clone();
     app.default_service(
-        web::to(no_route).wrap(from_fn(move |request, next| observe(state.clone(), None, request, next))),
+        web::to(no_route)
+            .wrap(from_fn(move |request, next| observe(state.clone(), Way::default(), request, next))),
     );
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use actix_web::web::Bytes;
 use utoipa::ToSchema;
 
 use super::Problem;
+use super::base64_text;
 use super::json::{self, Form};
 use super::problem::Fault;
 use crate::intake::Submission;
@@ -16,6 +18,7 @@ pub(super) const FIELDS: &[&str] = &[
     "kind",
     "payload",
     "meta",
+    "image",
     "priority",
     "run_at",
     "max_attempts",
@@ -36,7 +39,7 @@ const MIN_TIMEOUT_S: f64 = 0.001;
 #[schema(as = NewTask, example = json!({"kind": "noop", "payload": {"any": "thing"}, "priority": 10, "tags": ["nightly"]}))]
 #[expect(dead_code, reason = "documents what `submission` reads")]
 pub(super) struct NewTaskSchema {
-    /// What to do; `noop` unless said, `manual` where there is `meta`.
+    /// What to do; `noop` unless said, `manual` where there is `meta` or `image`.
     #[schema(pattern = "^[a-z][a-z0-9_]{0,31}$", default = "noop")]
     kind: Option<String>,
     /// The kind's input, any JSON of at most 256 KiB (262,144 bytes of text); kept as it is.
@@ -44,6 +47,11 @@ pub(super) struct NewTaskSchema {
     /// What a person is to know of a `manual` task, any JSON of at most 256 KiB, in place of a payload; kept as the
     /// payload `{"meta": ...}`.
     meta: Option<serde_json::Value>,
+    /// A picture that belongs to a `manual` task, in base64 (plain, or a `data:` URL): of `images.formats`, at most
+    /// `images.max_bytes`. What is not the picture (place, device, names) is taken out of it. It is at
+    /// `/tasks/{id}/image`.
+    #[schema(content_encoding = "base64")]
+    image: Option<String>,
     /// How urgent: higher runs sooner.
     #[schema(minimum = -100, maximum = 100, default = 0)]
     priority: Option<i64>,
@@ -116,6 +124,7 @@ fn submission(mut form: Form<'_>) -> (Submission, Vec<Fault>) {
     let attempts = (1, i64::from(Task::MAX_ATTEMPTS));
     let timeouts = (MIN_TIMEOUT_S, Task::MAX_TIMEOUT.as_secs_f64());
     let (kind, payload) = work(&mut form);
+    let image = form.parsed("image", |text| base64_text::bytes(text, u64::MAX).map(Bytes::from));
     let submission = Submission {
         kind,
         payload,
@@ -126,23 +135,30 @@ fn submission(mut form: Form<'_>) -> (Submission, Vec<Fault>) {
         tags: tags(&mut form),
         unique_key: form.parsed("unique_key", |key| check_key(key).map(|()| key.to_owned())),
         callback_url: form.text("callback_url"),
+        image,
         ..Submission::default()
     };
     (submission, form.faults())
 }
 
-/// What to do, and with what: `meta` alone makes a task for people.
+/// What to do, and with what: `meta` or `image` alone make a task for people.
 fn work(form: &mut Form<'_>) -> (Option<Kind>, Option<Json>) {
     let kind = form.parsed("kind", str::parse::<Kind>);
     let payload = form.any("payload", Task::MAX_PAYLOAD_BYTES);
-    let Some(meta) = form.any("meta", Task::MAX_PAYLOAD_BYTES) else { return (kind, payload) };
+    let meta = form.any("meta", Task::MAX_PAYLOAD_BYTES);
     let manual = manual::kind();
-    if form.raw("payload").is_some() {
-        form.fault("meta", "give either `meta` or `payload`");
-    } else if kind.as_ref().is_some_and(|kind| *kind != manual) {
-        form.fault("meta", format!("only a task of kind `{manual}` has it, which is the kind unless said"));
+    let has = [("meta", meta.is_some()), ("image", form.raw("image").is_some())];
+    for (name, _) in has.into_iter().filter(|(_, has)| *has) {
+        if kind.as_ref().is_some_and(|kind| *kind != manual) {
+            form.fault(name, format!("only a task of kind `{manual}` has it, which is the kind unless said"));
+        }
     }
-    (Some(manual), Some(Json::trusted(&format!("{{\"meta\":{}}}", meta.as_str()))))
+    let kind = if has.iter().any(|(_, has)| *has) { Some(manual) } else { kind };
+    for (name, _) in has.into_iter().filter(|(_, has)| *has && payload.is_some()) {
+        form.fault(name, format!("give either `{name}` or `payload`"));
+    }
+    let Some(meta) = meta else { return (kind, payload) };
+    (kind, Some(Json::trusted(&format!("{{\"meta\":{}}}", meta.as_str()))))
 }
 
 /// Whether that can be a unique key.

@@ -4,7 +4,7 @@
 //! it has no value, or where its value is `null`. What the caller gave as JSON comes back as the text that it was. Where
 //! a task calls back is for its owner's eyes: whoever works on it for somebody else does not see it.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -96,6 +96,9 @@ pub(super) struct TaskView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     meta: Option<&'a RawValue>,
+    /// The picture of a `manual` task that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<PictureView>,
     /// The kind's input.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -114,6 +117,31 @@ pub(super) struct TaskView<'a> {
     /// When it last changed.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+}
+
+/// The picture of a task.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TaskPicture)]
+pub(super) struct PictureView {
+    /// Where it is.
+    #[schema(example = "/tasks/7/image")]
+    url: String,
+    /// What it is.
+    #[schema(example = "jpeg")]
+    format: String,
+    /// Columns of pixels.
+    width: u32,
+    /// Rows.
+    height: u32,
+    /// The size of the file, in bytes.
+    size: u64,
+}
+
+impl PictureView {
+    fn of(task: &Task, picture: manual::Picture) -> Self {
+        let manual::Picture { format, width, height, bytes } = picture;
+        Self { url: format!("/tasks/{}/image", task.life.id), format, width, height, size: bytes }
+    }
 }
 
 /// How far telling a task's events is.
@@ -159,7 +187,10 @@ impl<'a> TaskView<'a> {
     /// The form of `task` as `caller` sees it, who may.
     pub(super) fn of(task: &'a Task, caller: Caller) -> Self {
         let life = &task.life;
-        let (meta, payload) = input(task);
+        let (meta, image, payload) = match input(task) {
+            Input::Payload(payload) => (None, None, payload),
+            Input::Manual(meta, image) => (meta, image, None),
+        };
         let result = match &life.state {
             State::Completed { result, .. } => raw(result),
             State::New { .. } | State::InProgress { .. } | State::Failed { .. } | State::Cancelled { .. } => {
@@ -194,6 +225,7 @@ impl<'a> TaskView<'a> {
             callback: None,
             traceparent: task.traceparent.as_ref().map(TraceParent::as_str),
             meta,
+            image,
             payload,
             result,
             error: life.error.as_ref(),
@@ -225,21 +257,22 @@ impl<'a> TaskView<'a> {
     }
 }
 
-/// What a task was made of, as it was given: `meta` or the payload.
-fn input(task: &Task) -> (Option<&RawValue>, Option<&RawValue>) {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Manual<'a> {
-        #[serde(borrow)]
-        meta: &'a RawValue,
-    }
+/// What a task was made of, as it was given.
+enum Input<'a> {
+    Payload(Option<&'a RawValue>),
+    /// `meta`, a picture, or both.
+    Manual(Option<&'a RawValue>, Option<PictureView>),
+}
+
+fn input(task: &Task) -> Input<'_> {
     if task.life.kind == manual::kind()
-        && let Ok(Manual { meta }) = serde_json::from_str(task.payload.as_str())
-        && meta.get() != "null"
+        && let Some(manual::Payload { meta, image }) = manual::read(&task.payload)
+        && (meta.get() != "null" || image.is_some())
     {
-        return (Some(meta), None);
+        let meta = Some(meta).filter(|meta| meta.get() != "null");
+        return Input::Manual(meta, image.map(|picture| PictureView::of(task, picture)));
     }
-    (None, raw(&task.payload))
+    Input::Payload(raw(&task.payload))
 }
 
 /// The text as it is. Checked when it came in; should a row hold something else all the same, it is left out rather than

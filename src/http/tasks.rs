@@ -19,7 +19,9 @@ use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
 use super::{Problem, State, again, auth, json};
 use crate::account::Caller;
+use crate::imaging::ImagingError;
 use crate::intake::{Done, IntakeError, Submission};
+use crate::media::image::ImageError;
 use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply, TaskFilter};
 use crate::task::{Kind, State as Stage, Status, Task, TaskId};
 
@@ -205,7 +207,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     tasks.truncate(fit);
     let mut answer = HttpResponse::Ok();
     if let Some(last) = tasks.last().filter(|_| more) {
-        answer.insert_header((header::LINK, next_link(&request, last.life.id)?));
+        answer.insert_header((header::LINK, next_link(&request, last.life.id.0)?));
     }
     Ok(list_answer(answer, &tasks, caller))
 }
@@ -391,6 +393,12 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         IntakeError::NotDirect { index, .. } => (Code::KindNotDirect, index, "kind"),
         IntakeError::Payload { index, .. } => (Code::InvalidPayload, index, "payload"),
         IntakeError::Callback { index, .. } => (Code::InvalidBody, index, "callback_url"),
+        IntakeError::Image { index, error: ImagingError::Image(error) } => match error {
+            ImageError::Unsupported { .. } => (Code::UnsupportedImage, index, "image"),
+            ImageError::TooLarge { .. } => (Code::ImageTooLarge, index, "image"),
+            ImageError::Damaged(_) => (Code::DamagedImage, index, "image"),
+            ImageError::Cancelled => return error.clone().into(),
+        },
         IntakeError::Anonymous
         | IntakeError::NotClaimable { .. }
         | IntakeError::KeyReused
@@ -398,6 +406,8 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::User(_)
         | IntakeError::UserRefused(_)
         | IntakeError::OverQuota(..)
+        | IntakeError::Image { .. }
+        | IntakeError::Blob(_)
         | IntakeError::Refused(_)
         | IntakeError::Write(_) => return error.into(),
     };
@@ -414,8 +424,8 @@ pub(super) fn location(task: TaskId) -> String {
     format!("/tasks/{task}")
 }
 
-/// The same list, from behind `last` on.
-pub(super) fn next_link(request: &HttpRequest, last: TaskId) -> Result<HeaderValue, Problem> {
+/// The header that leads to what is behind `last`.
+pub(super) fn next_link(request: &HttpRequest, last: i64) -> Result<HeaderValue, Problem> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
         if name != "after" {

@@ -279,9 +279,10 @@ async fn write(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
 /// Why a draft could not be written.
 pub(super) fn not_written(source: io::Error) -> BlobError {
     let path = "a draft".to_owned();
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlobError::Full { path },
-        _ => BlobError::Io { doing: "cannot write", path, source },
+    if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        BlobError::Full { path }
+    } else {
+        BlobError::Io { doing: "cannot write", path, source }
     }
 }
 

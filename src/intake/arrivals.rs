@@ -29,6 +29,12 @@ impl Arrivals {
         told
     }
 
+    /// What tells from now on whether the task has ended since, or was deleted, as far as this node did that.
+    #[must_use]
+    pub fn watch(&self, task: TaskId) -> Watch {
+        Watch { board: self.clone(), task, told: self.of(task) }
+    }
+
     /// Forgets the waiters of `task` that gave up.
     pub fn tidy(&self, task: TaskId) {
         let mut waiting = self.lock();
@@ -56,6 +62,28 @@ impl Arrivals {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Vec<oneshot::Sender<()>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells whether a task has ended since, or was deleted. Costs a place on the board while it lives.
+#[derive(Debug)]
+pub struct Watch {
+    board: Arrivals,
+    task: TaskId,
+    told: oneshot::Receiver<()>,
+}
+
+impl Watch {
+    /// Whether it has; also when the board lost count of it.
+    pub fn is_over(&mut self) -> bool {
+        !matches!(self.told.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.told.close();
+        self.board.tidy(self.task);
     }
 }
 

@@ -6,6 +6,7 @@ mod arrivals;
 mod images;
 mod openings;
 mod outside;
+mod pictures;
 mod submission;
 
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-pub use arrivals::Arrivals;
+pub use arrivals::{Arrivals, Watch};
 pub use images::ImageUpload;
 pub use openings::Openings;
 pub use outside::ClaimTerms;
+pub use pictures::Pictures;
 pub use submission::{IntakeError, Submission};
 
 use crate::account::{Caller, NewUser, TokenHash, User, UserChange};
@@ -93,6 +95,7 @@ pub struct Intake {
     kinds: Arc<Registry>,
     arrivals: Arrivals,
     openings: Openings,
+    pictures: Pictures,
     policy: Arc<Policy>,
 }
 
@@ -125,9 +128,10 @@ impl Intake {
         kinds: Arc<Registry>,
         arrivals: Arrivals,
         openings: Openings,
+        pictures: Pictures,
         policy: Policy,
     ) -> Self {
-        Self { writer, store, kinds, arrivals, openings, policy: Arc::new(policy) }
+        Self { writer, store, kinds, arrivals, openings, pictures, policy: Arc::new(policy) }
     }
 
     /// Accepts tasks, all or none. When this returns, they are on disk.
@@ -141,12 +145,31 @@ impl Intake {
         remember: Option<Remember>,
     ) -> Result<Done<Vec<Accepted>>, IntakeError> {
         self.admit(caller)?;
-        let tasks = submissions
+        self.accept(caller, submissions, remember).await
+    }
+
+    async fn accept(
+        &self,
+        caller: Caller,
+        mut submissions: Vec<Submission>,
+        remember: Option<Remember>,
+    ) -> Result<Done<Vec<Accepted>>, IntakeError> {
+        let images: Vec<_> = submissions.iter_mut().map(|submission| submission.image.take()).collect();
+        let mut tasks = submissions
             .into_iter()
             .enumerate()
             .map(|(index, submission)| self.check(caller, index, submission))
             .collect::<Result<Vec<_>, _>>()?;
-        done(self.writer.create(tasks, remember).await?)
+        // Pinned until the rows name them.
+        let mut kept = Vec::new();
+        for (index, (task, image)) in tasks.iter_mut().zip(images).enumerate() {
+            if let Some(image) = image {
+                kept.push(self.picture(index, task, image).await?);
+            }
+        }
+        let made = self.writer.create(tasks, remember).await;
+        drop(kept);
+        done(made?)
     }
 
     /// Accepts a task that came over the broker, which has let its producer in; nobody owns it. When this returns, it is
@@ -159,8 +182,7 @@ impl Intake {
         submission: Submission,
         remember: Option<Remember>,
     ) -> Result<Done<Vec<Accepted>>, IntakeError> {
-        let task = self.check(Caller::Anonymous, 0, submission)?;
-        done(self.writer.create(vec![task], remember).await?)
+        self.accept(Caller::Anonymous, vec![submission], remember).await
     }
 
     /// Accepts a recording for conversion, to be known by `id` and its file's name; the upload's blob belongs to its
@@ -326,6 +348,12 @@ impl Intake {
             // Woken, timed out, or the tracker restarted: look again either way.
             let _ = timeout_at(deadline.min(Instant::now() + Self::LOOK), ended).await;
         }
+    }
+
+    /// What tells from now on whether the task has ended since, or was deleted, as far as this node did that.
+    #[must_use]
+    pub fn watch(&self, task: TaskId) -> Watch {
+        self.arrivals.watch(task)
     }
 
     fn admit(&self, caller: Caller) -> Result<(), IntakeError> {

@@ -1,8 +1,13 @@
 //! What callers ask for, and why it may be refused: the words of the door.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::account::UserError;
+use crate::blob::BlobError;
+use crate::imaging::ImagingError;
 use crate::store::{Quota, Refused, ReplyTo, Usage, UserRefused, WriteError};
 use crate::task::{Json, Kind, Priority, Timestamp, TraceParent};
 
@@ -33,6 +38,8 @@ pub struct Submission {
     pub traceparent: Option<TraceParent>,
     /// Where on the broker to tell how it ended.
     pub reply_to: Option<ReplyTo>,
+    /// A picture that belongs to it, as it came.
+    pub image: Option<Bytes>,
 }
 
 /// Why something was not accepted.
@@ -89,6 +96,17 @@ pub enum IntakeError {
         /// What is wrong with the address.
         problem: String,
     },
+    /// The picture is none that can be taken.
+    #[error("the image cannot be taken: {error}")]
+    Image {
+        /// Which of the submissions, from 0.
+        index: usize,
+        /// What is wrong with it, or why it could not be looked at.
+        error: ImagingError,
+    },
+    /// The picture could not be kept.
+    #[error(transparent)]
+    Blob(Arc<BlobError>),
     /// The key was used for another request.
     #[error("this key was used for another request before: take a new key for a new request")]
     KeyReused,

@@ -147,23 +147,45 @@ macro_rules! clerk {
                 &self,
                 session: &TokenHash,
                 user: UserId,
+                password: &PasswordHash,
                 span: Duration,
-            ) -> Result<(), StoreError> {
+            ) -> Result<bool, StoreError> {
                 let now = self.now().await?;
                 let mut connection = self.$connection.borrow().await?;
-                sqlx::query(
+                // On PostgreSQL a change of the password and this would pass each other by without the lock.
+                let begun = sqlx::query(concat!(
                     "INSERT INTO sessions (token_hash, owner, created_at, expires_at) SELECT $1, id, $3, $4 FROM users \
-                     WHERE id = $2 AND deleted_at IS NULL",
-                )
+                     WHERE id = $2 AND password = $5 AND deleted_at IS NULL ",
+                    $lock
+                ))
                 .bind(session.as_str())
                 .bind(user.0)
                 .bind(now.as_micros())
                 .bind(now.after(span).as_micros())
+                .bind(password.as_str())
                 .execute(&mut *connection)
                 .await
                 .map_err(StoreError::of("begin a session"))?;
                 connection.keep();
-                Ok(())
+                Ok(begun.rows_affected() > 0)
+            }
+
+            pub(super) async fn write_renew_password(
+                &self,
+                user: UserId,
+                old: &PasswordHash,
+                new: &PasswordHash,
+            ) -> Result<bool, StoreError> {
+                let mut connection = self.$connection.borrow().await?;
+                let renewed = sqlx::query("UPDATE users SET password = $3 WHERE id = $1 AND password = $2")
+                    .bind(user.0)
+                    .bind(old.as_str())
+                    .bind(new.as_str())
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(StoreError::of("hash a password anew"))?;
+                connection.keep();
+                Ok(renewed.rows_affected() > 0)
             }
 
             pub(super) async fn write_close_session(&self, session: &TokenHash) -> Result<bool, StoreError> {
@@ -188,8 +210,8 @@ macro_rules! clerk {
                 let most = now.after(rate.burst).as_micros();
                 let mut connection = self.$connection.borrow().await?;
                 let spent = sqlx::query(
-                    "INSERT INTO allowances (key, spent_until) VALUES ($1, $2 + $3) ON CONFLICT (key) DO UPDATE \
-                     SET spent_until = (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) \
+                    "INSERT INTO allowances (key, spent_until) SELECT $1, $2 + $3 WHERE $2 + $3 <= $4 \
+                     ON CONFLICT (key) DO UPDATE SET spent_until = (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) \
                      + $3 WHERE (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) + $3 \
                      <= $4",
                 )
@@ -210,7 +232,8 @@ macro_rules! clerk {
                     .await
                     .map_err(StoreError::of("look at an allowance"))?;
                 connection.keep();
-                let wait = until.unwrap_or(0).saturating_add(cost).saturating_sub(most);
+                let from = until.unwrap_or(0).max(now.as_micros());
+                let wait = from.saturating_add(cost).saturating_sub(most);
                 Ok(Some(Duration::from_micros(wait.max(1).unsigned_abs())))
             }
 

@@ -357,6 +357,13 @@ pub struct Quota {
     pub bytes: Option<u64>,
 }
 
+impl Quota {
+    /// Whether there is any bound.
+    pub(super) fn limits(self) -> bool {
+        self.images.is_some() || self.bytes.is_some()
+    }
+}
+
 /// How much somebody has here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {

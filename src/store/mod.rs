@@ -391,12 +391,30 @@ pub trait Store: Send + Sync + 'static {
     /// When the database does not answer.
     async fn credentials(&self, login: &LoginName) -> Result<Option<(UserId, PasswordHash)>, StoreError>;
 
-    /// Begins a session that holds for `span`.
+    /// Begins a session that holds for `span`; `false` when `password` is not what is kept of the user's password any
+    /// more: whoever logged in by it must not outlive it.
     ///
     /// # Errors
     /// When the database does not answer.
-    async fn open_session(&self, session: &TokenHash, user: UserId, span: Duration)
-    -> Result<(), StoreError>;
+    async fn open_session(
+        &self,
+        session: &TokenHash,
+        user: UserId,
+        password: &PasswordHash,
+        span: Duration,
+    ) -> Result<bool, StoreError>;
+
+    /// Keeps the same password under another hash, which ends no session; `false` when `old` is not what is kept any
+    /// more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn renew_password(
+        &self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError>;
 
     /// Ends a session; whether there was one.
     ///
@@ -405,7 +423,8 @@ pub trait Store: Send + Sync + 'static {
     async fn close_session(&self, session: &TokenHash) -> Result<bool, StoreError>;
 
     /// Spends of an allowance, on all nodes together: each use costs `rate.cost`, and no more than `rate.burst` may be
-    /// spent ahead of time. `None` when that was done; else nothing was spent, and it can be after that time.
+    /// spent ahead of time. `None` when that was done; else nothing was spent, and it can be after that time. What alone
+    /// costs more than the burst is always refused.
     ///
     /// # Errors
     /// When the database does not answer.

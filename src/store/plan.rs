@@ -86,7 +86,8 @@ impl Needs {
                     .iter()
                     .filter_map(|task| Some((task.owner, task.kind.clone(), task.unique_key.clone()?)));
                 self.unique.extend(keys);
-                self.usage.extend(tasks.iter().filter(|task| task.image.is_some()).map(|task| task.owner));
+                let limited = |task: &&NewTask| task.image.as_ref().is_some_and(|image| image.quota.limits());
+                self.usage.extend(tasks.iter().filter(limited).map(|task| task.owner));
             }
             Command::Claim(claim) => self.claims.push(claim.clone()),
             Command::Take(take) => match &take.wanted {
@@ -170,8 +171,8 @@ pub(super) enum Lost {
 pub(super) enum Gone {
     /// Whose it is.
     Owner,
-    /// Who has it in hand.
-    Assignee,
+    /// Who has it in hand, or had when it was looked for.
+    Assignee(UserId),
 }
 
 /// What a claim found in the ready table; the rows are already gone from it.

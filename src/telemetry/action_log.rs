@@ -9,6 +9,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +39,28 @@ pub enum Action {
     UserCreated {
         /// The user's name.
         name: String,
+    },
+    /// A user was changed, or got another token.
+    UserChanged {
+        /// The user's name.
+        name: String,
+    },
+    /// A user was removed.
+    UserDeleted {
+        /// The user's name.
+        name: String,
+    },
+    /// A user logged in.
+    LoggedIn {
+        /// The user's name.
+        name: String,
+    },
+    /// Somebody tried to log in and could not.
+    LoginFailed {
+        /// As whom, where there is such a user.
+        name: Option<String>,
+        /// From where.
+        address: IpAddr,
     },
     /// A recording was taken; its conversion is still to come.
     RecordingAccepted {
@@ -104,6 +127,26 @@ impl Action {
             (Self::UserCreated { name }, Language::En) => format!("Success: user {} created.", safe(name)),
             (Self::UserCreated { name }, Language::Ru) => {
                 format!("Успех: пользователь {} создан.", safe(name))
+            }
+            (Self::UserChanged { name }, Language::En) => format!("Success: user {} changed.", safe(name)),
+            (Self::UserChanged { name }, Language::Ru) => {
+                format!("Успех: пользователь {} изменён.", safe(name))
+            }
+            (Self::UserDeleted { name }, Language::En) => format!("Success: user {} deleted.", safe(name)),
+            (Self::UserDeleted { name }, Language::Ru) => {
+                format!("Успех: пользователь {} удалён.", safe(name))
+            }
+            (Self::LoggedIn { name }, Language::En) => format!("Success: user {} logged in.", safe(name)),
+            (Self::LoggedIn { name }, Language::Ru) => {
+                format!("Успех: пользователь {} вошёл в систему.", safe(name))
+            }
+            (Self::LoginFailed { name, address }, Language::En) => {
+                let name = name.as_deref().map_or("unknown user".to_owned(), safe);
+                format!("Error: login failed ({name} from {address}).")
+            }
+            (Self::LoginFailed { name, address }, Language::Ru) => {
+                let name = name.as_deref().map_or("неизвестный пользователь".to_owned(), safe);
+                format!("Ошибка: вход не удался ({name}, адрес {address}).")
             }
             (Self::RecordingAccepted { filename }, Language::En) => {
                 format!("Success: recording {} accepted.", safe(filename))
@@ -448,6 +491,11 @@ mod tests {
     fn one_of_each() -> Vec<Action> {
         vec![
             Action::UserCreated { name: "Анна".to_owned() },
+            Action::UserChanged { name: "Анна".to_owned() },
+            Action::UserDeleted { name: "Анна".to_owned() },
+            Action::LoggedIn { name: "Анна".to_owned() },
+            Action::LoginFailed { name: Some("#3".to_owned()), address: [192, 0, 2, 7].into() },
+            Action::LoginFailed { name: None, address: [192, 0, 2, 7].into() },
             Action::RecordingAccepted { filename: "talk.wav".to_owned() },
             saved("talk.wav"),
             refused("user_file.txt", RefusalReason::UnsupportedFormat),
@@ -468,6 +516,11 @@ mod tests {
     fn english_lines_are_exactly_these() {
         let expected = "\
 [2024-05-06 07:08:09] Success: user Анна created.
+[2024-05-06 07:08:09] Success: user Анна changed.
+[2024-05-06 07:08:09] Success: user Анна deleted.
+[2024-05-06 07:08:09] Success: user Анна logged in.
+[2024-05-06 07:08:09] Error: login failed (#3 from 192.0.2.7).
+[2024-05-06 07:08:09] Error: login failed (unknown user from 192.0.2.7).
 [2024-05-06 07:08:09] Success: recording talk.wav accepted.
 [2024-05-06 07:08:09] Success: recording talk.wav saved.
 [2024-05-06 07:08:09] Error: unsupported file format (user_file.txt).
@@ -489,6 +542,11 @@ mod tests {
     fn russian_lines_are_exactly_these() {
         let expected = "\
 [2024-05-06 07:08:09] Успех: пользователь Анна создан.
+[2024-05-06 07:08:09] Успех: пользователь Анна изменён.
+[2024-05-06 07:08:09] Успех: пользователь Анна удалён.
+[2024-05-06 07:08:09] Успех: пользователь Анна вошёл в систему.
+[2024-05-06 07:08:09] Ошибка: вход не удался (#3, адрес 192.0.2.7).
+[2024-05-06 07:08:09] Ошибка: вход не удался (неизвестный пользователь, адрес 192.0.2.7).
 [2024-05-06 07:08:09] Успех: запись talk.wav принята.
 [2024-05-06 07:08:09] Успех: запись talk.wav сохранена.
 [2024-05-06 07:08:09] Ошибка: неподдерживаемый формат файла (user_file.txt).

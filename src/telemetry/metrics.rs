@@ -19,12 +19,12 @@ use metrics::{Counter, Gauge, Histogram, Label, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub use self::handles::{
-    ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, Held, HttpMetrics, ImagingMetrics,
-    InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, QueueMetrics, TellingMetrics,
+    ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, Held, HotMetrics, HttpMetrics,
+    ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, QueueMetrics, TellingMetrics,
 };
 pub use self::labels::{
-    Actor, BrokerConnection, CallbackResult, InboxResult, LeaseRenewal, Method, PublishResult, StatusClass,
-    TaskEvent, VariantResult,
+    Actor, BrokerConnection, CallbackResult, HotResult, InboxResult, LeaseRenewal, Method, PublishResult,
+    StatusClass, TaskEvent, VariantResult,
 };
 
 /// How often [`MetricsHandle::run_upkeep`] wants to be called.
@@ -159,6 +159,10 @@ catalogue! {
     IMAGE_MEMORY_BYTES = "image_memory_bytes", MetricType::Gauge, Some(Unit::Bytes), [];
     /// Images that were sent away because too many waited for memory; each was a 503 to somebody.
     IMAGE_OVERLOADED = "image_overloaded_total", MetricType::Counter, None, [];
+    /// Files of images and their variants that were asked for, by whether they were in memory.
+    HOT_IMAGES = "hot_images_total", MetricType::Counter, None, ["result"];
+    /// What is kept in memory of images that are asked for often, in bytes.
+    HOT_IMAGE_BYTES = "hot_image_bytes", MetricType::Gauge, Some(Unit::Bytes), [];
     /// Lines of the action log that were dropped because the disk was too slow or refused them.
     ACTION_LOG_DROPPED = "action_log_dropped_total", MetricType::Counter, None, [];
 }
@@ -232,6 +236,7 @@ fn touch() {
     InboxMetrics::new();
     TellingMetrics::new();
     ImagingMetrics::new();
+    HotMetrics::new();
 }
 
 fn labels(metric: &Metric, values: &[&str]) -> Vec<Label> {
@@ -409,6 +414,10 @@ mod tests {
             imaging.memory_taken(12);
             imaging.memory_given_back(2);
             imaging.overloaded();
+            let hot = HotMetrics::new();
+            hot.hit();
+            hot.miss();
+            hot.set_bytes(13);
         });
         for (count, event) in TaskEvent::ALL.iter().enumerate() {
             let event = event.as_str();

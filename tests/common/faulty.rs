@@ -117,7 +117,8 @@ delegate! {
     fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
     fn user_by_session(&self, session: &TokenHash) -> Option<User>;
     fn credentials(&self, login: &LoginName) -> Option<(UserId, PasswordHash)>;
-    fn open_session(&self, session: &TokenHash, user: UserId, span: Duration) -> ();
+    fn open_session(&self, session: &TokenHash, user: UserId, password: &PasswordHash, span: Duration) -> bool;
+    fn renew_password(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> bool;
     fn close_session(&self, session: &TokenHash) -> bool;
     fn spend(&self, key: &str, uses: u32, rate: Rate) -> Option<Duration>;
     fn forgive(&self, key: &str) -> ();

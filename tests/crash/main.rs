@@ -10,6 +10,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/bucket.rs"]
+mod bucket;
+
 mod cluster;
 mod daemon;
 mod history;
@@ -17,6 +20,7 @@ mod judged;
 mod load;
 mod points;
 mod rounds;
+mod shared_bucket;
 mod special;
 mod sync;
 mod world;

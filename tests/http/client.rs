@@ -64,6 +64,31 @@ impl Daemon {
         Someone { id: user["id"].as_i64().unwrap(), token: user["token"].as_str().unwrap().to_owned() }
     }
 
+    /// Logs in, and gives the cookie as it is sent from then on.
+    pub(crate) async fn log_in(&self, who: &Value) -> String {
+        let answer = self.post("/login", &who.to_string()).await;
+        answer.json(200);
+        answer.cookie()
+    }
+
+    /// Asks with a session cookie, and a body where there is one.
+    pub(crate) async fn with_cookie(&self, cookie: &str, method: &str, path: &str, body: Value) -> Answer {
+        self.ask(method, path, |request| {
+            let request = request.header("cookie", cookie);
+            if body.is_null() { request } else { request.json(&body) }
+        })
+        .await
+    }
+
+    /// Asks with a token, and a body where there is one.
+    pub(crate) async fn by(&self, who: &Someone, method: &str, path: &str, body: Value) -> Answer {
+        self.ask(method, path, |request| {
+            let request = request.bearer_auth(&who.token);
+            if body.is_null() { request } else { request.json(&body) }
+        })
+        .await
+    }
+
     /// Looks until the task has that status; a test that waits for what never comes fails by its own time limit.
     pub(crate) async fn until(&self, task: i64, status: &str) -> Value {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
@@ -135,6 +160,12 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
+    /// The cookie that it sets, as a client sends it back.
+    #[track_caller]
+    pub(crate) fn cookie(&self) -> String {
+        self.header("set-cookie").split(';').next().unwrap().to_owned()
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -164,6 +195,9 @@ impl Answer {
         assert_eq!(problem["instance"], format!("urn:request:{request}"), "{told}");
         match self.status {
             503 => assert_eq!(self.header("retry-after"), problem["retry_after_s"].to_string(), "{told}"),
+            429 if code == Code::RateLimited => {
+                assert_eq!(self.header("retry-after"), problem["retry_after_s"].to_string(), "{told}");
+            }
             401 => assert!(self.header("www-authenticate").starts_with("Bearer"), "{told}"),
             405 => assert!(!self.header("allow").is_empty(), "{told}"),
             _ => {}

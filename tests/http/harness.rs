@@ -10,19 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use gristmill::account::{self, Caller, UserChange};
 use gristmill::blob::Blobs;
 use gristmill::clock::Clock;
-use gristmill::config::{LoadOptions, Settings};
+use gristmill::config::{BlobUrl, LoadOptions, Settings};
 use gristmill::http;
 use gristmill::imaging::Imaging;
-use gristmill::intake::{Arrivals, Intake, Openings, Policy};
+use gristmill::intake::{Arrivals, Intake, Openings, Pictures, Policy};
 use gristmill::kinds::{Registry, RunError};
 use gristmill::media::Cancel;
 use gristmill::outbound;
 use gristmill::store::{
     Claim, Command, Inbound, Lanes, Registration, Reply, SqliteStore, Store, WriteError, Writer, channel,
 };
-use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task};
+use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task, UserId};
 use gristmill::telemetry::metrics::{self, HttpMetrics};
 use gristmill::telemetry::{ActionLog, Health, Phase};
 use gristmill::telling::Feed;
@@ -44,6 +45,8 @@ pub(crate) struct Wishes {
     pub(crate) broken_transcode: bool,
     /// Nobody works on tasks until [`Daemon::work`] says so.
     pub(crate) idle: bool,
+    /// The folder of a daemon that was stopped; a new one unless said.
+    pub(crate) folder: Option<Arc<TempDir>>,
 }
 
 /// What the in-test tracker does.
@@ -69,7 +72,7 @@ pub(crate) struct Daemon {
     pub(crate) draining: CancellationToken,
     pub(crate) openings: Openings,
     pub(crate) actions: ActionLog,
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
     tracker: watch::Sender<Tracker>,
     writer: Writer,
     server: ServerHandle,
@@ -77,9 +80,13 @@ pub(crate) struct Daemon {
 
 /// Starts a daemon.
 pub(crate) async fn start(wishes: Wishes) -> Daemon {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = wishes.folder.clone().unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
     let settings = settings(&wishes, &folder);
-    let blobs = Blobs::open(&folder.path().join("blobs"), "seat").unwrap();
+    let blobs = match settings.blobs.url {
+        BlobUrl::File { .. } => Blobs::open(&folder.path().join("blobs"), "seat"),
+        BlobUrl::Bucket { .. } => Blobs::configured(&settings.blobs, folder.path(), "seat", Clock::system()),
+    }
+    .unwrap();
     let (writer, lanes) = channel(wishes.lane.unwrap_or(10_000), 100);
     let (arrivals, openings) = (Arrivals::default(), Openings::default());
     let imaging = Imaging::new(&settings.images).unwrap();
@@ -101,8 +108,10 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         backoff: Backoff::default(),
         callbacks: outbound::Policy::public(),
     };
-    let intake =
-        Intake::new(writer.clone(), store.clone(), kinds.clone(), arrivals.clone(), openings.clone(), policy);
+    let max_bytes = settings.images.max_bytes;
+    let pictures = Pictures { imaging: imaging.clone(), blobs: blobs.clone(), max_bytes };
+    let (to, heard, free) = (writer.clone(), arrivals.clone(), openings.clone());
+    let intake = Intake::new(to, store.clone(), kinds.clone(), heard, free, pictures, policy);
     let health = Health::new();
     health.set_phase(Phase::Ready);
     let actions = ActionLog::open(&settings.log).unwrap();
@@ -115,6 +124,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         store: store.clone(),
         blobs: blobs.clone(),
         imaging,
+        hot: http::HotImages::new(&settings.images),
         health: health.clone(),
         metrics: metrics::install().unwrap(),
         http_metrics: HttpMetrics::new(),
@@ -170,6 +180,9 @@ fn settings(wishes: &Wishes, folder: &TempDir) -> Settings {
     let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
     env.insert("GRISTMILL__LOG__FILE".into(), folder.path().join("app.log").into());
     env.insert("GRISTMILL__IMAGES__CACHE_DIR".into(), folder.path().join("variants").into());
+    // As cheap as can be: a test that is about the price says so.
+    env.insert("GRISTMILL__AUTH__ARGON2_MEMORY_KIB".into(), "8".into());
+    env.insert("GRISTMILL__AUTH__ARGON2_PASSES".into(), "1".into());
     for (key, value) in &wishes.settings {
         let name = format!("GRISTMILL__{}", key.to_uppercase().replace('.', "__"));
         env.insert(name.into(), value.into());
@@ -202,6 +215,21 @@ impl Daemon {
     /// Lets tasks be worked on.
     pub(crate) fn work(&self) {
         self.tracker(Tracker::Working);
+    }
+
+    /// Stops the daemon for good; gives the folder, in which another may be started.
+    pub(crate) async fn stop(self) -> Arc<TempDir> {
+        self.tracker(Tracker::Ended);
+        self.server.stop(true).await;
+        self.store.close().await;
+        Arc::clone(&self.folder)
+    }
+
+    /// Makes somebody an admin, as whoever can read the data folder may.
+    pub(crate) async fn promote(&self, user: i64) {
+        let change = UserChange { role: Some(account::Role::Admin), ..UserChange::default() };
+        let made = self.writer.change_user(UserId(user), Caller::Admin(None), change, None, None).await;
+        assert!(matches!(made, Ok(gristmill::store::Once::Now(Ok(_)))), "{made:?}");
     }
 
     /// Frees what was held for longer than its lease, as the janitor does.

@@ -5,18 +5,26 @@
 
 #![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
+mod access;
 mod client;
 mod fields;
 mod harness;
+mod hot_images;
 mod keys;
 mod kinds;
 mod lists;
+mod login;
 mod operations;
+mod origins;
 mod outside;
+mod pictures;
+mod planted;
 mod playback;
 mod problems;
+mod profiles;
 mod records;
 mod rude;
+mod serving;
 #[path = "../common/faulty.rs"]
 mod store;
 mod strict;

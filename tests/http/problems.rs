@@ -16,6 +16,17 @@ fn with(key: &'static str, value: &'static str) -> Wishes {
     Wishes { settings: vec![(key, value)], ..Wishes::default() }
 }
 
+/// A bucket behind a port on which nobody listens.
+fn no_bucket() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("blobs.url", "s3://bucket"),
+        ("blobs.s3_endpoint", "http://127.0.0.1:1"),
+        ("blobs.s3_access_key", "key"),
+        ("blobs.s3_secret_key", "secret"),
+        ("blobs.s3_timeout_s", "0.2"),
+    ]
+}
+
 /// Makes the daemon answer with that problem. `None` where no client can (the disk would have to be full).
 async fn provoke(code: Code) -> Option<Answer> {
     let mut wishes = Wishes::default();
@@ -25,8 +36,12 @@ async fn provoke(code: Code) -> Option<Answer> {
         wishes = with("http.request_timeout_s", "1");
     } else if code == Code::Unauthenticated {
         wishes = with("auth.anonymous", "false");
+    } else if code == Code::RateLimited {
+        wishes = with("auth.login_attempts", "1");
     } else if code == Code::Overloaded {
         wishes = Wishes { lane: Some(1), ..idle() };
+    } else if code == Code::BlobStoreUnavailable {
+        wishes.settings = no_bucket();
     } else if matches!(code, Code::ConversionFailed | Code::RecordingFailed) {
         wishes.broken_transcode = true;
     }
@@ -49,13 +64,19 @@ async fn provoke(code: Code) -> Option<Answer> {
             daemon.ask("GET", "/tasks?user_id=99", |request| request.bearer_auth(&ann.token)).await
         }
         Code::NotFound => daemon.get("/nothing").await,
-        // PEOPLE
-        Code::LoginFailed
-        | Code::Forbidden
-        | Code::CrossOrigin
-        | Code::UserNotFound
-        | Code::AvatarNotFound
-        | Code::RateLimited => unimplemented!("{code:?}"),
+        Code::LoginFailed => daemon.post("/login", r#"{"name":"Ann","password":"x"}"#).await,
+        Code::Forbidden => daemon.by(&ann, "DELETE", "/users/99", serde_json::Value::Null).await,
+        Code::CrossOrigin => {
+            let evil = |request: reqwest::RequestBuilder| request.header("origin", "https://evil.example");
+            daemon.ask("POST", "/tasks", evil).await
+        }
+        Code::UserNotFound => daemon.get("/users/99").await,
+        Code::AvatarNotFound => daemon.get(&format!("/users/{}/avatar", ann.id)).await,
+        Code::RateLimited => {
+            let ask = || daemon.post("/login", r#"{"name":"Ann","password":"x"}"#);
+            ask().await.problem(Code::LoginFailed);
+            ask().await
+        }
         // IMAGES
         Code::ImageNotFound
         | Code::ImageFailed
@@ -183,8 +204,8 @@ async fn provoke(code: Code) -> Option<Answer> {
             daemon.store.set(Fault::Unavailable);
             daemon.get("/tasks/1").await
         }
-        // The folder of a test does not go away.
-        Code::StorageFull | Code::BlobStoreUnavailable => return None,
+        Code::BlobStoreUnavailable => recording("").await,
+        Code::StorageFull => return None,
     };
     Some(answer)
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Daemon, Wishes, start};
 
-const JSON_ROUTES: [&str; 12] = [
+const JSON_ROUTES: [&str; 13] = [
     "/tasks",
     "/tasks/batch",
     "/tasks/1/cancel",
@@ -18,6 +18,7 @@ const JSON_ROUTES: [&str; 12] = [
     "/tasks/1/release",
     "/users",
     "/user",
+    "/login",
 ];
 
 async fn daemon() -> Daemon {

@@ -26,8 +26,10 @@ macro_rules! on_both {
 mod bench;
 mod books;
 mod conformance;
+mod images;
 mod keys;
 mod order;
 mod outside;
+mod people;
 mod schema;
 mod upgrade;

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill::account::Caller;
+use gristmill::account::{Caller, Change, LoginName, PasswordHash, Token, User, UserChange};
 use gristmill::clock::Clock;
 use gristmill::store::{
-    Claim, Command, NewTask, PostgresStore, Registration, Reply, Rescued, SqliteStore, Store, Taken,
+    Claim, Command, NewTask, PostgresStore, Purged, Registration, Reply, Rescued, SqliteStore, Store, Taken,
 };
-use gristmill::task::{EventSeq, NodeId, Status, TaskId, UserId};
+use gristmill::task::{BlobName, EventSeq, NodeId, RecordingId, Status, TaskId, Timestamp, UserId};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
@@ -41,20 +41,46 @@ const LEFT: &str = "
     (3, 1004, 'noop', 'started', 1, 10, '{\"node\":\"{node}\"}'), (4, 900, 'noop', 'created', 0, 10, NULL),
     (5, 900, 'noop', 'deleted', 0, 10, NULL)";
 
-/// The first migration alone.
-async fn first(folder: &str) -> Migrator {
-    let alone = tempfile::tempdir().unwrap();
-    let name = "0001_first_light.sql";
+/// What the second program left: a user with work of theirs and in their hands, a recording, a remembered answer.
+const LEFT_BY_SECOND: &str = "
+    INSERT INTO users (id, name, email, token_hash, created_at) VALUES
+    (7, 'Ann', 'ann@example.com', '{token}', 10), (8, 'Bob', NULL, 'b', 20);
+    INSERT INTO tasks (id, kind, owner, status, priority, max_attempts, attempt, failures, crashes, run_at, holder,
+        assignee, result, started_at, finished_at, created_at, updated_at, payload, tags) VALUES
+    (1, 'transcode', 7, 'Completed', 0, 3, 1, 0, 0, NULL, NULL, NULL, '7', 10, 20, 10, 20, 'null', '[]'),
+    (2, 'manual', NULL, 'In Progress', 0, 3, 1, 0, 0, NULL, 'person:', 7, NULL, 10, NULL, 10, 10, 'null', '[]');
+    INSERT INTO task_blobs (task, role, blob, bytes) VALUES (1, 'output', '{blob}', 5);
+    INSERT INTO recordings (id, task, owner, filename, created_at) VALUES ('{recording}', 1, 7, 'a.wav', 10);
+    INSERT INTO remembered (scope, key, request, status, body, forget_at) VALUES
+    ('user 7', 'k', 'r', 201, '1', 4000000000000000)";
+
+/// The first migrations, so many of them.
+async fn first(folder: &str, count: usize) -> Migrator {
+    let some = tempfile::tempdir().unwrap();
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
-    std::fs::copy(all.join(name), alone.path().join(name)).unwrap();
-    Migrator::new(alone.path()).await.unwrap()
+    let names = std::fs::read_dir(&all).unwrap().map(|file| file.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    for name in &names[..count] {
+        std::fs::copy(all.join(name), some.path().join(name)).unwrap();
+    }
+    Migrator::new(some.path()).await.unwrap()
 }
 
 fn left(node: NodeId) -> Vec<String> {
-    LEFT.replace("{node}", &node.to_string()).split(";\n").map(str::to_owned).collect()
+    statements(&LEFT.replace("{node}", &node.to_string()))
 }
 
-async fn upgraded(engine: Engine, node: NodeId) -> (Arc<dyn Store>, Option<tempfile::TempDir>) {
+fn statements(text: &str) -> Vec<String> {
+    text.split(";\n").map(str::to_owned).collect()
+}
+
+/// A database that the program of the first `count` migrations left so, opened by this one.
+async fn upgraded(
+    engine: Engine,
+    count: usize,
+    left: Vec<String>,
+) -> (Arc<dyn Store>, Option<tempfile::TempDir>) {
     let outside = || ["manual".parse().unwrap()];
     match engine {
         Engine::Sqlite => {
@@ -62,8 +88,8 @@ async fn upgraded(engine: Engine, node: NodeId) -> (Arc<dyn Store>, Option<tempf
             let file = folder.path().join("gristmill.db");
             let url = format!("sqlite:{}?mode=rwc", file.display());
             let mut connection = SqliteConnection::connect(&url).await.unwrap();
-            first("sqlite").await.run(&mut connection).await.unwrap();
-            for text in left(node) {
+            first("sqlite", count).await.run(&mut connection).await.unwrap();
+            for text in left {
                 sqlx::query(AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
             }
             connection.close().await.unwrap();
@@ -73,8 +99,8 @@ async fn upgraded(engine: Engine, node: NodeId) -> (Arc<dyn Store>, Option<tempf
         Engine::Postgres => {
             let url = fresh_postgres_database().await;
             let mut connection = PgConnection::connect(&url).await.unwrap();
-            first("postgres").await.run(&mut connection).await.unwrap();
-            for text in left(node) {
+            first("postgres", count).await.run(&mut connection).await.unwrap();
+            for text in left {
                 sqlx::query(AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
             }
             connection.close().await.unwrap();
@@ -93,7 +119,7 @@ async fn what_an_older_program_left_goes_on() {
 
 async fn goes_on(engine: Engine) {
     let old = NodeId::fresh();
-    let (store, _folder) = upgraded(engine, old).await;
+    let (store, _folder) = upgraded(engine, 1, left(old)).await;
     let one = async |command: Command| store.commit(&[command]).await.unwrap().replies.remove(0).unwrap();
     let task = async |id| store.task(TaskId(id)).await.unwrap().unwrap();
     let running = task(1004).await;
@@ -138,5 +164,50 @@ async fn goes_on(engine: Engine) {
     assert_eq!(task(1002).await.life.status(), Status::New);
     let keyed = NewTask { unique_key: Some("a".into()), ..new_task() };
     assert!(matches!(one(Command::Create(vec![keyed])).await, Reply::Created(_)));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn the_users_of_an_older_program_go_on() {
+    for engine in Engine::ALL {
+        users_go_on(engine).await;
+    }
+}
+
+async fn users_go_on(engine: Engine) {
+    let (token, recording) = (Token::fresh().hash(), RecordingId::fresh());
+    let blob = BlobName::of_digest(&[5; 32]);
+    let left = LEFT_BY_SECOND
+        .replace("{token}", token.as_str())
+        .replace("{blob}", blob.as_str())
+        .replace("{recording}", &recording.to_string());
+    let (store, _folder) = upgraded(engine, 2, statements(&left)).await;
+    let one = async |command: Command| store.commit(&[command]).await.unwrap().replies.remove(0).unwrap();
+    let ann = store.user_by_token(&token).await.unwrap().unwrap();
+    let expected = User {
+        name: Some("Ann".parse().unwrap()),
+        email: Some("ann@example.com".parse().unwrap()),
+        ..User::plain(UserId(7), Timestamp::from_micros(10))
+    };
+    assert_eq!(ann, expected);
+    let me = Caller::User(ann.id);
+    assert_eq!(store.credentials(&LoginName::Id(ann.id)).await.unwrap(), None);
+    assert_eq!(store.images(Caller::Admin(None), None, 9).await.unwrap(), []);
+    let password = PasswordHash::trusted("p".into());
+    let change = UserChange { password: Change::Set(password.clone()), ..UserChange::default() };
+    let changed = one(Command::ChangeUser { user: ann.id, caller: me, change, session: None }).await;
+    assert!(matches!(changed, Reply::UserChanged(Ok(_))), "{changed:?}");
+    assert_eq!(store.credentials(&LoginName::Id(ann.id)).await.unwrap(), Some((ann.id, password)));
+    assert!(store.recording(recording).await.unwrap().is_some());
+
+    assert!(matches!(one(Command::DeleteUser { user: ann.id, caller: me }).await, Reply::UserChanged(Ok(_))));
+    let purged = one(Command::Purge { limit: 10 }).await;
+    assert!(matches!(purged, Reply::Purged(Purged { tasks: 2, more: false })), "{purged:?}");
+    assert_eq!(store.recording(recording).await.unwrap(), None);
+    assert_eq!(store.unreferenced(std::slice::from_ref(&blob)).await.unwrap(), [blob]);
+    let free = store.task(TaskId(2)).await.unwrap().unwrap();
+    assert_eq!((free.life.status(), free.life.assignee), (Status::New, None));
+    let left: Vec<UserId> = store.users(None, 9).await.unwrap().iter().map(|user| user.id).collect();
+    assert_eq!(left, [UserId(8)]);
     store.close().await;
 }

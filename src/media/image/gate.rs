@@ -49,6 +49,12 @@ pub fn strip(bytes: &[u8], header: &Header, keep_metadata: bool) -> Result<Strip
     if keep_metadata {
         return Ok(Stripped { bytes: bytes.to_vec(), removed: Vec::new() });
     }
+    if Format::sniff(bytes) != Some(header.format) {
+        return Err(ImageError::Damaged(format!(
+            "it does not begin as the {} that it is said to be",
+            header.format
+        )));
+    }
     let stripped = match header.format {
         Format::Jpeg => jpeg::strip(bytes, header.orientation),
         Format::Png => png::strip(bytes, header.orientation),

@@ -86,13 +86,14 @@ enum Application {
 /// `raw`: an extension with its introducer, label and name.
 fn application(raw: &[u8]) -> Application {
     const LOOP_END: usize = 14 + 4;
-    match raw.get(3..14).unwrap_or_default() {
-        b"NETSCAPE2.0" | b"ANIMEXTS1.0" => match raw.get(14..LOOP_END) {
+    // The name is a sub-block of eleven bytes.
+    match raw.get(2..14).unwrap_or_default() {
+        b"\x0bNETSCAPE2.0" | b"\x0bANIMEXTS1.0" => match raw.get(14..LOOP_END) {
             Some(kept @ [3, 1, _, _]) => Application::Loop([&raw[..14], kept, &[0]].concat()),
             Some(_) | None => Application::Gone(Removed::Application),
         },
-        b"ICCRGBG1012" => Application::Profile,
-        b"XMP DataXMP" => Application::Gone(Removed::Xmp),
+        b"\x0bICCRGBG1012" => Application::Profile,
+        b"\x0bXMP DataXMP" => Application::Gone(Removed::Xmp),
         _ => Application::Gone(Removed::Application),
     }
 }

@@ -161,3 +161,6 @@ pub enum ImageError {
     #[error("stopped")]
     Cancelled,
 }
+
+#[cfg(test)]
+mod tests;

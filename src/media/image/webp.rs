@@ -26,6 +26,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
     let first = chunks.next_chunk()?.ok_or_else(|| cut_off("the header"))?;
     let Some(canvas) = Canvas::read(&first)? else {
         let (width, height) = sides(&first)?;
+        while chunks.next_chunk()?.is_some() {}
         return Ok(Still { width, height }.picture(lossless(&first), Orientation::Upright));
     };
     let mut orientation = None;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{ChangedUser, Gone, Planner};
 use crate::account::{Caller, Change, NewUser, TokenHash, User, UserChange};
 use crate::store::command::{NewTask, Purged, Reply, Usage, UserRefused};
-use crate::task::UserId;
+use crate::task::{Status, TaskId, UserId};
 
 /// For so long the number of a user who is gone is remembered, so that what was under way in their name when they went
 /// is found and removed as well.
@@ -81,7 +81,10 @@ impl Planner<'_> {
             // Refused where somebody was quicker: then there is nothing left to do.
             let _ = match gone {
                 Gone::Owner => self.delete(*id, Caller::Admin(None)).map(drop),
-                Gone::Assignee => self.change(*id, |life| life.release(life.attempt, now)).map(drop),
+                Gone::Assignee(user) if self.is_with(*id, *user) => {
+                    self.change(*id, |life| life.release(life.attempt, now)).map(drop)
+                }
+                Gone::Assignee(_) => Ok(()),
             };
         }
         if found.is_empty() {
@@ -89,6 +92,12 @@ impl Planner<'_> {
         }
         let tasks = u32::try_from(found.len()).unwrap_or(u32::MAX);
         Purged { tasks, more: tasks == limit }
+    }
+
+    /// Whether the task is in that user's hands: it was looked for before it was locked.
+    fn is_with(&self, id: TaskId, user: UserId) -> bool {
+        let life = self.in_hand.get(&id).map(|in_hand| &in_hand.task.life);
+        life.is_some_and(|life| life.status() == Status::InProgress && life.assignee == Some(user))
     }
 
     /// The refusal, where the images of these tasks are more than their owner may have. What is let in is counted.

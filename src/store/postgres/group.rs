@@ -1,10 +1,10 @@
 //! A group of commands as one transaction: load, plan, write.
 //!
-//! Locks are taken in one order everywhere: named tasks by ascending id (waiting if need be), then ready rows
-//! with their tasks and lost tasks (never waiting), then ready rows that go, then unique keys in their order, counts
-//! and callbacks, and at last the order of events (the holder of which waits for nothing more). So nodes hardly ever
-//! wait for each other in a circle; where they do (unique keys had again by a retry), the database ends it, and the
-//! group is planned anew.
+//! Locks are taken in one order everywhere: named users by ascending id, the counts of images by owner, named tasks by
+//! ascending id (waiting for these if need be), then ready rows with their tasks and lost tasks (never waiting), then
+//! ready rows that go, then unique keys in their order, counts and callbacks, and at last the order of events (the holder
+//! of which waits for nothing more). So nodes hardly ever wait for each other in a circle; where they do (unique keys had
+//! again by a retry), the database ends it, and the group is planned anew.
 
 use sqlx::{Connection, Postgres, Transaction};
 

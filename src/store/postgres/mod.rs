@@ -447,44 +447,54 @@ impl Store for PostgresStore {
     }
 
     async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        self.read_users(after, limit).await
+        self.limited(self.read_users(after, limit)).await
     }
 
     async fn user_by_session(&self, session: &TokenHash) -> Result<Option<User>, StoreError> {
-        self.read_user_by_session(session).await
+        self.limited(self.read_user_by_session(session)).await
     }
 
     async fn credentials(&self, login: &LoginName) -> Result<Option<(UserId, PasswordHash)>, StoreError> {
-        self.read_credentials(login).await
+        self.limited(self.read_credentials(login)).await
     }
 
     async fn open_session(
         &self,
         session: &TokenHash,
         user: UserId,
+        password: &PasswordHash,
         span: Duration,
-    ) -> Result<(), StoreError> {
-        self.write_open_session(session, user, span).await
+    ) -> Result<bool, StoreError> {
+        self.limited(self.write_open_session(session, user, password, span)).await
+    }
+
+    async fn renew_password(
+        &self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        self.limited(self.write_renew_password(user, old, new)).await
     }
 
     async fn close_session(&self, session: &TokenHash) -> Result<bool, StoreError> {
-        self.write_close_session(session).await
+        self.limited(self.write_close_session(session)).await
     }
 
     async fn spend(&self, key: &str, uses: u32, rate: Rate) -> Result<Option<Duration>, StoreError> {
-        self.write_spend(key, uses, rate).await
+        self.limited(self.write_spend(key, uses, rate)).await
     }
 
     async fn forgive(&self, key: &str) -> Result<(), StoreError> {
-        self.write_forgive(key).await
+        self.limited(self.write_forgive(key)).await
     }
 
     async fn forget_expired(&self, limit: u32) -> Result<u64, StoreError> {
-        self.write_forget_expired(limit).await
+        self.limited(self.write_forget_expired(limit)).await
     }
 
     async fn image(&self, name: &ImageName) -> Result<Option<Image>, StoreError> {
-        self.read_image(name).await
+        self.limited(self.read_image(name)).await
     }
 
     async fn images(
@@ -493,11 +503,11 @@ impl Store for PostgresStore {
         before: Option<TaskId>,
         limit: u32,
     ) -> Result<Vec<Image>, StoreError> {
-        self.read_images(caller, before, limit).await
+        self.limited(self.read_images(caller, before, limit)).await
     }
 
     async fn attachments_of(&self, task: TaskId) -> Result<Vec<Attachment>, StoreError> {
-        self.read_attachments_of(task).await
+        self.limited(self.read_attachments_of(task)).await
     }
 
     async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {

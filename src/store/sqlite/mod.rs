@@ -382,9 +382,19 @@ impl Store for SqliteStore {
         &self,
         session: &TokenHash,
         user: UserId,
+        password: &PasswordHash,
         span: Duration,
-    ) -> Result<(), StoreError> {
-        self.write_open_session(session, user, span).await
+    ) -> Result<bool, StoreError> {
+        self.write_open_session(session, user, password, span).await
+    }
+
+    async fn renew_password(
+        &self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        self.write_renew_password(user, old, new).await
     }
 
     async fn close_session(&self, session: &TokenHash) -> Result<bool, StoreError> {

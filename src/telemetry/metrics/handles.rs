@@ -7,16 +7,16 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 
 use super::labels::{
-    Actor, BrokerConnection, CallbackResult, InboxResult, LeaseRenewal, Method, PublishResult, StatusClass,
-    TaskEvent, VariantResult,
+    Actor, BrokerConnection, CallbackResult, HotResult, InboxResult, LeaseRenewal, Method, PublishResult,
+    StatusClass, TaskEvent, VariantResult,
 };
 use super::{
     ACTION_LOG_DROPPED, ACTOR_RESTARTS, BLOBS_SWEPT, BROKER_ACKED, BROKER_CONFIRM, BROKER_CONNECTED,
     BROKER_DELIVERED, BROKER_PUBLISHED, BROKER_RECONNECTS, CALLBACKS, COMMIT_DURATION, COMMIT_FAILURES,
-    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HTTP_DURATION, HTTP_REQUESTS, IMAGE_CACHE_BYTES,
-    IMAGE_MEMORY_BYTES, IMAGE_OVERLOADED, IMAGE_VARIANTS, INBOX_MESSAGES, LEASE_RENEWALS, QUEUE_DEPTH,
-    QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED, RUNS_IN_PROGRESS, TASK_EVENTS,
-    counter, gauge, histogram,
+    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HOT_IMAGE_BYTES, HOT_IMAGES, HTTP_DURATION, HTTP_REQUESTS,
+    IMAGE_CACHE_BYTES, IMAGE_MEMORY_BYTES, IMAGE_OVERLOADED, IMAGE_VARIANTS, INBOX_MESSAGES, LEASE_RENEWALS,
+    QUEUE_DEPTH, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED, RUNS_IN_PROGRESS,
+    TASK_EVENTS, counter, gauge, histogram,
 };
 
 /// The routes' metrics. Clones share their handles.
@@ -476,5 +476,43 @@ impl TellingMetrics {
     /// The broker has so many events more.
     pub fn relayed(&self, events: usize) {
         self.relayed.increment(events as u64);
+    }
+}
+
+/// The images in memory.
+#[derive(Clone)]
+pub struct HotMetrics {
+    hits: Counter,
+    misses: Counter,
+    bytes: Gauge,
+}
+
+impl HotMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        Self {
+            hits: counter(&HOT_IMAGES, &[HotResult::Hit.as_str()]),
+            misses: counter(&HOT_IMAGES, &[HotResult::Miss.as_str()]),
+            bytes: gauge(&HOT_IMAGE_BYTES, &[]),
+        }
+    }
+
+    /// A file was there.
+    pub fn hit(&self) {
+        self.hits.increment(1);
+    }
+
+    /// A file was not there.
+    pub fn miss(&self) {
+        self.misses.increment(1);
+    }
+
+    /// So much is there.
+    pub fn set_bytes(&self, bytes: u64) {
+        self.bytes.set(bytes as f64);
     }
 }

@@ -154,6 +154,16 @@ label_values! {
 }
 
 label_values! {
+    /// Whether the file of an image was in memory.
+    HotResult {
+        /// It was.
+        Hit = "hit",
+        /// It was not.
+        Miss = "miss",
+    }
+}
+
+label_values! {
     /// How a try to tell a callback ended.
     CallbackResult {
         /// The receiver has it.

@@ -1,0 +1,104 @@
+//! `GET /tasks/{id}/image`: the picture of a task.
+//!
+//! It is for whoever may see the task. True here: it is what its bytes say, and a browser runs nothing of it.
+
+use std::io::Read;
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::catalogue::Code;
+use super::file::{self, FileSchema, Part, Unread};
+use super::tasks::{TaskParam, UserParam, named};
+use super::upload::blocking;
+use super::{Problem, State, auth, extract};
+use crate::blob::{BlobError, Reader};
+use crate::media::image::Format;
+use crate::task::{Attachment, Role, TaskId};
+
+/// The picture of a task: of a `manual` one what was given with it, of an `image` what was stored.
+#[utoipa::path(
+    get, path = "/tasks/{id}/image", operation_id = "getTaskImage", tag = "Tasks", params(TaskParam, UserParam),
+    responses(
+        (status = 200, description = "The picture.", content_type = "image/jpeg", body = FileSchema,
+            headers(("etag" = String), ("accept-ranges" = String))),
+        (status = 206, description = "A part of it.", content_type = "image/jpeg", body = FileSchema,
+            headers(("content-range" = String))),
+        (status = 304, description = "The client has it."),
+    ),
+)]
+pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = extract::task_id(&request)?;
+    let caller = auth::reader(&state, &request, named(&request)?).await?;
+    let task = state.store.task(id).await?;
+    let task = task.filter(|task| caller.may_see(task.life.owner, task.life.assignee));
+    if task.is_none() {
+        return Err(Problem::no_task(id));
+    }
+    let picture = picture_of(&state, id).await?.ok_or_else(|| none(id))?;
+    match show(&state, &request, &picture).await {
+        Ok(answer) => Ok(answer),
+        Err(Unread::Problem(problem)) => Err(problem),
+        // Deleted since we looked, or lost.
+        Err(Unread::Missing) if picture_of(&state, id).await?.is_none() => Err(Problem::no_task(id)),
+        Err(unread @ (Unread::Missing | Unread::Damaged(_))) => {
+            let detail = "the picture of this task is missing or damaged on the daemon's disk; its log has more under \
+                          the request id of `instance`";
+            let cause = format!("the blob {} of task {id}: {unread}", picture.blob);
+            Err(Problem::new(Code::BlobDamaged, detail).caused_by(cause))
+        }
+    }
+}
+
+fn none(id: TaskId) -> Problem {
+    Problem::new(Code::ImageNotFound, format!("task {id} has no picture")).about(id)
+}
+
+/// The blob of the task that is a picture.
+async fn picture_of(state: &State, id: TaskId) -> Result<Option<Attachment>, Problem> {
+    let mut blobs = state.store.attachments_of(id).await?;
+    // What an image became, rather than what it came as.
+    blobs.sort_by_key(|blob| blob.role == Role::Input);
+    for blob in blobs {
+        if format_of(state, &blob).await?.is_some() {
+            return Ok(Some(blob));
+        }
+    }
+    Ok(None)
+}
+
+/// What the first bytes of a blob say it is; a recording's say nothing, and a lost blob is told of later.
+async fn format_of(state: &State, blob: &Attachment) -> Result<Option<Format>, Problem> {
+    let (blobs, name) = (state.blobs.clone(), blob.blob.clone());
+    let first = blocking(move || {
+        let mut first = Vec::new();
+        let reading = |source| BlobError::Io { doing: "cannot read", path: name.to_string(), source };
+        let most = Format::SNIFF_BYTES as u64;
+        Reader::take(blobs.read(&name)?, most).read_to_end(&mut first).map_err(reading)?;
+        Ok::<_, BlobError>(first)
+    });
+    Ok(Format::sniff(&first.await??))
+}
+
+async fn show(state: &State, request: &HttpRequest, picture: &Attachment) -> Result<HttpResponse, Unread> {
+    let etag = format!("\"{}\"", picture.blob);
+    let part = file::wanted(request.headers(), &etag, picture.bytes)?;
+    let mut answer = HttpResponse::Ok();
+    part.tell(&mut answer, picture.bytes);
+    answer.insert_header((header::ETAG, etag));
+    // It is not everybody's, and gone with its task.
+    answer.insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    answer.insert_header((header::ACCEPT_RANGES, "bytes"));
+    answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    answer.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
+    if part == Part::None {
+        return Ok(answer.finish());
+    }
+    let Some(format) = format_of(state, picture).await? else { return Err(Unread::Missing) };
+    answer.insert_header((header::CONTENT_TYPE, format.media_type()));
+    let (first, length) = part.of(picture.bytes);
+    let bytes = file::open(&state.blobs, &picture.blob, picture.bytes, first).await?;
+    let sent = if request.method() == actix_web::http::Method::HEAD { 0 } else { length };
+    Ok(answer.body(file::body(bytes, length, sent)))
+}

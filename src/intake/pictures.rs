@@ -1,0 +1,70 @@
+//! Pictures that come with a task: checked, rid of what is not the picture, and kept, before the task is made.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Intake, IntakeError};
+use crate::blob::{Blobs, Kept};
+use crate::config::ByteSize;
+use crate::imaging::{Imaging, ImagingError};
+use crate::kinds::manual;
+use crate::media::Cancel;
+use crate::media::image::{Facts, ImageError};
+use crate::store::NewTask;
+use crate::task::{Attachment, Role};
+
+/// What pictures are checked and kept with. Cheap to clone.
+#[derive(Clone)]
+pub struct Pictures {
+    /// Where they are looked at.
+    pub imaging: Imaging,
+    /// Where they are kept.
+    pub blobs: Blobs,
+    /// The largest file.
+    pub max_bytes: ByteSize,
+}
+
+impl Intake {
+    /// Checks and keeps the picture of the task at `index`, and gives it to the task, which must be made while the blob
+    /// is pinned.
+    pub(super) async fn picture(
+        &self,
+        index: usize,
+        task: &mut NewTask,
+        bytes: Bytes,
+    ) -> Result<Kept, IntakeError> {
+        let Pictures { imaging, blobs, max_bytes } = self.pictures.clone();
+        let refused = |error: ImagingError| IntakeError::Image { index, error };
+        if bytes.len() as u64 > max_bytes.bytes() {
+            let what = format!("has {} bytes", bytes.len());
+            return Err(refused(ImageError::TooLarge { what, most: max_bytes.to_string() }.into()));
+        }
+        // Whoever hangs up drops this, and with it the wish.
+        let wanted = WantedNoMore(Cancel::new());
+        let (stripped, developed) =
+            imaging.develop(bytes, wanted.0.clone(), |_| {}).await.map_err(refused)?;
+        match tokio::task::spawn_blocking(move || blobs.keep_bytes(&stripped.bytes)).await {
+            Ok(kept) => {
+                let kept = kept.map_err(|error| IntakeError::Blob(Arc::new(error)))?;
+                let Facts { format, width, height, .. } = developed.facts;
+                let format = format.as_str().to_owned();
+                let picture = manual::Picture { format, width, height, bytes: kept.bytes };
+                task.payload = manual::with_picture(&task.payload, picture);
+                let blob = kept.name.clone();
+                task.attachments.push(Attachment { role: Role::Input, blob, bytes: kept.bytes });
+                Ok(kept)
+            }
+            Err(_) => Err(refused(ImagingError::Stopping)),
+        }
+    }
+}
+
+/// Raises the flag when it is dropped.
+struct WantedNoMore(Cancel);
+
+impl Drop for WantedNoMore {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

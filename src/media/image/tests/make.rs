@@ -1,0 +1,286 @@
+//! Pictures made for the tests: real ones by real encoders, and containers put together by hand.
+
+use std::io::Write;
+
+/// A picture that no two rows of are alike: 3 bytes a pixel.
+pub(crate) fn rgb(width: u32, height: u32) -> Vec<u8> {
+    let pixel = |x: u32, y: u32| [(x * 7 + y) as u8, (y * 5) as u8, (x * y / 3 + 40) as u8];
+    (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect()
+}
+
+/// How a JPEG is to be made.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Jpeg {
+    pub(crate) progressive: bool,
+    pub(crate) restarts: bool,
+    pub(crate) halved: bool,
+}
+
+/// A JPEG of the picture.
+pub(crate) fn jpeg(width: u32, height: u32, how: Jpeg) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut out, 90);
+    encoder.set_progressive(how.progressive);
+    if how.restarts {
+        encoder.set_restart_interval(3);
+    }
+    encoder.set_sampling_factor(if how.halved {
+        jpeg_encoder::SamplingFactor::F_2_2
+    } else {
+        jpeg_encoder::SamplingFactor::F_1_1
+    });
+    let pixels = rgb(width, height);
+    encoder.encode(&pixels, width as u16, height as u16, jpeg_encoder::ColorType::Rgb).unwrap();
+    out
+}
+
+/// A segment of a JPEG.
+pub(crate) fn segment(marker: u8, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len() + 2).unwrap().to_be_bytes();
+    [&[0xff, marker], &length[..], data].concat()
+}
+
+/// The JPEG with something behind its first marker.
+pub(crate) fn jpeg_with(jpeg: &[u8], segments: &[Vec<u8>]) -> Vec<u8> {
+    [&jpeg[..2], &segments.concat(), &jpeg[2..]].concat()
+}
+
+/// Exif as cameras write it: a maker, an orientation, a place, and a small picture in a second directory.
+pub(crate) fn camera(little: bool, orientation: u16) -> Vec<u8> {
+    let short = |number: u16| if little { number.to_le_bytes() } else { number.to_be_bytes() };
+    let long = |number: u32| if little { number.to_le_bytes() } else { number.to_be_bytes() };
+    let mut out = if little { b"II".to_vec() } else { b"MM".to_vec() };
+    out.extend(short(42));
+    out.extend(long(8));
+    out.extend(short(3));
+    let mut entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+        out.extend(short(tag));
+        out.extend(short(kind));
+        out.extend(long(count));
+        out.extend(value);
+    };
+    entry(0x010f, 2, 4, *b"Cam\0");
+    let [a, b] = short(orientation);
+    entry(0x0112, 3, 1, [a, b, 0, 0]);
+    entry(0x8825, 4, 1, long(50));
+    out.extend(long(68));
+    assert_eq!(out.len(), 50);
+    out.extend(short(1));
+    out.extend(short(1));
+    out.extend(short(2));
+    out.extend(long(2));
+    out.extend(b"N\0\0\0");
+    out.extend(long(0));
+    out.extend(short(1));
+    out.extend(short(0x0201));
+    out.extend(short(4));
+    out.extend(long(1));
+    out.extend(long(86));
+    out.extend(long(0));
+    out.extend(b"secret place 55.75 37.61");
+    out
+}
+
+/// A chunk of a PNG.
+pub(crate) fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let body = [&kind[..], data].concat();
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&body);
+    [&(data.len() as u32).to_be_bytes()[..], &body, &sum.finalize().to_be_bytes()].concat()
+}
+
+/// The PNG with chunks behind its header.
+pub(crate) fn png_with(png: &[u8], chunks: &[Vec<u8>]) -> Vec<u8> {
+    [&png[..33], &chunks.concat(), &png[33..]].concat()
+}
+
+/// A header of a PNG, and no more.
+pub(crate) fn png_head(width: u32, height: u32, bits: u8, colour: u8, interlaced: bool) -> Vec<u8> {
+    let sides = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    let head = chunk(b"IHDR", &[&sides[..], &[bits, colour, 0, 0, u8::from(interlaced)]].concat());
+    [b"\x89PNG\r\n\x1a\n".to_vec(), head].concat()
+}
+
+/// A PNG by a real encoder; 3 bytes a pixel, or 6.
+pub(crate) fn png(width: u32, height: u32, deep: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut pixels = rgb(width, height);
+    if deep {
+        encoder.set_depth(png::BitDepth::Sixteen);
+        pixels = pixels.iter().flat_map(|sample| [*sample, sample.wrapping_mul(31)]).collect();
+    }
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&pixels).unwrap();
+    writer.finish().unwrap();
+    out
+}
+
+/// An APNG of three frames, of which the second is smaller.
+pub(crate) fn apng(width: u32, height: u32, picture_apart: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_animated(3, 0).unwrap();
+    encoder.set_sep_def_img(picture_apart).unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    let whole = rgb(width, height);
+    if picture_apart {
+        writer.write_image_data(&whole).unwrap();
+    }
+    writer.set_frame_delay(1, 10).unwrap();
+    writer.write_image_data(&whole).unwrap();
+    writer.set_frame_dimension(2, 3).unwrap();
+    writer.write_image_data(&rgb(2, 3)).unwrap();
+    writer.reset_frame_dimension().unwrap();
+    writer.write_image_data(&whole).unwrap();
+    writer.finish().unwrap();
+    out
+}
+
+/// An interlaced PNG, in grey: the seven passes with rows unfiltered, stored without compression.
+pub(crate) fn interlaced(width: u32, height: u32, deep: bool) -> Vec<u8> {
+    const PASSES: [[u32; 4]; 7] =
+        [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+    let mut rows = Vec::new();
+    for [left, top, across, down] in PASSES {
+        if left >= width {
+            continue;
+        }
+        for y in (top..height).step_by(down as usize) {
+            rows.push(0);
+            for x in (left..width).step_by(across as usize) {
+                rows.push((x * 3 + y * 11) as u8);
+                rows.extend(deep.then_some(x as u8));
+            }
+        }
+    }
+    let bits = if deep { 16 } else { 8 };
+    [png_head(width, height, bits, 0, true), chunk(b"IDAT", &stored(&rows)), chunk(b"IEND", b"")].concat()
+}
+
+/// A zlib stream without compression.
+pub(crate) fn stored(data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x78, 0x01];
+    let mut blocks = data.chunks(65_535).peekable();
+    while let Some(block) = blocks.next() {
+        let length = block.len() as u16;
+        out.push(u8::from(blocks.peek().is_none()));
+        out.extend(length.to_le_bytes());
+        out.extend((!length).to_le_bytes());
+        out.extend(block);
+    }
+    let (mut a, mut b) = (1_u32, 0_u32);
+    for byte in data {
+        a = (a + u32::from(*byte)) % 65_521;
+        b = (b + a) % 65_521;
+    }
+    out.extend((b << 16 | a).to_be_bytes());
+    out
+}
+
+/// A GIF by a real encoder: frames of the picture, moved about.
+pub(crate) fn gif(width: u16, height: u16, frames: u16) -> Vec<u8> {
+    let mut out = Vec::new();
+    let palette: Vec<u8> = (0..=255_u8).flat_map(|shade| [shade, 255 - shade, shade / 2]).collect();
+    let mut encoder = gif::Encoder::new(&mut out, width, height, &palette).unwrap();
+    encoder.set_repeat(gif::Repeat::Infinite).unwrap();
+    for at in 0..frames {
+        let shade = |i: usize| (i * 3 + usize::from(at) * 17) as u8;
+        let frame = gif::Frame {
+            width,
+            height,
+            delay: 4 + at,
+            buffer: (0..usize::from(width) * usize::from(height)).map(shade).collect::<Vec<u8>>().into(),
+            ..gif::Frame::default()
+        };
+        encoder.write_frame(&frame).unwrap();
+    }
+    drop(encoder);
+    out
+}
+
+/// The head of a GIF with two colours.
+pub(crate) fn gif_head(width: u16, height: u16) -> Vec<u8> {
+    [b"GIF89a", &width.to_le_bytes()[..], &height.to_le_bytes(), &[0x80, 0, 0], &[0, 0, 0, 255, 255, 255]]
+        .concat()
+}
+
+/// A frame of a GIF whose data says nothing.
+pub(crate) fn gif_frame(width: u16, height: u16) -> Vec<u8> {
+    let sides = [width.to_le_bytes(), height.to_le_bytes()].concat();
+    [&[0x2c, 0, 0, 0, 0][..], &sides, &[0, 2, 2, 0x4c, 0x01, 0]].concat()
+}
+
+/// An extension of a GIF.
+pub(crate) fn extension(label: u8, blocks: &[&[u8]]) -> Vec<u8> {
+    let mut out = vec![0x21, label];
+    for block in blocks {
+        out.push(u8::try_from(block.len()).unwrap());
+        out.extend_from_slice(block);
+    }
+    out.push(0);
+    out
+}
+
+/// The GIF with blocks behind its palette of 256 colours.
+pub(crate) fn gif_with(gif: &[u8], blocks: &[Vec<u8>]) -> Vec<u8> {
+    [&gif[..13 + 768], &blocks.concat(), &gif[13 + 768..]].concat()
+}
+
+/// A chunk of a WebP.
+pub(crate) fn riff(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let pad = &[0][..data.len() % 2];
+    [&kind[..], &(data.len() as u32).to_le_bytes(), data, pad].concat()
+}
+
+/// A WebP of these chunks.
+pub(crate) fn webp_of(chunks: &[Vec<u8>]) -> Vec<u8> {
+    let body = [b"WEBP".to_vec(), chunks.concat()].concat();
+    riff(b"RIFF", &body)
+}
+
+/// A lossless WebP by a real encoder: one chunk.
+pub(crate) fn webp(width: u32, height: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    image::codecs::webp::WebPEncoder::new_lossless(&mut out)
+        .encode(&rgb(width, height), width, height, image::ExtendedColorType::Rgb8)
+        .unwrap();
+    out
+}
+
+/// The head of a WebP of many chunks.
+pub(crate) fn canvas(flags: u8, width: u32, height: u32) -> Vec<u8> {
+    let side = |side: u32| (side - 1).to_le_bytes()[..3].to_vec();
+    riff(b"VP8X", &[vec![flags, 0, 0, 0], side(width), side(height)].concat())
+}
+
+/// An animated WebP: a whole frame, and one of 2 by 3 pixels.
+pub(crate) fn animated_webp(width: u32, height: u32) -> Vec<u8> {
+    let frame = |left: u32, width: u32, height: u32| {
+        let numbers = [left / 2, 0, width - 1, height - 1, 100];
+        let mut data: Vec<u8> =
+            numbers.iter().flat_map(|number| number.to_le_bytes()[..3].to_vec()).collect();
+        data.push(0);
+        data.extend(&webp(width, height)[12..]);
+        riff(b"ANMF", &data)
+    };
+    let loops = riff(b"ANIM", &[0, 0, 0, 0, 0, 0]);
+    webp_of(&[canvas(0x02, width, height), loops, frame(0, width, height), frame(2, 2, 3)])
+}
+
+/// Zeros, compressed a thousand to one.
+pub(crate) fn bomb(bytes: usize) -> Vec<u8> {
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, bytes as u32, 1);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_compression(png::Compression::High);
+    let mut writer = encoder.write_header().unwrap();
+    let mut stream = writer.stream_writer().unwrap();
+    stream.write_all(&vec![0; bytes]).unwrap();
+    stream.finish().unwrap();
+    writer.finish().unwrap();
+    // The data of its only large chunk.
+    png[41..png.len() - 16].to_vec()
+}

@@ -1,0 +1,36 @@
+//! The bodies of the fuzz targets, on bytes that are changed at random: they cannot rot, and every run of the tests
+//! tries some. `cargo fuzz` looks further; see CONTRIBUTING.md.
+//!
+//! `FUZZ_SECONDS` makes each target run for so long instead of a fixed number of times.
+
+mod change;
+#[path = "../../fuzz/bodies/image_gate.rs"]
+mod image_gate;
+#[path = "../../src/media/image/tests/make.rs"]
+#[expect(dead_code, reason = "the tests of the gate use more of it")]
+mod make;
+
+use change::try_many;
+
+#[test]
+fn the_gate_of_images_keeps_its_promises() {
+    let exif = [b"Exif\0\0", &make::camera(true, 6)[..]].concat();
+    let plain = make::jpeg(21, 17, make::Jpeg { progressive: true, restarts: true, halved: true });
+    let profile = make::chunk(b"iCCP", &[b"colours\0\0", &make::stored(b"a profile")[..]].concat());
+    let text = make::chunk(b"zTXt", b"Comment\0\0text");
+    let seeds = vec![
+        make::jpeg_with(&plain, &[make::segment(0xe1, &exif), make::segment(0xfe, b"words")]),
+        make::jpeg(9, 7, make::Jpeg::default()),
+        make::png_with(
+            &make::png(9, 7, true),
+            &[make::chunk(b"eXIf", &make::camera(false, 8)), profile, text],
+        ),
+        make::interlaced(9, 7, false),
+        make::apng(9, 7, true),
+        make::gif_with(&make::gif(5, 4, 3), &[make::extension(0xfe, &[b"words"])]),
+        [make::gif_head(9, 7), make::gif_frame(9, 7).repeat(4), vec![0x3b]].concat(),
+        make::webp(9, 7),
+        make::animated_webp(9, 7),
+    ];
+    try_many(&seeds, 20_000, image_gate::run);
+}

@@ -1,0 +1,242 @@
+//! Every route, asked by each kind of caller: who is let in is what the table of access says.
+
+use gristmill::account::{Access, Caller, Role, UserChange};
+use gristmill::http::{RouteInfo, table};
+use gristmill::store::{Command, Reply, Store};
+use gristmill::task::UserId;
+use reqwest::StatusCode;
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+
+use crate::client::Someone;
+use crate::harness::{Daemon, Wishes, start};
+use crate::wav::{path_of, tone};
+
+/// A daemon with somebody whose things are asked for, somebody else, and somebody who runs it.
+struct Town {
+    daemon: Daemon,
+    owner: Someone,
+    stranger: Someone,
+    admin: Someone,
+    guests: bool,
+}
+
+/// A request for a thing that was made for it.
+struct Asked {
+    path: String,
+    body: Body,
+}
+
+enum Body {
+    None,
+    Json(Value),
+    Recording,
+}
+
+#[tokio::test]
+async fn every_route_lets_in_whom_the_table_of_access_names() {
+    let town = Town::new(true).await;
+    for route in table() {
+        for (name, caller, who) in town.callers() {
+            let asked = town.thing(&route, Some(&town.owner)).await;
+            let owner = Some(UserId(town.owner.id));
+            town.judge(&route, asked, (name, who), expected(&town, route.access, caller, owner)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_owns_is_that_of_callers_without_an_identity_and_of_admins() {
+    let town = Town::new(true).await;
+    for route in table().into_iter().filter(|route| has_a_thing(route)) {
+        for (name, caller, who) in town.callers() {
+            let asked = town.thing(&route, None).await;
+            town.judge(&route, asked, (name, who), expected(&town, route.access, caller, None)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_guests_are_not_let_in_the_rest_is_as_ever() {
+    let town = Town::new(false).await;
+    for route in table() {
+        for (name, caller, who) in town.callers() {
+            let asked = town.thing(&route, Some(&town.owner)).await;
+            let owner = Some(UserId(town.owner.id));
+            town.judge(&route, asked, (name, who), expected(&town, route.access, caller, owner)).await;
+        }
+    }
+}
+
+/// Whether the route is about a thing that may be nobody's.
+fn has_a_thing(route: &RouteInfo) -> bool {
+    match route.access {
+        Access::Owner | Access::OwnerOrAssignee | Access::Taker | Access::Holder | Access::TokenHolder => {
+            // Whose a user is, is no question.
+            !route.path.starts_with("/users")
+        }
+        Access::Everybody | Access::Guests | Access::Users | Access::LinkHolder | Access::Admins => false,
+    }
+}
+
+/// What the table says. Who has a thing in hand is who owns it, in these tests.
+fn expected(town: &Town, access: Access, caller: Caller, owner: Option<UserId>) -> bool {
+    let shut_out = caller == Caller::Anonymous && !town.guests && access.rule().admits;
+    !shut_out && access.allows(caller, owner, owner)
+}
+
+impl Town {
+    async fn new(guests: bool) -> Self {
+        let anonymous = if guests { "true" } else { "false" };
+        let wishes = Wishes { settings: vec![("auth.anonymous", anonymous)], ..Wishes::default() };
+        let daemon = start(wishes).await;
+        let [owner, stranger, admin] =
+            [daemon.someone("Ann").await, daemon.someone("Bob").await, daemon.someone("Eve").await];
+        let promotion = Command::ChangeUser {
+            user: UserId(admin.id),
+            caller: Caller::Admin(None),
+            change: UserChange { role: Some(Role::Admin), ..UserChange::default() },
+            session: None,
+        };
+        let promoted = daemon.store.commit(&[promotion]).await.unwrap().replies.remove(0).unwrap();
+        assert!(matches!(promoted, Reply::UserChanged(Ok(_))), "{promoted:?}");
+        Self { daemon, owner, stranger, admin, guests }
+    }
+
+    fn callers(&self) -> [(&'static str, Caller, Option<&Someone>); 4] {
+        [
+            ("nobody", Caller::Anonymous, None),
+            ("the stranger", Caller::User(UserId(self.stranger.id)), Some(&self.stranger)),
+            ("the admin", Caller::Admin(Some(UserId(self.admin.id))), Some(&self.admin)),
+            ("the owner", Caller::User(UserId(self.owner.id)), Some(&self.owner)),
+        ]
+    }
+
+    /// Makes what the route is about, new for each request, `whose` it is; and says how to ask. A route that is not here
+    /// has nobody who looks after it.
+    async fn thing(&self, route: &RouteInfo, whose: Option<&Someone>) -> Asked {
+        let to = |id: i64| route.path.replace("{id}", &id.to_string());
+        let attempt = json!({"attempt": 1});
+        match (route.method, route.path) {
+            ("POST", "/tasks") => Asked::json(route.path, json!({})),
+            ("POST", "/tasks/batch") => Asked::json(route.path, json!([{}])),
+            ("GET", "/tasks" | "/total_tasks_created" | "/events") => Asked::plain(route.path),
+            ("POST", "/tasks/claim") => Asked::json(route.path, json!({"id": self.task(whose).await})),
+            ("GET", "/take_free_task") => {
+                self.task(whose).await;
+                Asked::plain(route.path)
+            }
+            ("GET" | "DELETE", "/tasks/{id}") | ("GET", "/tasks/{id}/events") => {
+                Asked::plain(to(self.task(whose).await))
+            }
+            ("POST", "/tasks/{id}/cancel") => Asked::plain(to(self.task(whose).await)),
+            ("POST", "/tasks/{id}/retry") => {
+                let task = self.task(whose).await;
+                self.post(&format!("/tasks/{task}/cancel"), json!({}), whose).await;
+                Asked::plain(to(task))
+            }
+            ("POST", "/tasks/{id}/heartbeat" | "/tasks/{id}/complete" | "/tasks/{id}/release") => {
+                Asked::json(to(self.task_in_hand(whose).await), attempt)
+            }
+            ("POST", "/tasks/{id}/progress") => {
+                Asked::json(to(self.task_in_hand(whose).await), json!({"attempt": 1, "percent": 1}))
+            }
+            ("POST", "/tasks/{id}/fail") => {
+                Asked::json(to(self.task_in_hand(whose).await), json!({"attempt": 1, "message": "x"}))
+            }
+            ("POST", "/users" | "/user") => Asked::json(route.path, json!({"name": "Somebody"})),
+            ("GET", "/users") => Asked::plain(route.path),
+            ("GET" | "DELETE", "/users/{id}") => Asked::plain(to(self.user(whose).await)),
+            ("PATCH", "/users/{id}") => Asked::json(to(self.user(whose).await), json!({"gender": "x"})),
+            ("POST", "/users/{id}/token") => Asked::plain(to(self.user(whose).await)),
+            ("GET", "/users/{id}/avatar") => Asked::plain(to(self.pictured.id)),
+            ("POST", "/login") => {
+                Asked::json(route.path, json!({"id": self.pictured.id, "password": PASSWORD}))
+            }
+            ("POST", "/logout") => Asked::plain(route.path),
+            ("POST", "/records" | "/music-add") => {
+                Asked { path: route.path.to_owned(), body: Body::Recording }
+            }
+            ("GET", "/record") => Asked::plain(self.recording().await),
+            ("GET", "/health/live" | "/health/ready" | "/metrics" | "/openapi.json") => {
+                Asked::plain(route.path)
+            }
+            (method, path) => panic!("{method} {path}: say here what it is asked for, and how"),
+        }
+    }
+
+    /// A task that waits for somebody to take it.
+    async fn task(&self, whose: Option<&Someone>) -> i64 {
+        self.post("/tasks", json!({"kind": "manual"}), whose).await["id"].as_i64().unwrap()
+    }
+
+    async fn task_in_hand(&self, whose: Option<&Someone>) -> i64 {
+        let task = self.task(whose).await;
+        self.post("/tasks/claim", json!({"id": task}), whose).await;
+        task
+    }
+
+    /// The link of a recording.
+    async fn recording(&self) -> String {
+        let asked = Asked { path: "/records".to_owned(), body: Body::Recording };
+        let made: Value = self.send("POST", asked, Some(&self.owner)).await.json().await.unwrap();
+        path_of(made["url"].as_str().unwrap())
+    }
+
+    async fn post(&self, path: &str, body: Value, who: Option<&Someone>) -> Value {
+        let answer = self.send("POST", Asked::json(path, body), who).await;
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
+    }
+
+    async fn send(&self, method: &str, asked: Asked, who: Option<&Someone>) -> reqwest::Response {
+        let mut request = self.daemon.client.request(method.parse().unwrap(), self.daemon.url(&asked.path));
+        if let Some(who) = who {
+            request = request.bearer_auth(&who.token);
+        }
+        let request = match asked.body {
+            Body::None => request,
+            Body::Json(body) => request.json(&body),
+            Body::Recording => {
+                let wav = Part::bytes(tone(1)).file_name("talk.wav");
+                request.multipart(Form::new().part("file", wav))
+            }
+        };
+        request.send().await.unwrap()
+    }
+
+    /// Asks, and compares. A stream is let go once its first line tells how it was answered.
+    async fn judge(
+        &self,
+        route: &RouteInfo,
+        asked: Asked,
+        (name, who): (&str, Option<&Someone>),
+        allowed: bool,
+    ) {
+        let path = asked.path.clone();
+        let answer = self.send(route.method, asked, who).await;
+        let status = answer.status();
+        let told = if status.is_success() { String::new() } else { answer.text().await.unwrap() };
+        let line = format!("{} {path} by {name} ({:?}): {status} {told}", route.method, route.access);
+        let kept_out = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => true,
+            // Whose it is may be seen, and who has it in hand is another.
+            StatusCode::CONFLICT => told.contains("\"not_held\""),
+            _ => false,
+        };
+        assert!(if allowed { status.is_success() } else { kept_out }, "{line}");
+        if who.is_some() {
+            assert_ne!(status, StatusCode::UNAUTHORIZED, "{line}");
+        }
+    }
+}
+
+impl Asked {
+    fn plain(path: impl Into<String>) -> Self {
+        Self { path: path.into(), body: Body::None }
+    }
+
+    fn json(path: impl Into<String>, body: Value) -> Self {
+        Self { path: path.into(), body: Body::Json(body) }
+    }
+}
