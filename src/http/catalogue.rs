@@ -211,9 +211,9 @@ catalogue! {
         "Something that should not happen did; the log has it under the request id. The request may or may not have \
          taken effect.";
     BlobDamaged = "blob_damaged", INTERNAL_SERVER_ERROR,
-        "The recording's file is damaged",
-        "The file is missing from the daemon's disk or has another length than was noted; the log names it under the \
-         request id. The operator has to restore it, or the recording has to be sent again.";
+        "The stored file is damaged",
+        "The file of a recording or an image is missing from the daemon's disk, or is not as it was stored; the log names \
+         it under the request id. The operator has to restore it, or it has to be sent again.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE,
         "Too much is waiting already",
         "As many writes, claims or logins wait, or as many images are worked on or uploads come without a proof of their user, as the daemon may hold. \

@@ -13,8 +13,8 @@ use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::web::Bytes;
-use futures_util::Stream;
 use futures_util::stream;
+use sha2::{Digest, Sha256};
 
 use super::catalogue::Code;
 use super::upload::blocking;
@@ -36,7 +36,7 @@ const SLICE: usize = 64 * 1024;
 
 /// What is to be sent of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
     /// Nothing: the client has it.
     None,
     /// All of it.
@@ -77,7 +77,10 @@ impl Part {
 
 /// What a request with these headers wants of the file with that strong tag and length. There is no `Last-Modified`, so
 /// the conditions on time say nothing.
-pub(super) fn wanted(headers: &HeaderMap, etag: &str, length: u64) -> Result<Part, Problem> {
+///
+/// # Errors
+/// [`Code::PreconditionFailed`] and [`Code::RangeNotSatisfiable`].
+pub fn wanted(headers: &HeaderMap, etag: &str, length: u64) -> Result<Part, Problem> {
     if headers.contains_key(header::IF_MATCH) && !has_tag(headers, &header::IF_MATCH, Compare::Strong, etag) {
         let detail = format!("the file is {etag}, which `If-Match` does not name");
         return Err(Problem::new(Code::PreconditionFailed, detail));
@@ -224,44 +227,67 @@ pub(super) async fn open(blobs: &Blobs, name: &BlobName, length: u64, first: u64
 /// The body of an answer: the next `length` bytes of the file; `sent` is less when they are told of and not sent, as by
 /// HEAD.
 pub(super) fn body(file: Reader, length: u64, sent: u64) -> impl MessageBody + 'static {
-    SizedStream::new(length, pieces(file, sent))
+    let sending = Sending { file, left: sent, seen: None };
+    SizedStream::new(length, Box::pin(stream::try_unfold(sending, next_piece)))
 }
 
-fn pieces(file: Reader, left: u64) -> Pin<Box<dyn Stream<Item = Result<Bytes, actix_web::Error>> + 'static>> {
-    Box::pin(stream::try_unfold((file, left), next_piece))
+/// The body of an answer that is all of the blob `name`, as [`body`]. Its last bytes are sent only once all are known to
+/// be what was stored: whoever fetches others sees that the answer breaks off.
+pub(super) fn checked_body(
+    file: Reader,
+    length: u64,
+    sent: u64,
+    name: BlobName,
+) -> impl MessageBody + 'static {
+    let sending = Sending { file, left: sent, seen: Some((name, Sha256::new())) };
+    SizedStream::new(length, Box::pin(stream::try_unfold(sending, next_piece)))
+}
+
+struct Sending {
+    file: Reader,
+    left: u64,
+    /// What the bytes should be, and what was seen of them.
+    seen: Option<(BlobName, Sha256)>,
 }
 
 /// The next bytes of the file.
-async fn next_piece(
-    (mut file, left): (Reader, u64),
-) -> Result<Option<(Bytes, (Reader, u64))>, actix_web::Error> {
-    if left == 0 {
+async fn next_piece(sending: Sending) -> Result<Option<(Bytes, Sending)>, actix_web::Error> {
+    if sending.left == 0 {
         return Ok(None);
     }
-    let (read, file) = blocking(move || {
-        let mut piece = Vec::new();
-        let read = (&mut file).take(left.min(PIECE)).read_to_end(&mut piece);
-        (read.map(|_| piece), file)
-    })
-    .await?;
     // The head of the answer is gone already, so all that is left is to break off, and to say why in the log.
     let broken = |cause: String| {
         let problem = Problem::internal(cause);
         problem.log();
         problem
     };
-    let piece = read.map_err(|error| broken(format!("a blob cannot be read: {error}")))?;
-    if piece.is_empty() {
-        return Err(broken("a blob became shorter while it was sent".to_owned()).into());
+    let read = blocking(move || sending.read()).await?;
+    Ok(Some(read.map_err(broken)?))
+}
+
+impl Sending {
+    fn read(mut self) -> Result<(Bytes, Self), String> {
+        let mut piece = Vec::new();
+        let read = (&mut self.file).take(self.left.min(PIECE)).read_to_end(&mut piece);
+        read.map_err(|error| format!("a blob cannot be read: {error}"))?;
+        if piece.is_empty() {
+            return Err("a blob became shorter while it was sent".to_owned());
+        }
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        if let Some((name, digest)) = &mut self.seen {
+            digest.update(&piece);
+            if self.left == 0 && BlobName::of_digest(&digest.clone().finalize().into()) != *name {
+                return Err(format!("the bytes of the blob {name} are others: it is damaged"));
+            }
+        }
+        Ok((Bytes::from(piece), self))
     }
-    let left = left.saturating_sub(piece.len() as u64);
-    Ok(Some((Bytes::from(piece), (file, left))))
 }
 
 /// A body that is in memory, given out in slices, so that what a connection has in hand stays small.
 pub(super) struct Slices {
     left: Bytes,
-    /// What is told; more than there is to send where the request is HEAD.
+    /// Of all of them.
     length: u64,
 }
 

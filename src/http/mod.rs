@@ -77,6 +77,7 @@ use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
 pub use catalogue::{Code, problems_markdown};
+pub use file::{Part, wanted};
 pub use hot::HotImages;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};

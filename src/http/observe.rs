@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -21,7 +22,7 @@ use tracing::Instrument;
 use super::catalogue::Code;
 use super::{Problem, State, origin};
 use crate::telemetry::logging::request_span;
-use crate::telemetry::metrics::Method;
+use crate::telemetry::metrics::{Method, OneRouteMetrics};
 
 /// The header that carries a request's id, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,7 +31,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) type AtOnce = fn(&State, &HttpRequest) -> Option<HttpResponse>;
 
 /// What is known of a path before a request for it comes.
-#[derive(Clone, Copy, Default)]
 pub(super) struct Way {
     /// The route; `None` where no route has the path.
     pub(super) route: Option<&'static str>,
@@ -38,29 +38,32 @@ pub(super) struct Way {
     pub(super) acts: bool,
     /// What answers it without waiting, where that can be.
     pub(super) at_once: Option<AtOnce>,
+    /// What its requests are counted in.
+    pub(super) metrics: OneRouteMetrics,
 }
 
 /// Serves a request.
 pub(super) async fn observe<B: MessageBody + 'static>(
     state: web::Data<State>,
-    Way { route, acts, at_once }: Way,
+    way: Rc<Way>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
+    let route = way.route;
     let method = Method::of(request.method().as_str());
     let id = request_id(&request);
     // A panic is left to the handler, which will not fare better, to be told of.
-    let asked = || at_once.and_then(|answer| answer(&state, request.request()));
+    let asked = || way.at_once.and_then(|answer| answer(&state, request.request()));
     if let Ok(Some(answer)) = std::panic::catch_unwind(AssertUnwindSafe(asked)) {
-        return Ok(told(&state, route, method, id, started, request.into_response(answer)));
+        return Ok(told(&way, method, id, started, request.into_response(answer)));
     }
     // Only visible characters: `request_id` lets no others in.
     let name = id.to_str().unwrap_or_default();
     let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
     let http = request.request().clone();
     // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
-    let served = match route.map_or(Ok(()), |_| origin::check(&state.http, &http, acts)) {
+    let served = match route.map_or(Ok(()), |_| origin::check(&state.http, &http, way.acts)) {
         Ok(()) => AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await,
         Err(problem) => Ok(Err(problem.into())),
     };
@@ -75,20 +78,19 @@ pub(super) async fn observe<B: MessageBody + 'static>(
             span.in_scope(|| answer(&http, &problem, name))
         }
     };
-    Ok(told(&state, route, method, id, started, response))
+    Ok(told(&way, method, id, started, response))
 }
 
 /// The answer with the request's id, counted.
 fn told(
-    state: &State,
-    route: Option<&'static str>,
+    way: &Way,
     method: Method,
     id: HeaderValue,
     started: Instant,
     mut response: ServiceResponse<BoxBody>,
 ) -> ServiceResponse<BoxBody> {
     response.headers_mut().insert(REQUEST_ID, id);
-    state.http_metrics.answered(route, method, response.status().as_u16(), started.elapsed());
+    way.metrics.answered(method, response.status().as_u16(), started.elapsed());
     response
 }
 
@@ -130,9 +132,19 @@ fn is_sane(id: &[u8]) -> bool {
 fn fresh_id() -> HeaderValue {
     static PROCESS: LazyLock<u64> = LazyLock::new(rand::random);
     static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let id = format!("{:016x}{:08x}", *PROCESS, COUNTER.fetch_add(1, Ordering::Relaxed));
+    let mut id = [0; 24];
+    write_hex(&mut id[..16], *PROCESS);
+    write_hex(&mut id[16..], u64::from(COUNTER.fetch_add(1, Ordering::Relaxed)));
     // Digits and letters always fit into a header.
-    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// Writes a number into all of `place`, with zeros before it.
+fn write_hex(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number % 16) as usize];
+        number /= 16;
+    }
 }
 
 /// Answers a path that no route has.
@@ -157,5 +169,8 @@ mod tests {
         }
         assert_ne!(fresh_id(), fresh_id());
         assert!(is_sane(fresh_id().as_bytes()));
+        let mut place = [0; 6];
+        write_hex(&mut place, 0x0f_a9c0);
+        assert_eq!(&place, b"0fa9c0");
     }
 }

@@ -4,6 +4,8 @@
 //! route, add its line here, its handler to the list in `openapi.rs`, and its case to `tests/http/access.rs`, which asks it
 //! as every kind of caller. What an [`Access`] means stands in its own table.
 
+use std::rc::Rc;
+
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -442,17 +444,24 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
         };
         let state = state.clone();
         let acts = lines().any(|line| line.method == Verb::Take);
-        let way = Way { route: Some(path), acts, at_once: lines().find_map(|line| line.at_once) };
+        let way = Rc::new(Way {
+            route: Some(path),
+            acts,
+            at_once: lines().find_map(|line| line.at_once),
+            metrics: state.http_metrics.of_route(Some(path)),
+        });
         app.service(
             resource
                 .default_service(web::to(refuse))
-                .wrap(from_fn(move |request, next| observe(state.clone(), way, request, next))),
+                .wrap(from_fn(move |request, next| observe(state.clone(), way.clone(), request, next))),
         );
     }
     let state = state.clone();
+    let metrics = state.http_metrics.of_route(None);
+    let way = Rc::new(Way { route: None, acts: false, at_once: None, metrics });
     app.default_service(
         web::to(no_route)
-            .wrap(from_fn(move |request, next| observe(state.clone(), Way::default(), request, next))),
+            .wrap(from_fn(move |request, next| observe(state.clone(), way.clone(), request, next))),
     );
 }
 

@@ -1,7 +1,7 @@
 //! `GET /images/{name}`: an image by its link, as it was stored or made smaller.
 //!
-//! The link opens it: nothing here asks who is calling. True here: bytes are given out only where their length, and for
-//! all but the largest their digest, are those that were stored; what a browser gets cannot run anything, whatever the
+//! The link opens it: nothing here asks who is calling. True here: bytes are given out only where their length and
+//! digest are those that were stored (of the largest, the last ones; of a part of those, only the length is known); what a browser gets cannot run anything, whatever the
 //! bytes are; a name that is none is told apart without the disk or the database; an error is kept by no cache.
 
 use std::io::Read;
@@ -258,7 +258,10 @@ async fn original(
     let (first, length) = part.of(image.bytes);
     let file = file::open(&state.blobs, blob, image.bytes, first).await?;
     let sent = if request.method() == Method::HEAD { 0 } else { length };
-    Ok(answer.body(file::body(file, length, sent)))
+    Ok(match part {
+        Part::All => answer.body(file::checked_body(file, length, sent, blob.clone())),
+        Part::None | Part::Range { .. } => answer.body(file::body(file, length, sent)),
+    })
 }
 
 /// A variant of it.

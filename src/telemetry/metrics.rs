@@ -20,7 +20,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 pub use self::handles::{
     ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, Held, HotMetrics, HttpMetrics,
-    ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, QueueMetrics, TellingMetrics,
+    ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, OneRouteMetrics, QueueMetrics,
+    TellingMetrics,
 };
 pub use self::labels::{
     Actor, BrokerConnection, CallbackResult, HotResult, InboxResult, LeaseRenewal, Method, PublishResult,
@@ -314,7 +315,7 @@ mod tests {
     fn every_metric_of_the_catalogue_appears_with_help_and_type() {
         let text = rendered(|| {
             KindMetrics::new("noop");
-            HttpMetrics::new().answered(Some("/tasks"), Method::Get, 200, Duration::from_millis(3));
+            HttpMetrics::new().of_route(Some("/tasks")).answered(Method::Get, 200, Duration::from_millis(3));
         });
         for metric in CATALOGUE {
             assert!(metric.help.ends_with('.'), "{}", metric.name);
@@ -463,10 +464,10 @@ mod tests {
         let text = rendered(|| {
             let http = HttpMetrics::new();
             let took = Duration::from_millis(7);
-            http.answered(Some("/tasks/{id}"), Method::of("GET"), 200, took);
-            http.clone().answered(Some("/tasks/{id}"), Method::Get, 204, took);
-            http.answered(Some("/tasks/{id}"), Method::Delete, 503, took);
-            http.answered(None, Method::of("BREW"), 404, took);
+            http.of_route(Some("/tasks/{id}")).answered(Method::of("GET"), 200, took);
+            http.clone().of_route(Some("/tasks/{id}")).answered(Method::Get, 204, took);
+            http.of_route(Some("/tasks/{id}")).answered(Method::Delete, 503, took);
+            http.of_route(None).answered(Method::of("BREW"), 404, took);
         });
         for line in [
             "gristmill_http_requests_total{route=\"/tasks/{id}\",method=\"GET\",status=\"2xx\"} 2",
@@ -484,7 +485,7 @@ mod tests {
         let text = rendered(|| {
             let http = HttpMetrics::new();
             for id in 0..2 * ROUTES {
-                http.answered(Some(&format!("/tasks/{id}")), Method::Get, 200, Duration::ZERO);
+                http.of_route(Some(&format!("/tasks/{id}"))).answered(Method::Get, 200, Duration::ZERO);
             }
         });
         let series = text.lines().filter(|line| line.starts_with("gristmill_http_requests_total")).count();

@@ -9,6 +9,8 @@ mod image_gate;
 #[path = "../../src/media/image/tests/make.rs"]
 #[expect(dead_code, reason = "the tests of the gate use more of it")]
 mod make;
+#[path = "../../fuzz/bodies/ranges.rs"]
+mod ranges;
 
 use change::try_many;
 
@@ -33,4 +35,15 @@ fn the_gate_of_images_keeps_its_promises() {
         make::animated_webp(9, 7),
     ];
     try_many(&seeds, 20_000, image_gate::run);
+}
+
+#[test]
+fn conditions_and_ranges_give_what_lies_in_the_file() {
+    let seeds = [
+        "100\nrbytes=0-9".to_owned(),
+        "100\nrbytes=-5\ni\"ab12\"".to_owned(),
+        format!("9\nrbytes=3-\nn\"x\", W/{}\nm*", ranges::TAG),
+        format!("\nrbytes=0-\nm{}, \"y\"", ranges::TAG),
+    ];
+    try_many(&seeds.map(String::into_bytes), 200_000, ranges::run);
 }

@@ -305,3 +305,16 @@ async fn bytes_that_are_not_those_that_were_stored_are_never_given_out() {
     }
     assert!(daemon.get(&image.path).await.body == image.bytes, "healed");
 }
+
+#[tokio::test]
+async fn a_large_image_that_is_damaged_breaks_off_before_its_end() {
+    let daemon = start(Wishes::default()).await;
+    let image = daemon.plant(Format::Png, "a.png", noise(2 << 20)).await;
+    let fetch = async || daemon.client.get(daemon.url(&image.path)).send().await.unwrap();
+    let etag = fetch().await.headers()["etag"].to_str().unwrap().to_owned();
+    assert!(fetch().await.bytes().await.unwrap() == image.bytes);
+    let mut garbage = image.bytes.clone();
+    garbage[1000] ^= 1;
+    std::fs::write(daemon.file_of(&etag), garbage).unwrap();
+    assert!(fetch().await.bytes().await.is_err());
+}

@@ -25,6 +25,13 @@ pub struct HttpMetrics {
     routes: Arc<RwLock<HashMap<String, Arc<RouteMetrics>>>>,
 }
 
+/// The metrics of one route. Clones share their handles.
+#[derive(Clone)]
+pub struct OneRouteMetrics {
+    name: Arc<str>,
+    handles: Arc<RouteMetrics>,
+}
+
 #[derive(Default)]
 struct RouteMetrics {
     durations: [OnceLock<Histogram>; Method::ALL.len()],
@@ -41,17 +48,12 @@ impl HttpMetrics {
         Self::default()
     }
 
-    /// Notes an answered request. `route` is the pattern of the route (`/tasks/{id}`), never the path; `None`
-    /// where no route matched.
-    pub fn answered(&self, route: Option<&str>, method: Method, status: u16, elapsed: Duration) {
-        let (name, route) = self.route(route.unwrap_or("unmatched"));
-        let class = StatusClass::of(status);
-        route.durations[method as usize]
-            .get_or_init(|| histogram(&HTTP_DURATION, &[name, method.as_str()]))
-            .record(elapsed);
-        route.requests[method as usize][class as usize]
-            .get_or_init(|| counter(&HTTP_REQUESTS, &[name, method.as_str(), class.as_str()]))
-            .increment(1);
+    /// Those of a route, to be kept. `route` is its pattern (`/tasks/{id}`), never a path; `None` where no route
+    /// matched.
+    #[must_use]
+    pub fn of_route(&self, route: Option<&str>) -> OneRouteMetrics {
+        let (name, handles) = self.route(route.unwrap_or("unmatched"));
+        OneRouteMetrics { name: name.into(), handles }
     }
 
     fn route<'a>(&self, name: &'a str) -> (&'a str, Arc<RouteMetrics>) {
@@ -62,6 +64,20 @@ impl HttpMetrics {
         let name = if routes.len() < ROUTES || routes.contains_key(name) { name } else { "other" };
         let route = routes.entry(name.to_owned()).or_default();
         (name, Arc::clone(route))
+    }
+}
+
+impl OneRouteMetrics {
+    /// Notes an answered request.
+    pub fn answered(&self, method: Method, status: u16, elapsed: Duration) {
+        let (name, route) = (&*self.name, &self.handles);
+        let class = StatusClass::of(status);
+        route.durations[method as usize]
+            .get_or_init(|| histogram(&HTTP_DURATION, &[name, method.as_str()]))
+            .record(elapsed);
+        route.requests[method as usize][class as usize]
+            .get_or_init(|| counter(&HTTP_REQUESTS, &[name, method.as_str(), class.as_str()]))
+            .increment(1);
     }
 }
 
