@@ -27,7 +27,7 @@ pub enum Access {
     Holder,
     /// Whoever knows its link, which nobody can guess.
     LinkHolder,
-    /// Whoever owns it, and whoever has the token that was given for it.
+    /// Whoever owns it, and whoever has the token that was given for it. What nobody owns is the token's alone.
     TokenHolder,
     /// Whoever runs the daemon.
     Admins,
@@ -106,7 +106,9 @@ impl Access {
         let given = caller.user() == assignee;
         let theirs = match self {
             Self::Everybody | Self::Guests | Self::Users | Self::LinkHolder | Self::Admins => false,
-            Self::Owner | Self::TokenHolder => own,
+            Self::Owner => own,
+            // Who is nobody is not the same nobody who was given the token.
+            Self::TokenHolder => own && owner.is_some(),
             Self::OwnerOrAssignee => own || (given && assignee.is_some()),
             Self::Taker => own || owner.is_none(),
             Self::Holder => given,
@@ -190,6 +192,8 @@ mod tests {
             assert!(!nobodys(access, Caller::User(ANN)));
         }
         assert!(nobodys(Access::Taker, Caller::User(ANN)));
+        assert!(!nobodys(Access::TokenHolder, Caller::Anonymous), "anybody could say so");
+        assert!(nobodys(Access::TokenHolder, Caller::Admin(None)));
     }
 
     #[test]

@@ -20,18 +20,26 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The bound. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Desk(Arc<Semaphore>);
+pub(super) struct Desk {
+    free: Arc<Semaphore>,
+    patience: Duration,
+}
 
 impl Desk {
+    /// An empty one.
     pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(KIB as usize)))
+        Self::with(PATIENCE)
+    }
+
+    fn with(patience: Duration) -> Self {
+        Self { free: Arc::new(Semaphore::new(KIB as usize)), patience }
     }
 
     /// Waits for so many bytes, which are given back when the share is dropped. What is larger than the whole desk has it
     /// alone.
     pub(super) async fn take(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Problem> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(KIB).min(KIB);
-        let share = timeout(PATIENCE, Arc::clone(&self.0).acquire_many_owned(kib)).await;
+        let share = timeout(self.patience, Arc::clone(&self.free).acquire_many_owned(kib)).await;
         // Nobody closes the semaphore.
         share.ok().and_then(Result::ok).ok_or_else(|| {
             let detail = "more images are being sent than can be looked at: try again in a moment";
@@ -44,15 +52,17 @@ impl Desk {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_share_is_waited_for_and_not_for_ever_and_the_largest_has_the_desk_alone() {
-        let desk = Desk::new();
+        let desk = Desk::with(Duration::from_millis(20));
         let all = desk.take(u64::MAX).await.unwrap();
         assert_eq!(desk.take(1).await.unwrap_err().code(), Code::Overloaded);
-        let (waiting, ()) = tokio::join!(desk.take(1 << 20), async {
-            tokio::time::sleep(PATIENCE / 2).await;
-            drop(all);
-        });
-        assert!(waiting.is_ok());
+        drop(all);
+        let patient = Desk::with(Duration::from_secs(60));
+        let all = patient.take(u64::MAX).await.unwrap();
+        let (waited, ()) = tokio::join!(patient.take(1 << 20), async { drop(all) });
+        assert!(waited.is_ok());
+        let small = (patient.take(8 << 20).await, patient.take(8 << 20).await, patient.take(8 << 20).await);
+        assert!(small.0.is_ok() && small.1.is_ok() && small.2.is_ok(), "they fit beside each other");
     }
 }

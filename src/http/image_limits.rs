@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 
 use super::catalogue::Code;
-use super::{Problem, State};
+use super::{Problem, State, client};
 use crate::store::{Quota, Rate};
 use crate::task::UserId;
 
@@ -27,7 +27,10 @@ pub(super) async fn spend(
     }
     let key = match owner {
         Some(user) => format!("upload by user {user}"),
-        None => format!("upload from {}", address(request)),
+        None => {
+            let address = client::address(&state.http, request);
+            format!("upload from {}", client::counted_as(address))
+        }
     };
     match state.store.spend(&key, 1, Rate::per(most, MINUTE)).await? {
         None => Ok(()),
@@ -42,9 +45,4 @@ pub(super) async fn spend(
 pub(super) fn quota(state: &State) -> Quota {
     let (images, bytes) = (state.images.max_per_user, state.images.max_bytes_per_user.bytes());
     Quota { images: Some(images).filter(|most| *most > 0), bytes: Some(bytes).filter(|most| *most > 0) }
-}
-
-/// Where a request comes from.
-fn address(request: &HttpRequest) -> String {
-    request.peer_addr().map_or_else(|| "nowhere".to_owned(), |peer| peer.ip().to_string())
 }

@@ -19,7 +19,7 @@ use super::links::ImageLinks;
 use super::task_view::TaskView;
 use super::tasks::{UserParam, json_answer, next_link};
 use super::{Problem, State, auth};
-use crate::account::{Caller, Token};
+use crate::account::{Access, Caller, Token};
 use crate::intake::{Done, IntakeError};
 use crate::store::{Image, Refused, RememberedAnswer, Reply};
 use crate::task::{ImageName, TaskId};
@@ -157,10 +157,11 @@ fn right_to(image: &Image, caller: Caller, given: Option<&str>) -> Result<Caller
         // What nobody owns only admins may remove, and who holds the token may what they may.
         return Ok(image.owner.map_or(Caller::Admin(None), Caller::User));
     }
+    if Access::TokenHolder.allows(caller, image.owner, None) {
+        return Ok(caller);
+    }
     match caller {
-        Caller::Admin(_) => Ok(caller),
-        Caller::User(user) if image.owner == Some(user) => Ok(caller),
-        Caller::User(_) => {
+        Caller::User(_) | Caller::Admin(_) => {
             let detail =
                 "only the owner of the image and admins may do that, and who holds its `delete_token`";
             Err(Problem::new(Code::Forbidden, detail))
