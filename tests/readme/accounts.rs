@@ -51,7 +51,7 @@ fn goes_well(folder: &Path, email: &str) -> (Value, Value) {
     let id = bob["id"].to_string();
     let (code, said) = gristmill(folder, &["user", "add", "--email", email]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("another user"), "{said}");
+    assert!(said.contains("with this e-mail exists already"), "{said}");
     let (code, said) = gristmill(folder, &["user", "token", &id, "--json"]);
     assert_eq!(code, Some(0), "{said}");
     let renewed: Value = serde_json::from_str(&said).unwrap();
