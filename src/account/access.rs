@@ -191,6 +191,7 @@ mod tests {
             assert!(nobodys(access, Caller::Admin(None)));
             assert!(!nobodys(access, Caller::User(ANN)));
         }
+        assert!(!nobodys(Access::TokenHolder, Caller::Anonymous), "without the token");
         assert!(nobodys(Access::Taker, Caller::User(ANN)));
         assert!(!nobodys(Access::TokenHolder, Caller::Anonymous), "anybody could say so");
         assert!(nobodys(Access::TokenHolder, Caller::Admin(None)));

@@ -1,5 +1,7 @@
 //! Every route, asked by each kind of caller: who is let in is what the table of access says.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gristmill::account::{Access, Caller, Role, UserChange};
 use gristmill::http::{RouteInfo, table};
 use gristmill::store::{Command, Reply, Store};
@@ -41,6 +43,7 @@ enum Body {
     None,
     Json(Value),
     Recording,
+    Picture,
 }
 
 #[tokio::test]
@@ -200,6 +203,13 @@ impl Town {
                 Asked { body: Body::Recording, ..Asked::plain(route.path) }
             }
             ("GET", "/record") => Asked::plain(self.recording().await),
+            ("POST", "/upload") => Asked { body: Body::Picture, ..Asked::plain(route.path) },
+            ("GET", "/images/" | "/images") => Asked::plain(route.path),
+            ("GET" | "DELETE", "/images/{name}") => Asked::plain(self.image(whose).await),
+            ("GET", "/tasks/{id}/image") => {
+                let task = json!({"kind": "manual", "image": PICTURE});
+                Asked::plain(to(self.post("/tasks", task, whose).await["id"].as_i64().unwrap()))
+            }
             ("GET", "/health/live" | "/health/ready" | "/metrics" | "/openapi.json") => {
                 Asked::plain(route.path)
             }
@@ -225,6 +235,13 @@ impl Town {
         task
     }
 
+    /// The path of an image.
+    async fn image(&self, whose: Option<&Someone>) -> String {
+        let asked = Asked { body: Body::Picture, ..Asked::plain("/upload") };
+        let made: Value = self.send("POST", asked, whose).await.json().await.unwrap();
+        path_of(made["url"].as_str().unwrap_or_else(|| panic!("{made}")))
+    }
+
     /// The link of a recording.
     async fn recording(&self) -> String {
         let asked = Asked { body: Body::Recording, ..Asked::plain("/records") };
@@ -246,6 +263,10 @@ impl Town {
         let request = match asked.body {
             Body::None => request,
             Body::Json(body) => request.json(&body),
+            Body::Picture => {
+                let bytes = STANDARD.decode(PICTURE).unwrap();
+                request.header("content-type", "image/png").body(bytes)
+            }
             Body::Recording => {
                 let wav = Part::bytes(tone(1)).file_name("talk.wav");
                 request.multipart(Form::new().part("file", wav))

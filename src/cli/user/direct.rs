@@ -14,7 +14,7 @@ const PAGE: u32 = 500;
 pub(super) async fn add(store: &dyn Store, user: NewUser, token: &Token) -> Result<Line, Problem> {
     match commit(store, Command::CreateUser(user)).await? {
         Reply::UserCreated(Some(user)) => Ok(line(&user, Some(token))),
-        Reply::UserCreated(None) => Err(Problem::Failed("the e-mail is another user's".to_owned())),
+        Reply::UserCreated(None) => Err(Problem::Failed("a user with this e-mail exists already".to_owned())),
         other => Err(mismatch(&other)),
     }
 }
@@ -70,7 +70,7 @@ async fn commit(store: &dyn Store, command: Command) -> Result<Reply, Problem> {
     match committed.replies.pop() {
         Some(Ok(reply)) => Ok(reply),
         Some(Err(error)) if error.is_unique_violation() => {
-            Err(Problem::Failed("the e-mail is another user's".to_owned()))
+            Err(Problem::Failed("a user with this e-mail exists already".to_owned()))
         }
         Some(Err(error)) => Err(failed(error)),
         None => Err(Problem::Failed("the database gave no answer".to_owned())),
