@@ -17,6 +17,7 @@
 mod broker;
 mod client;
 mod daemon;
+mod images;
 mod ingress;
 mod listeners;
 mod load;
@@ -46,9 +47,10 @@ enum Part {
     Transcode,
     ImagesServe,
     ImagesUpload,
+    Images,
 }
 
-const PARTS: [(&str, Part); 10] = [
+const PARTS: [(&str, Part); 11] = [
     ("raw", Part::Raw),
     ("engine", Part::Engine),
     ("ingress", Part::Ingress),
@@ -59,6 +61,7 @@ const PARTS: [(&str, Part); 10] = [
     ("transcode", Part::Transcode),
     ("images-serve", Part::ImagesServe),
     ("images-upload", Part::ImagesUpload),
+    ("images", Part::Images),
 ];
 
 /// What the measurements run beside.
@@ -82,6 +85,9 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") || !std::env::args().any(|a| a == "--bench") {
         println!("benchmarks run under `cargo bench` only");
         return;
+    }
+    if let Ok(path) = std::env::var(images::ONLY) {
+        return images::once(&path);
     }
     let seconds =
         std::env::var("GRISTMILL_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
@@ -126,6 +132,7 @@ async fn alone(part: Part, report: &mut Report, span: Duration) {
         Part::Transcode => transcode::compare(report),
         Part::ImagesServe => serve::compare(report, span).await,
         Part::ImagesUpload => serve::uploads(report, span).await,
+        Part::Images => images::compare(report),
         Part::Ingress | Part::Nodes | Part::Listeners | Part::Takeover => {}
     }
 }
@@ -152,7 +159,7 @@ async fn beside(servers: &Servers, part: Part, report: &mut Report, span: Durati
         }
         Part::Takeover => takeover::compare(report, postgres, &broker::fresh(rabbitmq), 10, 3).await,
         Part::Outside => outside::claim_and_complete(report, "postgres", Some(postgres), span).await,
-        Part::Transcode | Part::ImagesServe | Part::ImagesUpload => {}
+        Part::Transcode | Part::ImagesServe | Part::ImagesUpload | Part::Images => {}
     }
 }
 

@@ -7,6 +7,7 @@
 //! are stopped and given back; their outcomes are written down; the HTTP server shuts; the lease is given back; the
 //! pools are closed. A crash leaves the same states behind, only later.
 
+mod operator;
 mod wiring;
 
 use std::collections::BTreeSet;
@@ -25,7 +26,9 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::operator::Operator;
 use self::wiring::Wiring;
+use crate::account::Token;
 use crate::actors::demand::Demand;
 use crate::actors::ingress::{Ingress, Shut};
 use crate::actors::janitor::Rescue;
@@ -38,6 +41,7 @@ use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Role, Settings};
 use crate::failpoint::{self, Failpoint};
+use crate::http;
 use crate::imaging::{FolderError, Imaging};
 use crate::intake::{Arrivals, Openings};
 use crate::kinds::Registry;
@@ -121,6 +125,8 @@ pub struct App {
     grace: Duration,
     gave_up: watch::Receiver<Option<String>>,
     engine: Arbiter,
+    /// Goes before the seat: the next process writes its own.
+    _operator: operator::Written,
     _seat: Seat,
 }
 
@@ -296,6 +302,9 @@ impl App {
         let listener = listen(settings.http.bind)?;
         let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;
 
+        let token = Token::fresh();
+        let written = operator::Written::new(settings.data_dir(), address, &token)?;
+
         let roles = &settings.general.roles;
         let kinds = Arc::new(if roles.has(Role::Worker) { kinds } else { kinds.without_permits() });
         if settings.broker.url.is_some() {
@@ -331,6 +340,7 @@ impl App {
             runs: runs.clone(),
             arrivals,
             openings: Openings::default(),
+            operator: http::Operator::new(&token, address),
             recorder,
             settings,
         };
@@ -401,6 +411,7 @@ impl App {
             grace: wiring.settings.shutdown.grace,
             gave_up,
             engine,
+            _operator: written,
             _seat: seat,
         })
     }

@@ -58,6 +58,7 @@ pub(super) struct Wiring {
     pub(super) hints: hints::Hints,
     pub(super) draining: CancellationToken,
     pub(super) closing: CancellationToken,
+    pub(super) operator: http::Operator,
     pub(super) recorder: MetricsHandle,
     pub(super) metrics: tracker::Metrics,
 }
@@ -109,6 +110,7 @@ impl Wiring {
             records: self.settings.records.clone(),
             images: self.settings.images.clone(),
             auth: self.settings.auth.clone(),
+            operator: Some(self.operator.clone()),
             draining: self.draining.clone(),
         };
         let workers = self.settings.http.workers.get();

@@ -18,6 +18,7 @@ mod doctor;
 mod migrate;
 mod serve;
 mod transcode;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,11 @@ enum Command {
     Dead {
         #[command(subcommand)]
         command: dead::Command,
+    },
+    /// Users: made, listed, removed; who is an admin.
+    User {
+        #[command(subcommand)]
+        command: user::Command,
     },
     /// Check that this machine and these settings can do the work.
     Doctor(doctor::Arguments),
@@ -93,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Migrate => with_settings(config, |loaded| migrate::run(&loaded.settings)),
         Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),
         Command::Dead { command } => with_settings(config, |loaded| dead::run(&command, &loaded.settings)),
+        Command::User { command } => with_settings(config, |loaded| user::run(&command, &loaded.settings)),
         Command::Doctor(arguments) => {
             with_settings(config, |loaded| doctor::run(&arguments, &loaded.settings))
         }

@@ -1,6 +1,7 @@
 //! Who is calling: the credentials of a request become a [`Caller`] here.
 //!
-//! A caller is proven by `Authorization: Bearer`, by the session cookie, or by the fields of a form (`upload`). True here:
+//! A caller is proven by `Authorization: Bearer`, by the session cookie, or by the fields of a form (`upload`); whoever
+//! runs the daemon by the `operator`'s token. True here:
 //! credentials that do not hold are refused, never taken for none (a cookie whose session is over is taken away with the
 //! refusal, so it happens once); two proofs must be of the same user; and a user who is only named is not proven, unless
 //! `auth.trust_user_id` says that naming is enough. Even then naming makes nobody an admin.
@@ -43,10 +44,11 @@ pub(super) async fn identify(
     named: Option<UserId>,
 ) -> Result<(Caller, Proof), Problem> {
     let (user, proof) = match (bearer(state, request).await?, in_session(state, request).await?) {
-        (Some(user), None) => (user, Proof::Token),
+        (Some(Bearer::Operator), None) => return operator(named),
+        (Some(Bearer::User(user)), None) => (user, Proof::Token),
         (None, Some((user, session))) => (user, Proof::Session(session)),
-        (Some(user), Some((other, _))) if user.id == other.id => (user, Proof::Token),
-        (Some(_), Some(_)) => {
+        (Some(Bearer::User(user)), Some((other, _))) if user.id == other.id => (user, Proof::Token),
+        (Some(Bearer::User(_) | Bearer::Operator), Some(_)) => {
             let detail = "the token and the session cookie are those of two users: send one of them";
             return Err(Problem::new(Code::OtherUser, detail));
         }
@@ -56,6 +58,17 @@ pub(super) async fn identify(
         same(user.id, named, "user_id")?;
     }
     Ok((caller_of(&user), proof))
+}
+
+/// Whoever runs the daemon, who is no user.
+fn operator(named: Option<UserId>) -> Result<(Caller, Proof), Problem> {
+    match named {
+        None => Ok((Caller::Admin(None), Proof::Token)),
+        Some(named) => {
+            let problem = format!("names user {named}, but the operator's token is no user's");
+            Err(Problem::of_field(Code::OtherUser, "user_id", problem))
+        }
+    }
 }
 
 /// What a user who is proven may do.
@@ -117,8 +130,15 @@ pub(super) async fn reader(
     Ok(caller)
 }
 
-/// The user whom the `Authorization` header proves; `None` without one.
-async fn bearer(state: &State, request: &HttpRequest) -> Result<Option<User>, Problem> {
+/// Whom a token proves.
+enum Bearer {
+    User(User),
+    /// Whoever can read the daemon's data folder.
+    Operator,
+}
+
+/// Whom the `Authorization` header proves; `None` without one.
+async fn bearer(state: &State, request: &HttpRequest) -> Result<Option<Bearer>, Problem> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let Some(value) = headers.next() else { return Ok(None) };
     if headers.next().is_some() {
@@ -129,9 +149,14 @@ async fn bearer(state: &State, request: &HttpRequest) -> Result<Option<User>, Pr
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
     match token {
-        Some(token) => user_of(state, token).await.map(Some),
+        Some(token) if is_operator(state, request, token) => Ok(Some(Bearer::Operator)),
+        Some(token) => user_of(state, token).await.map(|user| Some(Bearer::User(user))),
         None => Err(Problem::new(Code::InvalidToken, "expected `Authorization: Bearer <token>`")),
     }
+}
+
+fn is_operator(state: &State, request: &HttpRequest, token: &str) -> bool {
+    state.operator.as_ref().is_some_and(|operator| operator.admits(request, token))
 }
 
 /// The user whose session the cookie names, and the session; `None` without one.

@@ -12,7 +12,7 @@
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
 //! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
-//!   it sent.
+//!   it sent; `operator` is whoever runs the daemon.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -46,6 +46,7 @@ mod links;
 mod login;
 mod observe;
 mod openapi;
+mod operator;
 mod origin;
 mod outside;
 mod outside_form;
@@ -79,6 +80,7 @@ use tokio_util::sync::CancellationToken;
 pub use catalogue::{Code, problems_markdown};
 pub use file::{Part, wanted};
 pub use hot::HotImages;
+pub use operator::Operator;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};
 pub use task_form::read_message;
@@ -134,6 +136,8 @@ pub struct State {
     pub images: ImageSettings,
     /// Who is let in.
     pub auth: AuthSettings,
+    /// By what whoever runs this daemon is known; `None` where nobody is.
+    pub operator: Option<Operator>,
     /// Cancelled when the daemon drains: whoever waits for a result is answered at once.
     pub draining: CancellationToken,
 }
@@ -152,10 +156,10 @@ pub fn server(
     let patience = state.http.request_timeout;
     let state = web::Data::new(state);
     let unproven = web::Data::new(upload::Unproven::new());
-    let desk = web::Data::new(image_desk::Desk::new());
     let passwords = passwords::Passwords::new(&state.auth)
         .map(web::Data::new)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let desk = web::Data::new(image_desk::Desk::new());
     let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
     let server = HttpServer::new(move || {
         let state = state.clone();

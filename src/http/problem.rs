@@ -42,10 +42,10 @@ struct Inner {
     errors: Vec<Fault>,
     allowed: Vec<String>,
     task: Option<TaskId>,
+    /// When it may be tried again, in seconds, where that is known.
+    retry_after_s: Option<u64>,
     /// The length of the file of which a range was asked.
     length: Option<u64>,
-    /// When to try again.
-    retry_after_s: Option<u64>,
     /// Whether the session cookie is to be taken away.
     ends_session: bool,
     /// For the log alone.
@@ -94,8 +94,8 @@ impl Problem {
             errors: Vec::new(),
             allowed: Vec::new(),
             task: None,
-            length: None,
             retry_after_s: None,
+            length: None,
             ends_session: false,
             cause: None,
         }))
@@ -142,15 +142,15 @@ impl Problem {
         self
     }
 
-    /// Adds the length of the file.
-    pub(super) fn of_length(mut self, length: u64) -> Self {
-        self.0.length = Some(length);
+    /// Adds when it may be tried again: in whole seconds, of which the last may be spent waiting for nothing.
+    pub(super) fn after(mut self, wait: Duration) -> Self {
+        self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         self
     }
 
-    /// Adds after what time to try again, in seconds rounded up.
-    pub(super) fn after(mut self, wait: Duration) -> Self {
-        self.0.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+    /// Adds the length of the file.
+    pub(super) fn of_length(mut self, length: u64) -> Self {
+        self.0.length = Some(length);
         self
     }
 

@@ -118,22 +118,6 @@ const PLAY: &[Code] = &[
     Code::DatabaseUnavailable,
 ];
 
-/// Routes that take images.
-const UPLOAD: &[Code] = &[
-    Code::InvalidForm,
-    Code::InvalidJson,
-    Code::InvalidBody,
-    Code::ImageTooLarge,
-    Code::UnsupportedImage,
-    Code::DamagedImage,
-    Code::ImageFailed,
-    Code::RateLimited,
-    Code::QuotaExceeded,
-    Code::TaskNotFound,
-    Code::StorageFull,
-    Code::BlobStoreUnavailable,
-];
-
 /// Routes that give images.
 const SHOW: &[Code] = &[
     Code::ImageNotFound,
@@ -154,6 +138,22 @@ const TASK_IMAGE: &[Code] = &[
     Code::PreconditionFailed,
     Code::RangeNotSatisfiable,
     Code::BlobDamaged,
+    Code::BlobStoreUnavailable,
+];
+
+/// Routes that take images.
+const UPLOAD: &[Code] = &[
+    Code::InvalidForm,
+    Code::InvalidJson,
+    Code::InvalidBody,
+    Code::ImageTooLarge,
+    Code::UnsupportedImage,
+    Code::DamagedImage,
+    Code::ImageFailed,
+    Code::RateLimited,
+    Code::QuotaExceeded,
+    Code::TaskNotFound,
+    Code::StorageFull,
     Code::BlobStoreUnavailable,
 ];
 

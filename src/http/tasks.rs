@@ -424,6 +424,7 @@ pub(super) fn location(task: TaskId) -> String {
     format!("/tasks/{task}")
 }
 
+/// The same list, from behind `last` on.
 /// The header that leads to what is behind `last`.
 pub(super) fn next_link(request: &HttpRequest, last: i64) -> Result<HeaderValue, Problem> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());

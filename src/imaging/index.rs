@@ -92,3 +92,65 @@ impl<K: Clone + Eq + Hash> Index<K> {
         keys
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn put(index: &mut Index<&'static str>, key: &'static str, bytes: u64) -> Option<Vec<&'static str>> {
+        let gone = index.make_room(&key, bytes);
+        index.ready(&key);
+        gone
+    }
+
+    #[test]
+    fn what_nobody_used_the_longest_goes_first() {
+        let mut index = Index::new(30);
+        for key in ["a", "b", "c"] {
+            assert_eq!(put(&mut index, key, 10), Some(vec![]));
+        }
+        index.used(&"a");
+        assert_eq!(put(&mut index, "d", 15), Some(vec!["b", "c"]));
+        assert_eq!(index.bytes(), 25);
+        assert_eq!(put(&mut index, "too large", 31), None);
+        assert_eq!(put(&mut index, "d", 20), Some(vec![]), "a second time in its own place");
+        assert_eq!(index.bytes(), 30);
+    }
+
+    #[test]
+    fn what_is_being_written_is_not_lost_and_may_lose_its_place() {
+        let mut index = Index::new(30);
+        index.make_room(&"a", 10);
+        index.lost(&"a");
+        assert_eq!(index.bytes(), 10);
+        assert!(index.ready(&"a"));
+        index.lost(&"a");
+        assert_eq!(index.bytes(), 0);
+        index.make_room(&"b", 10);
+        index.make_room(&"c", 30);
+        assert!(!index.ready(&"b"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_limit_holds_and_the_sum_is_right(steps in proptest::collection::vec((0_u8..4, 0_u8..12, 0_u64..60), 1..200)) {
+            let mut index = Index::new(100);
+            for (verb, key, bytes) in steps {
+                match verb {
+                    0 => index.used(&key),
+                    1 => index.lost(&key),
+                    2 => index.remove(&key),
+                    _ => {
+                        index.make_room(&key, bytes);
+                        index.ready(&key);
+                    }
+                }
+                prop_assert!(index.bytes() <= 100);
+                prop_assert_eq!(index.bytes(), index.entries.values().map(|entry| entry.bytes).sum::<u64>());
+                prop_assert_eq!(index.order.len(), index.entries.len());
+            }
+        }
+    }
+}

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use self::budget::Budget;
+use self::budget::{Budget, PATIENCE};
 use self::cache::Cache;
 use self::flight::Flights;
 use self::work::Workers;
@@ -119,7 +119,7 @@ impl Imaging {
             stored,
             thumbnail: Spec::within(settings.thumbnail),
             keep_metadata: settings.keep_metadata,
-            workers: Workers::new(Budget::new(memory, metrics.clone())),
+            workers: Workers::new(Budget::new(memory, PATIENCE, metrics.clone())),
             cache: Cache::open(&settings.cache_dir, settings.cache_bytes.bytes(), metrics.clone())?,
             flights: Flights::default(),
             turn: Mutex::default(),

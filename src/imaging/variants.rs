@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::budget::PATIENCE;
 use super::cache::Key;
 use super::{Imaging, ImagingError, Inner};
 use crate::media::Cancel;
@@ -110,7 +109,7 @@ impl Inner {
     ) -> Result<Encoded, ImagingError> {
         let place = self.workers.budget.line_up()?;
         // Whoever has bytes in hand and waits for memory counts in nobody's budget: so that is one at a time.
-        let turn = tokio::time::timeout(PATIENCE, self.turn.lock()).await;
+        let turn = tokio::time::timeout(self.workers.budget.patience, self.turn.lock()).await;
         let turn = turn.map_err(|_| self.workers.budget.overloaded())?;
         let (bytes, header) = self.read(source).await?;
         let need = image::room(&header, spec) + bytes.len() as u64;

@@ -96,3 +96,44 @@ impl Drop for CancelOnDrop {
         self.0.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imaging::budget::PATIENCE;
+    use crate::telemetry::metrics::ImagingMetrics;
+
+    #[tokio::test]
+    async fn a_panic_is_a_damaged_image_and_gives_everything_back() {
+        let workers = Workers::new(Budget::new(1 << 20, PATIENCE, ImagingMetrics::new()));
+        let cores = workers.cores.available_permits();
+        for round in 0..2 * cores {
+            let outcome = workers.run(1 << 20, move || -> Result<(), _> { panic!("secret {round}") }).await;
+            let Err(ImagingError::Image(ImageError::Damaged(reason))) = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert!(!reason.contains("secret"), "{reason}");
+        }
+        assert_eq!(workers.run(1 << 20, || Ok(7)).await.unwrap(), 7);
+        assert_eq!((workers.budget.taken(), workers.cores.available_permits()), (0, cores));
+    }
+
+    #[tokio::test]
+    async fn work_whose_asker_hung_up_keeps_its_memory_until_it_is_over() {
+        let workers = Workers::new(Budget::new(1 << 20, PATIENCE, ImagingMetrics::new()));
+        let (go, wait) = std::sync::mpsc::channel();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let work = move || {
+            let _ = begun.send(());
+            wait.recv().map_err(|_| ImageError::Cancelled)
+        };
+        tokio::select! {
+            ended = workers.run(1 << 20, work) => panic!("{ended:?}"),
+            begins = begins => begins.unwrap(),
+        }
+        assert_eq!(workers.budget.taken(), 1 << 20);
+        go.send(()).unwrap();
+        // It is free once the work is over: this waits for just that.
+        workers.run(1 << 20, || Ok(())).await.unwrap();
+    }
+}

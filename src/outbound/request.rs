@@ -35,6 +35,12 @@ impl Request {
         Self { method: Method::POST, target, headers: HeaderMap::new(), body: body.into() }
     }
 
+    /// Any method, with this body, which may be empty.
+    #[must_use]
+    pub fn new(method: Method, target: Target, body: impl Into<Bytes>) -> Self {
+        Self { method, target, headers: HeaderMap::new(), body: body.into() }
+    }
+
     /// Sets a header; one of that name that is there already is replaced.
     ///
     /// # Errors

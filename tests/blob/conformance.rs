@@ -161,13 +161,22 @@ fn what_is_kept_while_others_sweep_is_there(bench: &Bench) {
                 other.sweep(from_ref(&name), MINUTE).unwrap();
             }
         });
+        // Also when something below fails: the scope waits for its threads.
+        let _stop = OnDrop(|| stop.store(true, Ordering::Relaxed));
         for _ in 0..40 {
             bench.age();
             keep(&bench.blobs, b"contested");
             assert_eq!(content(&bench.blobs, &name), b"contested");
         }
-        stop.store(true, Ordering::Relaxed);
     });
+}
+
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// More than a page of the bucket's list.

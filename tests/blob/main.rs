@@ -1,11 +1,7 @@
 //! The blob store: what its two forms do alike, and what a bucket does to us that a folder does not.
 //!
 //! The store that speaks S3 runs in this process, checks signatures, and can be dead, silent, slow or wrong.
-#![expect(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test that cannot go on has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../common/bucket.rs"]
 mod bucket;

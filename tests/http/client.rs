@@ -20,9 +20,17 @@ pub(crate) struct Answer {
 }
 
 /// A user who was made for a test.
+#[derive(Clone)]
 pub(crate) struct Someone {
     pub(crate) id: i64,
     pub(crate) token: String,
+}
+
+impl Someone {
+    /// Out of the answer that made them.
+    pub(crate) fn of(user: &Value) -> Self {
+        Self { id: user["id"].as_i64().unwrap(), token: user["token"].as_str().unwrap().to_owned() }
+    }
 }
 
 impl Daemon {
@@ -60,8 +68,7 @@ impl Daemon {
 
     pub(crate) async fn someone(&self, name: &str) -> Someone {
         let made = self.post("/users", &serde_json::json!({ "name": name }).to_string()).await;
-        let user = made.json(201);
-        Someone { id: user["id"].as_i64().unwrap(), token: user["token"].as_str().unwrap().to_owned() }
+        Someone::of(&made.json(201))
     }
 
     /// Logs in, and gives the cookie as it is sent from then on.

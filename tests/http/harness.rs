@@ -133,6 +133,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         records: settings.records.clone(),
         images: settings.images.clone(),
         auth: settings.auth.clone(),
+        operator: None,
         draining: draining.clone(),
     };
 

@@ -40,7 +40,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
         orientation: Orientation::Upright,
         frames,
         pixels: drawn.max(screen),
-        price: price::gif(screen, largest),
+        price: price::gif(largest),
     })
 }
 

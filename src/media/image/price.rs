@@ -3,7 +3,7 @@
 //! The gate reckons them from the headers and refuses what costs too much; whoever decodes takes as much from the
 //! budget that all decoding shares. So the formulas and the decoders must agree, and stand together here: a decoder that
 //! comes to hold more has its formula changed in the same change. The file itself is not counted, a second copy of it is.
-//! All sums saturate: a header's nonsense makes a price that nobody can pay.
+//! `tests/price` compares the two. All sums saturate: a header's nonsense makes a price that nobody can pay.
 
 use super::shrink::{BAND_ROWS, LARGEST};
 use super::{Header, Spec};
@@ -11,20 +11,17 @@ use super::{Header, Spec};
 /// What every decoder holds whatever the picture: its tables, its windows, its buffers of reading.
 const FIXED: u64 = 512 << 10;
 
-/// A JPEG: the whole picture, one byte a sample as it is shown, and some rows of blocks on the way. When the blocks of
-/// a picture do not come in one scan, all their coefficients as well, two bytes each.
+/// A JPEG: a row of groups of blocks as samples, and rows as they are shown. When the blocks of a picture do not come in
+/// one scan, all their coefficients as well, two bytes each, and eight bytes a block to tell which are not zero.
 pub(super) fn jpeg(frame: &JpegFrame) -> u64 {
-    let shown = if frame.components.len() == 1 { 1 } else { 3 };
-    let picture = area(frame.width, frame.height).saturating_mul(shown);
     let (across, down) = frame.blocks();
-    let coefficients: u64 = if frame.one_scan {
-        0
-    } else {
-        frame.components.iter().map(|(h, v)| across * down * u64::from(*h) * u64::from(*v) * 64 * 2).sum()
-    };
-    // A row of blocks of each component before and after it is stretched, two bytes a sample, and the rows around it.
-    let rows = across * 8 * frame.most_across() * frame.components.len() as u64 * 128;
-    FIXED + frame.file + picture + coefficients + rows
+    let blocks: u64 =
+        frame.components.iter().map(|(h, v)| across * down * u64::from(*h) * u64::from(*v)).sum();
+    let coefficients = if frame.one_scan { 0 } else { blocks * (64 * 2 + 8) };
+    // A component that is sampled coarsely may be shown larger for it: then its row is as large as the finest one's.
+    let count = frame.components.len() as u64;
+    let row = across * 8 * frame.most_across();
+    FIXED + 2 * frame.file + coefficients + row * (count * (8 * frame.most_down() + 5) + 7)
 }
 
 /// What the price of a JPEG depends on.
@@ -36,18 +33,21 @@ pub(super) struct JpegFrame {
     pub(super) components: Vec<(u8, u8)>,
     /// Whether the first scan has all components in full.
     pub(super) one_scan: bool,
-    /// The bytes of the file, of which the decoder takes a copy.
+    /// The bytes of the file, of which its colour profile may be most: it is copied in parts and put together.
     pub(super) file: u64,
 }
 
 impl JpegFrame {
     /// How many groups of blocks lie side by side and on top of each other.
     fn blocks(&self) -> (u64, u64) {
-        let most_down = self.components.iter().map(|(_, v)| u64::from(*v)).max().unwrap_or(1);
         (
             u64::from(self.width).div_ceil(8 * self.most_across()),
-            u64::from(self.height).div_ceil(8 * most_down),
+            u64::from(self.height).div_ceil(8 * self.most_down()),
         )
+    }
+
+    fn most_down(&self) -> u64 {
+        self.components.iter().map(|(_, v)| u64::from(*v)).max().unwrap_or(1)
     }
 
     fn most_across(&self) -> u64 {
@@ -55,18 +55,19 @@ impl JpegFrame {
     }
 }
 
-/// A PNG, read row by row: the rows at hand, raw and as they are shown. An interlaced one has no rows before it is
-/// whole, and is held whole.
+/// A PNG, read row by row: the rows at hand, raw and as they are shown, in buffers that double when they grow. An
+/// interlaced one has no rows before it is whole, and is held whole.
 pub(super) fn png(width: u32, height: u32, sample: u8, interlaced: bool) -> u64 {
     // At most four samples are shown of a pixel, whatever the kind: a palette may have transparency.
     let row = u64::from(width).saturating_mul(4 * u64::from(sample.div_ceil(8)));
     let whole = if interlaced { row.saturating_mul(u64::from(height)) } else { 0 };
-    FIXED.saturating_add(row.saturating_mul(6)).saturating_add(whole)
+    FIXED.saturating_add(row.saturating_mul(16)).saturating_add(whole)
 }
 
-/// A GIF: the canvas in four bytes a pixel, and one frame both in four bytes and as numbers of colours.
-pub(super) fn gif(canvas: u64, largest_frame: u64) -> u64 {
-    FIXED.saturating_add(canvas.saturating_mul(4)).saturating_add(largest_frame.saturating_mul(5))
+/// A GIF: the numbers of the colours of its first frame. The others are unpacked piece by piece, and the canvas is drawn
+/// row by row; a row has at most 65,535 pixels.
+pub(super) fn gif(largest_frame: u64) -> u64 {
+    FIXED.saturating_add(8 * 65_535).saturating_add(largest_frame)
 }
 
 /// A WebP: what is shown, in four bytes a pixel, and what a frame takes on its way: for a lossy one with transparency
@@ -105,11 +106,16 @@ pub fn room(header: &Header, spec: &Spec) -> u64 {
 /// what comes out, once more when it is turned, and the file that is written of it.
 #[must_use]
 pub fn room_beside(spec: &Spec) -> u64 {
+    /// What a colour profile takes while it is applied.
+    const COLOURS: u64 = 6 << 20;
     /// Rows that are held at once while they are resampled, with what the resampling makes of them.
     const ROWS: u64 = 3 * BAND_ROWS as u64;
     let sides = [spec.width, spec.height].map(|side| u64::from(side.unwrap_or(0)));
     let (width, height) = (sides[0].max(1), sides[1].max(1));
     let longer = width.max(height);
     let rows = (4 * longer + u64::from(LARGEST)).saturating_mul(4 * ROWS + 16);
-    FIXED.saturating_add(rows).saturating_add(width.saturating_mul(height).saturating_mul(4 * 4))
+    FIXED
+        .saturating_add(COLOURS)
+        .saturating_add(rows)
+        .saturating_add(width.saturating_mul(height).saturating_mul(4 * 4))
 }

@@ -3,7 +3,7 @@
 use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, Frame, MemoryLimit};
 
 use super::super::pixels::{Layout, Rows, Source, Watch};
-use super::{Extent, Header, ImageError, size};
+use super::{Extent, Header, ImageError, agree, size};
 
 /// Pixels of a frame that are unpacked at once, when nobody wants to see them.
 const AT_ONCE: usize = 64 << 10;
@@ -47,6 +47,7 @@ fn first(
     watch: &mut Watch<'_>,
 ) -> Result<(), ImageError> {
     let screen = (u32::from(decoder.width()), u32::from(decoder.height()));
+    agree(header, screen.0, screen.1)?;
     let frame = decoder.next_frame_info().map_err(damaged)?.ok_or_else(nothing_in_it)?.clone();
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     let taken = size(width, height, 1)?;

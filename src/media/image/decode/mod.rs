@@ -29,7 +29,7 @@ pub(super) enum Extent {
 pub fn check(bytes: &[u8], header: &Header, cancel: &Cancel) -> Result<(), ImageError> {
     let mut untold = |_| {};
     let mut watch = Watch::new(cancel, &mut untold, 0);
-    decode(bytes, header, Extent::All, 1, &mut Nowhere, &mut watch)
+    decode(bytes, header, Extent::All, 8, &mut Nowhere, &mut watch)
 }
 
 /// Pushes the first frame into `rows`. The decoder may shrink by up to `reduce` by itself.
@@ -43,7 +43,7 @@ pub(super) fn decode(
 ) -> Result<(), ImageError> {
     watch.go_on()?;
     match header.format {
-        Format::Jpeg => jpeg::decode(bytes, reduce, rows, watch),
+        Format::Jpeg => jpeg::decode(bytes, header, reduce, rows, watch),
         Format::Png => png::decode(bytes, header, extent, rows, watch),
         Format::Gif => gif::decode(bytes, header, extent, rows, watch),
         Format::Webp => webp::decode(bytes, header, extent, rows, watch),
@@ -59,6 +59,12 @@ fn size(width: u32, height: u32, channels: usize) -> Result<usize, ImageError> {
     let bytes = u64::from(width) * u64::from(height);
     let bytes = usize::try_from(bytes).ok().and_then(|pixels| pixels.checked_mul(channels));
     bytes.ok_or_else(|| damaged("its size", "is more than there is memory"))
+}
+
+/// The gate and the decoder must mean the same picture: what is made of it was reckoned from what the gate said.
+fn agree(header: &Header, width: u32, height: u32) -> Result<(), ImageError> {
+    let same = (header.width, header.height) == (width, height);
+    if same { Ok(()) } else { Err(damaged("its size", "it says two things about it")) }
 }
 
 /// The word for what a decoder could not make sense of.

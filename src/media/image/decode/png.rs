@@ -5,7 +5,7 @@ use std::io::Cursor;
 use png::{ColorType, DecodeOptions, Decoder, DecodingError, Limits, Reader, Transformations};
 
 use super::super::pixels::{Layout, Rows, Source, Watch};
-use super::{Extent, Header, ImageError, size};
+use super::{Extent, Header, ImageError, agree, size};
 
 /// What the chunks beside the picture may take: the unpacked colour profile above all.
 const BESIDE: usize = 4 << 20;
@@ -21,7 +21,7 @@ pub(super) fn decode(
 ) -> Result<(), ImageError> {
     let mut reader = open(bytes, header)?;
     let frames = frames(&reader);
-    picture(&mut reader, rows, watch)?;
+    picture(&mut reader, header, rows, watch)?;
     if extent == Extent::First {
         return Ok(());
     }
@@ -56,9 +56,15 @@ fn frames(reader: &Png<'_>) -> u32 {
 }
 
 /// The picture that is in the file in any case.
-fn picture(reader: &mut Png<'_>, rows: &mut dyn Rows, watch: &mut Watch<'_>) -> Result<(), ImageError> {
+fn picture(
+    reader: &mut Png<'_>,
+    header: &Header,
+    rows: &mut dyn Rows,
+    watch: &mut Watch<'_>,
+) -> Result<(), ImageError> {
     let info = reader.info();
     let (width, height, interlaced) = (info.width, info.height, info.interlaced);
+    agree(header, width, height)?;
     let layout = match reader.output_color_type().0 {
         ColorType::Grayscale => Layout::Grey,
         ColorType::GrayscaleAlpha => Layout::GreyAlpha,

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image_webp::{DecodingError, WebPDecoder};
 
 use super::super::pixels::{Layout, Rows, Source, Watch};
-use super::{Extent, Header, ImageError, size};
+use super::{Extent, Header, ImageError, agree, size};
 
 pub(super) fn decode(
     bytes: &[u8],
@@ -14,12 +14,15 @@ pub(super) fn decode(
     rows: &mut dyn Rows,
     watch: &mut Watch<'_>,
 ) -> Result<(), ImageError> {
+    // The library is content with a file that ends within its last frame.
+    let told = bytes.get(4..).and_then(|rest| rest.first_chunk::<4>()).map(|told| u32::from_le_bytes(*told));
+    if told.is_none_or(|told| (bytes.len() as u64) < u64::from(told) + 8) {
+        return Err(super::damaged("WebP", "it ends before the picture does"));
+    }
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
     decoder.set_memory_limit(usize::try_from(header.price).unwrap_or(usize::MAX));
     let (width, height) = decoder.dimensions();
-    if (width, height) != (header.width, header.height) {
-        return Err(super::damaged("WebP", "its sizes contradict each other"));
-    }
+    agree(header, width, height)?;
     let layout = if decoder.has_alpha() { Layout::Rgba } else { Layout::Rgb };
     let mut whole = vec![0; size(width, height, layout.channels())?];
     if decoder.is_animated() {

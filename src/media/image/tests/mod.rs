@@ -1,11 +1,13 @@
 //! The gate, on real pictures and on files that mean harm.
 
 mod attacks;
+mod decode;
 mod gif;
 mod jpeg;
 mod make;
 mod mutations;
 mod png;
+mod variant;
 mod webp;
 
 use super::{Format, Header, ImageError, Limits, Orientation, Removed, Stripped, inspect, strip};
