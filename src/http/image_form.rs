@@ -208,7 +208,8 @@ impl Reading<'_> {
             return Err(Problem::new(Code::InvalidForm, detail));
         }
         self.begin(given).await?;
-        let mut pieces = field.map(|piece| piece.map_err(unreadable));
+        // Fused: a short file ends while its head is read, and a field may not be asked after its end.
+        let mut pieces = field.map(|piece| piece.map_err(unreadable)).fuse();
         let draft = self.file(&mut pieces).await?;
         self.end(draft).await
     }
@@ -216,7 +217,7 @@ impl Reading<'_> {
     async fn raw(&mut self, body: Payload) -> Result<(), Problem> {
         self.admit().await?;
         self.begin(&name_of(self.request)).await?;
-        let mut pieces = body.map(|piece| piece.map_err(|error| extract::broken_body(&error)));
+        let mut pieces = body.map(|piece| piece.map_err(|error| extract::broken_body(&error))).fuse();
         let draft = self.file(&mut pieces).await?;
         self.end(draft).await
     }
@@ -224,7 +225,7 @@ impl Reading<'_> {
     async fn json(&mut self, body: Payload, longest: u64) -> Result<(), Problem> {
         self.admit().await?;
         self.begin(&name_of(self.request)).await?;
-        let mut pieces = body.map(|piece| piece.map_err(|error| extract::broken_body(&error)));
+        let mut pieces = body.map(|piece| piece.map_err(|error| extract::broken_body(&error))).fuse();
         let text = self.pieces(&mut pieces, Bytes::new(), longest).await?;
         // The text, and at most as much again where it holds escapes.
         let share = self.desk.take(text.len().saturating_mul(2)).await?;

@@ -5,6 +5,7 @@ use gristmill::http::{Code, Problem};
 
 use crate::client::Answer;
 use crate::harness::{Tracker, Wishes, start};
+use crate::photos::{png, png_of_size, rotten_png};
 use crate::store::Fault;
 use crate::wav::{form, path_of, tone, with_format};
 
@@ -38,6 +39,10 @@ async fn provoke(code: Code) -> Option<Answer> {
         wishes = with("auth.anonymous", "false");
     } else if code == Code::RateLimited {
         wishes = with("auth.login_attempts", "1");
+    } else if code == Code::QuotaExceeded {
+        wishes = with("images.max_per_user", "1");
+    } else if code == Code::ImageFailed {
+        wishes = idle();
     } else if code == Code::Overloaded {
         wishes = Wishes { lane: Some(1), ..idle() };
     } else if code == Code::BlobStoreUnavailable {
@@ -77,13 +82,23 @@ async fn provoke(code: Code) -> Option<Answer> {
             ask().await.problem(Code::LoginFailed);
             ask().await
         }
-        // IMAGES
-        Code::ImageNotFound
-        | Code::ImageFailed
-        | Code::ImageTooLarge
-        | Code::UnsupportedImage
-        | Code::DamagedImage
-        | Code::QuotaExceeded => unimplemented!("{code:?}"),
+        Code::ImageNotFound => daemon.ask("DELETE", "/images/none", |request| request).await,
+        Code::ImageFailed => {
+            // Cancelled while its sender waits.
+            let photo = [("a.png", png(4, 4))];
+            let ask = daemon.send_photos(&photo, None);
+            let cancel = async {
+                let mut answer = daemon.post("/tasks/1/cancel", "").await;
+                while answer.status == 404 {
+                    answer = daemon.post("/tasks/1/cancel", "").await;
+                }
+            };
+            tokio::join!(ask, cancel).0
+        }
+        Code::ImageTooLarge => daemon.send_raw("/upload", "image/png", png_of_size((5 << 20) + 1)).await,
+        Code::UnsupportedImage => daemon.send_raw("/upload", "image/png", b"text".to_vec()).await,
+        Code::DamagedImage => daemon.send_raw("/upload", "image/png", rotten_png(4, 4)).await,
+        Code::QuotaExceeded => daemon.send_photos(&[("a.png", png(4, 4)), ("b.png", png(5, 5))], None).await,
         Code::TaskNotFound => daemon.get("/tasks/99").await,
         Code::RecordingNotFound => daemon.get("/record?user=1&id=00000000-0000-4000-8000-000000000000").await,
         Code::NoFreeTask => daemon.get("/take_free_task").await,
