@@ -116,7 +116,7 @@ impl Cache {
     /// The variant, when it is there and whole.
     pub(super) fn get(&self, key: &Key) -> Option<Variant> {
         let path = key.path(&self.0.root);
-        let variant = File::open(&path).and_then(|file| read(file));
+        let variant = File::open(&path).and_then(read);
         match variant {
             Ok(Some(variant)) => {
                 self.index().used(key);

@@ -123,8 +123,7 @@ fn weighted<const CHANNELS: usize>(sums: &[u32], across: usize, rows: u32, out: 
         }
         let count = (rectangle.len() / CHANNELS) as u64 * u64::from(rows);
         let weight = total[CHANNELS - 1];
-        let mut pixel =
-            total.map(|total| if weight == 0 { 0 } else { ((total + weight / 2) / weight) as u8 });
+        let mut pixel = total.map(|total| (total + weight / 2).checked_div(weight).unwrap_or(0) as u8);
         pixel[CHANNELS - 1] = ((weight + count / 2) / count) as u8;
         out.extend(pixel);
     }

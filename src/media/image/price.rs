@@ -3,7 +3,7 @@
 //! The gate reckons them from the headers and refuses what costs too much; whoever decodes takes as much from the
 //! budget that all decoding shares. So the formulas and the decoders must agree, and stand together here: a decoder that
 //! comes to hold more has its formula changed in the same change. The file itself is not counted, a second copy of it is.
-//! All sums saturate: a header's nonsense makes a price that nobody can pay.
+//! `tests/price` compares the two. All sums saturate: a header's nonsense makes a price that nobody can pay.
 
 use super::shrink::{BAND_ROWS, LARGEST};
 use super::{Header, Spec};
@@ -55,13 +55,13 @@ impl JpegFrame {
     }
 }
 
-/// A PNG, read row by row: the rows at hand, raw and as they are shown. An interlaced one has no rows before it is
-/// whole, and is held whole.
+/// A PNG, read row by row: the rows at hand, raw and as they are shown, in buffers that double when they grow. An
+/// interlaced one has no rows before it is whole, and is held whole.
 pub(super) fn png(width: u32, height: u32, sample: u8, interlaced: bool) -> u64 {
     // At most four samples are shown of a pixel, whatever the kind: a palette may have transparency.
     let row = u64::from(width).saturating_mul(4 * u64::from(sample.div_ceil(8)));
     let whole = if interlaced { row.saturating_mul(u64::from(height)) } else { 0 };
-    FIXED.saturating_add(row.saturating_mul(6)).saturating_add(whole)
+    FIXED.saturating_add(row.saturating_mul(16)).saturating_add(whole)
 }
 
 /// A GIF: the numbers of the colours of its first frame. The others are unpacked piece by piece, and the canvas is drawn

@@ -35,7 +35,7 @@ fn everything_that_is_not_the_picture_goes_and_is_named() {
     let xmp = segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta>secret");
     let long_xmp = segment(
         0xe1,
-        b"http://ns.adobe.com/xmp/extension/\00123456789abcdef0123456789abcdef\0\0\0\x06\0\0\0\0secret",
+        b"http://ns.adobe.com/xmp/extension/\x000123456789abcdef0123456789abcdef\0\0\0\x06\0\0\0\0secret",
     );
     for (what, removed) in [
         (xmp, Removed::Xmp),

@@ -30,13 +30,15 @@ pub(crate) fn jpeg(width: u32, height: u32, how: Jpeg) -> Vec<u8> {
         jpeg_encoder::SamplingFactor::F_1_1
     });
     let pixels = rgb(width, height);
-    encoder.encode(&pixels, width as u16, height as u16, jpeg_encoder::ColorType::Rgb).unwrap();
+    encoder
+        .encode(&pixels, width as u16, height as u16, jpeg_encoder::ColorType::Rgb)
+        .expect("a picture can be made");
     out
 }
 
 /// A segment of a JPEG.
 pub(crate) fn segment(marker: u8, data: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(data.len() + 2).unwrap().to_be_bytes();
+    let length = u16::try_from(data.len() + 2).expect("a picture can be made").to_be_bytes();
     [&[0xff, marker], &length[..], data].concat()
 }
 
@@ -111,9 +113,9 @@ pub(crate) fn png(width: u32, height: u32, deep: bool) -> Vec<u8> {
         encoder.set_depth(png::BitDepth::Sixteen);
         pixels = pixels.iter().flat_map(|sample| [*sample, sample.wrapping_mul(31)]).collect();
     }
-    let mut writer = encoder.write_header().unwrap();
-    writer.write_image_data(&pixels).unwrap();
-    writer.finish().unwrap();
+    let mut writer = encoder.write_header().expect("a picture can be made");
+    writer.write_image_data(&pixels).expect("a picture can be made");
+    writer.finish().expect("a picture can be made");
     out
 }
 
@@ -122,20 +124,20 @@ pub(crate) fn apng(width: u32, height: u32, picture_apart: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, width, height);
     encoder.set_color(png::ColorType::Rgb);
-    encoder.set_animated(3, 0).unwrap();
-    encoder.set_sep_def_img(picture_apart).unwrap();
-    let mut writer = encoder.write_header().unwrap();
+    encoder.set_animated(3, 0).expect("a picture can be made");
+    encoder.set_sep_def_img(picture_apart).expect("a picture can be made");
+    let mut writer = encoder.write_header().expect("a picture can be made");
     let whole = rgb(width, height);
     if picture_apart {
-        writer.write_image_data(&whole).unwrap();
+        writer.write_image_data(&whole).expect("a picture can be made");
     }
-    writer.set_frame_delay(1, 10).unwrap();
-    writer.write_image_data(&whole).unwrap();
-    writer.set_frame_dimension(2, 3).unwrap();
-    writer.write_image_data(&rgb(2, 3)).unwrap();
-    writer.reset_frame_dimension().unwrap();
-    writer.write_image_data(&whole).unwrap();
-    writer.finish().unwrap();
+    writer.set_frame_delay(1, 10).expect("a picture can be made");
+    writer.write_image_data(&whole).expect("a picture can be made");
+    writer.set_frame_dimension(2, 3).expect("a picture can be made");
+    writer.write_image_data(&rgb(2, 3)).expect("a picture can be made");
+    writer.reset_frame_dimension().expect("a picture can be made");
+    writer.write_image_data(&whole).expect("a picture can be made");
+    writer.finish().expect("a picture can be made");
     out
 }
 
@@ -184,8 +186,8 @@ pub(crate) fn stored(data: &[u8]) -> Vec<u8> {
 pub(crate) fn gif(width: u16, height: u16, frames: u16) -> Vec<u8> {
     let mut out = Vec::new();
     let palette: Vec<u8> = (0..=255_u8).flat_map(|shade| [shade, 255 - shade, shade / 2]).collect();
-    let mut encoder = gif::Encoder::new(&mut out, width, height, &palette).unwrap();
-    encoder.set_repeat(gif::Repeat::Infinite).unwrap();
+    let mut encoder = gif::Encoder::new(&mut out, width, height, &palette).expect("a picture can be made");
+    encoder.set_repeat(gif::Repeat::Infinite).expect("a picture can be made");
     for at in 0..frames {
         let shade = |i: usize| (i * 3 + usize::from(at) * 17) as u8;
         let frame = gif::Frame {
@@ -195,7 +197,7 @@ pub(crate) fn gif(width: u16, height: u16, frames: u16) -> Vec<u8> {
             buffer: (0..usize::from(width) * usize::from(height)).map(shade).collect::<Vec<u8>>().into(),
             ..gif::Frame::default()
         };
-        encoder.write_frame(&frame).unwrap();
+        encoder.write_frame(&frame).expect("a picture can be made");
     }
     drop(encoder);
     out
@@ -217,7 +219,7 @@ pub(crate) fn gif_frame(width: u16, height: u16) -> Vec<u8> {
 pub(crate) fn extension(label: u8, blocks: &[&[u8]]) -> Vec<u8> {
     let mut out = vec![0x21, label];
     for block in blocks {
-        out.push(u8::try_from(block.len()).unwrap());
+        out.push(u8::try_from(block.len()).expect("a picture can be made"));
         out.extend_from_slice(block);
     }
     out.push(0);
@@ -246,7 +248,7 @@ pub(crate) fn webp(width: u32, height: u32) -> Vec<u8> {
     let mut out = Vec::new();
     image::codecs::webp::WebPEncoder::new_lossless(&mut out)
         .encode(&rgb(width, height), width, height, image::ExtendedColorType::Rgb8)
-        .unwrap();
+        .expect("a picture can be made");
     out
 }
 
@@ -276,11 +278,11 @@ pub(crate) fn bomb(bytes: usize) -> Vec<u8> {
     let mut encoder = png::Encoder::new(&mut png, bytes as u32, 1);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_compression(png::Compression::High);
-    let mut writer = encoder.write_header().unwrap();
-    let mut stream = writer.stream_writer().unwrap();
-    stream.write_all(&vec![0; bytes]).unwrap();
-    stream.finish().unwrap();
-    writer.finish().unwrap();
+    let mut writer = encoder.write_header().expect("a picture can be made");
+    let mut stream = writer.stream_writer().expect("a picture can be made");
+    stream.write_all(&vec![0; bytes]).expect("a picture can be made");
+    stream.finish().expect("a picture can be made");
+    writer.finish().expect("a picture can be made");
     // The data of its only large chunk.
     png[41..png.len() - 16].to_vec()
 }
