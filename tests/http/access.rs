@@ -61,7 +61,7 @@ async fn every_route_lets_in_whom_the_table_of_access_names() {
 #[tokio::test]
 async fn what_nobody_owns_is_that_of_callers_without_an_identity_and_of_admins() {
     let town = Town::new(true).await;
-    for route in table().into_iter().filter(|route| has_a_thing(route)) {
+    for route in table().into_iter().filter(has_a_thing) {
         for (name, caller, who) in town.callers() {
             let asked = town.thing(&route, None).await;
             town.judge(&route, asked, (name, who), expected(&town, route.access, caller, None)).await;

@@ -2,7 +2,7 @@
 
 use super::{Line, Problem};
 use crate::account::{Caller, NewUser, Role, Token, User, UserChange};
-use crate::store::{Command, Purged, Reply, Store};
+use crate::store::{Command, Reply, Store};
 use crate::task::UserId;
 
 /// Whoever can open the database runs the daemon.
@@ -12,11 +12,10 @@ const OPERATOR: Caller = Caller::Admin(None);
 const PAGE: u32 = 500;
 
 pub(super) async fn add(store: &dyn Store, user: NewUser, token: &Token) -> Result<Line, Problem> {
-    match commit(store, Command::CreateUser(user)).await? {
-        Reply::UserCreated(Some(user)) => Ok(line(&user, Some(token))),
-        Reply::UserCreated(None) => Err(Problem::Failed("a user with this e-mail exists already".to_owned())),
-        other => Err(mismatch(&other)),
-    }
+    let Reply::UserCreated(made) = commit(store, Command::CreateUser(user)).await? else {
+        return Err(mismatch());
+    };
+    made.map(|user| line(&user, Some(token))).ok_or_else(email_taken)
 }
 
 pub(super) async fn list(store: &dyn Store) -> Result<Vec<Line>, Problem> {
@@ -45,10 +44,11 @@ pub(super) async fn set_role(store: &dyn Store, user: UserId, role: Role) -> Res
 pub(super) async fn delete(store: &dyn Store, user: UserId) -> Result<(), Problem> {
     changed(commit(store, Command::DeleteUser { user, caller: OPERATOR }).await?)?;
     loop {
-        match commit(store, Command::Purge { limit: PAGE }).await? {
-            Reply::Purged(Purged { more: true, .. }) => {}
-            Reply::Purged(Purged { more: false, .. }) => return Ok(()),
-            other => return Err(mismatch(&other)),
+        let Reply::Purged(purged) = commit(store, Command::Purge { limit: PAGE }).await? else {
+            return Err(mismatch());
+        };
+        if !purged.more {
+            return Ok(());
         }
     }
 }
@@ -58,20 +58,15 @@ async fn change_user(store: &dyn Store, user: UserId, change: UserChange) -> Res
 }
 
 fn changed(reply: Reply) -> Result<User, Problem> {
-    match reply {
-        Reply::UserChanged(Ok(user)) => Ok(*user),
-        Reply::UserChanged(Err(refused)) => Err(Problem::Failed(refused.to_string())),
-        other => Err(mismatch(&other)),
-    }
+    let Reply::UserChanged(changed) = reply else { return Err(mismatch()) };
+    changed.map(|user| *user).map_err(|refused| Problem::Failed(refused.to_string()))
 }
 
 async fn commit(store: &dyn Store, command: Command) -> Result<Reply, Problem> {
     let mut committed = store.commit(&[command]).await.map_err(failed)?;
     match committed.replies.pop() {
         Some(Ok(reply)) => Ok(reply),
-        Some(Err(error)) if error.is_unique_violation() => {
-            Err(Problem::Failed("a user with this e-mail exists already".to_owned()))
-        }
+        Some(Err(error)) if error.is_unique_violation() => Err(email_taken()),
         Some(Err(error)) => Err(failed(error)),
         None => Err(Problem::Failed("the database gave no answer".to_owned())),
     }
@@ -92,6 +87,10 @@ fn failed(error: crate::store::StoreError) -> Problem {
     Problem::Failed(error.to_string())
 }
 
-fn mismatch(reply: &Reply) -> Problem {
-    Problem::Failed(format!("the database answered something else: {reply:?}"))
+fn email_taken() -> Problem {
+    Problem::Failed("a user with this e-mail exists already".to_owned())
+}
+
+fn mismatch() -> Problem {
+    Problem::Failed("the database answered something else than was asked".to_owned())
 }
