@@ -378,6 +378,7 @@ impl From<IntakeError> for Problem {
             IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail).after(ROOM_AFTER),
             IntakeError::Image { error, .. } => error.into(),
             IntakeError::Blob(error) => (&*error).into(),
+            IntakeError::WantsToken(task) => Self::new(Code::Forbidden, detail).about(task),
             IntakeError::Refused(refused) => refused.into(),
             IntakeError::Write(write) => write.into(),
         }

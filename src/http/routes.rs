@@ -77,7 +77,7 @@ const SUBMIT: &[Code] = &[
     Code::BlobStoreUnavailable,
 ];
 /// Routes that change a task.
-const CHANGE: &[Code] = &[Code::TaskNotFound, Code::StatusForbids];
+const CHANGE: &[Code] = &[Code::TaskNotFound, Code::StatusForbids, Code::Forbidden];
 /// Routes that give a task to a program outside.
 const CLAIM: &[Code] =
     &[Code::TaskNotFound, Code::StatusForbids, Code::NotForWorkers, Code::KindNotClaimable];
@@ -202,7 +202,7 @@ const TABLE: &[Line] = &[
         "/tasks/{id}",
         Access::Owner,
         || web::to(tasks::delete),
-        &[CALLER, WRITE, &[Code::TaskNotFound]],
+        &[CALLER, WRITE, &[Code::TaskNotFound, Code::Forbidden]],
     ),
     line(
         Verb::Get,

@@ -408,6 +408,7 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::OverQuota(..)
         | IntakeError::Image { .. }
         | IntakeError::Blob(_)
+        | IntakeError::WantsToken(_)
         | IntakeError::Refused(_)
         | IntakeError::Write(_) => return error.into(),
     };

@@ -3,11 +3,13 @@
 //! Called by the route that takes uploads, and by the one that removes images. The bytes were kept, and their headers
 //! read, before anything comes here.
 
+use std::sync::Arc;
+
 use super::{Done, Intake, IntakeError, done};
 use crate::account::Caller;
 use crate::blob::Kept;
 use crate::kinds::image;
-use crate::store::{Image, NewImage, NewTask, Remember};
+use crate::store::{Image, NewImage, NewTask, Remember, WriteError};
 use crate::task::{Attachment, Json, Role, Task, TaskId};
 
 /// An image that came in.
@@ -51,6 +53,22 @@ impl Intake {
             image: Some(upload.image.clone()),
             ..NewTask::plain(kind, caller.user())
         })
+    }
+
+    /// Refuses callers without an identity what would take an image away that another such caller sent: of these only the
+    /// token that the upload gave tells one from another.
+    pub(super) async fn wants_no_token(&self, caller: Caller, task: TaskId) -> Result<(), IntakeError> {
+        match caller {
+            Caller::User(_) | Caller::Admin(_) => return Ok(()),
+            Caller::Anonymous => {}
+        }
+        let row = self.store.task(task).await.map_err(|error| WriteError::Store(Arc::new(error)))?;
+        match row {
+            Some(row) if row.life.kind == image::kind() && row.life.owner.is_none() => {
+                Err(IntakeError::WantsToken(task))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Removes an image of the caller's with its task; `None` is one that is gone already, of which only the memory of

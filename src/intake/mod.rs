@@ -229,7 +229,7 @@ impl Intake {
     /// Stops a task of the caller's.
     ///
     /// # Errors
-    /// [`IntakeError::Refused`] where it is not theirs or has ended.
+    /// [`IntakeError::Refused`] where it is not theirs or has ended; [`IntakeError::WantsToken`].
     pub async fn cancel(
         &self,
         caller: Caller,
@@ -237,6 +237,7 @@ impl Intake {
         remember: Option<Remember>,
     ) -> Result<Done<Task>, IntakeError> {
         self.admit(caller)?;
+        self.wants_no_token(caller, task).await?;
         done(self.writer.cancel(task, caller, remember).await?)?.transpose()
     }
 
@@ -257,7 +258,7 @@ impl Intake {
     /// Removes a task of the caller's, stopping it first if it runs, with what it owns.
     ///
     /// # Errors
-    /// [`IntakeError::Refused`] where it is not theirs.
+    /// [`IntakeError::Refused`] where it is not theirs; [`IntakeError::WantsToken`].
     pub async fn delete(
         &self,
         caller: Caller,
@@ -265,6 +266,7 @@ impl Intake {
         remember: Option<Remember>,
     ) -> Result<Done<Task>, IntakeError> {
         self.admit(caller)?;
+        self.wants_no_token(caller, task).await?;
         done(self.writer.delete(task, caller, remember).await?)?.transpose()
     }
 

@@ -9,7 +9,7 @@ use crate::account::UserError;
 use crate::blob::BlobError;
 use crate::imaging::ImagingError;
 use crate::store::{Quota, Refused, ReplyTo, Usage, UserRefused, WriteError};
-use crate::task::{Json, Kind, Priority, Timestamp, TraceParent};
+use crate::task::{Json, Kind, Priority, TaskId, Timestamp, TraceParent};
 
 /// A task as a caller asks for it, every field checked by itself; what fits together is checked here.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -104,6 +104,12 @@ pub enum IntakeError {
         /// What is wrong with it, or why it could not be looked at.
         error: ImagingError,
     },
+    /// An image that nobody owns goes by its own route.
+    #[error(
+        "task {0} makes an image that nobody owns: whoever sent it removes it with DELETE /images/<name> and its \
+         `delete_token`"
+    )]
+    WantsToken(TaskId),
     /// The picture could not be kept.
     #[error(transparent)]
     Blob(Arc<BlobError>),

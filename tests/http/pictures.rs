@@ -199,3 +199,20 @@ async fn a_task_without_a_picture_has_none_to_show() {
     daemon.get(&format!("/tasks/{}/image", task["id"])).await.problem(Code::ImageNotFound);
     daemon.get("/tasks/99/image").await.problem(Code::TaskNotFound);
 }
+
+#[tokio::test]
+async fn an_image_that_nobody_owns_is_not_removed_by_the_number_of_its_task() {
+    let daemon = start(Wishes::default()).await;
+    let png = picture(ImageFormat::Png, 4, 4);
+    let sent =
+        daemon.ask("POST", "/upload", |r| r.header("content-type", "image/png").body(png)).await.json(201);
+    let task = format!("/tasks/{}", sent["task"]["id"]);
+    daemon.ask("DELETE", &task, |request| request).await.problem(Code::Forbidden);
+    daemon.post(&format!("{task}/cancel"), "").await.problem(Code::Forbidden);
+    let name = sent["filename"].as_str().unwrap();
+    assert_eq!(daemon.get(&format!("/images/{name}")).await.status, 200);
+    let token = sent["delete_token"].as_str().unwrap();
+    let gone = daemon.ask("DELETE", &format!("/images/{name}?token={token}"), |request| request).await;
+    assert_eq!(gone.status, 204);
+    daemon.get(&task).await.problem(Code::TaskNotFound);
+}
