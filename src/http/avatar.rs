@@ -3,7 +3,7 @@
 //! Called by `users`, and by the route of a picture. True here: what is kept was made by us of what came, a small square
 //! without metadata; and what is given out runs no script, whatever a browser takes it for.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::catalogue::Code;
 use super::tasks::{UserParam, named};
-use super::upload::{blocking, not_written};
+use super::upload::blocking;
 use super::users::UserPath;
 use super::{Problem, State, extract, file};
 use crate::account::Avatar;
@@ -19,9 +19,6 @@ use crate::blob::{BlobError, Kept};
 use crate::imaging::ImagingError;
 use crate::media::image::{Format, ImageError};
 use crate::task::{BlobName, UserId};
-
-/// What a picture may do that is opened by itself: nothing.
-const POLICY: &str = "default-src 'none'; sandbox";
 
 /// The most that a picture of ours can be: it is a square of 256 pixels.
 const MOST: u64 = 1 << 20;
@@ -31,30 +28,23 @@ const MOST: u64 = 1 << 20;
 pub(super) async fn take(state: &State, bytes: Vec<u8>) -> Result<(Avatar, Kept), Problem> {
     let made = state.imaging.avatar(bytes).await.map_err(refused)?;
     let blobs = state.blobs.clone();
-    let kept = blocking(move || {
-        let mut draft = blobs.draft()?;
-        draft.write_all(&made.bytes).map_err(not_written)?;
-        blobs.keep(draft)
-    })
-    .await??;
+    let kept = blocking(move || blobs.keep_bytes(&made.bytes)).await??;
     Ok((Avatar { blob: kept.name.clone(), bytes: kept.bytes }, kept))
 }
 
+/// What is wrong with the picture is wrong with the field.
 fn refused(error: ImagingError) -> Problem {
-    let of_field = |code, error: ImageError| Problem::of_field(code, "avatar", error.to_string());
-    match error {
-        ImagingError::Image(error @ ImageError::Unsupported { .. }) => {
-            of_field(Code::UnsupportedImage, error)
-        }
-        ImagingError::Image(error @ ImageError::TooLarge { .. }) => of_field(Code::ImageTooLarge, error),
-        ImagingError::Image(error @ ImageError::Damaged(_)) => of_field(Code::DamagedImage, error),
-        ImagingError::Overloaded | ImagingError::Stopping => {
-            Problem::new(Code::Overloaded, error.to_string())
-        }
-        ImagingError::Image(ImageError::Cancelled) | ImagingError::Source(_) => {
-            Problem::internal(error.to_string())
-        }
+    let of_the_picture = matches!(
+        error,
+        ImagingError::Image(
+            ImageError::Unsupported { .. } | ImageError::TooLarge { .. } | ImageError::Damaged(_)
+        )
+    );
+    let problem = Problem::from(error);
+    if of_the_picture {
+        return Problem::of_field(problem.code(), "avatar", problem.detail());
     }
+    problem
 }
 
 /// The user's picture.
@@ -91,8 +81,7 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
     };
     let media_type = Format::sniff(&bytes).map_or("application/octet-stream", Format::media_type);
     answer.insert_header((header::CONTENT_TYPE, media_type));
-    answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    answer.insert_header((header::CONTENT_SECURITY_POLICY, POLICY));
+    file::harmless(&mut answer);
     Ok(answer.body(bytes))
 }
 

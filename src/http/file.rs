@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use actix_web::HttpResponseBuilder;
 use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use futures_util::stream;
 use sha2::{Digest, Sha256};
@@ -33,6 +33,18 @@ const PIECE: u64 = 128 * 1024;
 
 /// As much of what is in memory already as is handed to a connection at a time: each may hold one piece more.
 const SLICE: usize = 64 * 1024;
+
+/// Nothing in an answer may be loaded from, run or embedded into: should a browser take a picture for a page, it is an
+/// empty one.
+const HARMLESS: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// Makes an answer one of which a browser runs nothing, whatever it takes its bytes for.
+pub(super) fn harmless(answer: &mut HttpResponseBuilder) {
+    answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF));
+    answer.insert_header((header::CONTENT_SECURITY_POLICY, HARMLESS));
+}
 
 /// What is to be sent of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,7 +329,6 @@ impl MessageBody for Slices {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;

@@ -135,6 +135,7 @@ const SHOW: &[Code] = &[
 const TASK_IMAGE: &[Code] = &[
     Code::TaskNotFound,
     Code::ImageNotFound,
+    Code::ImageFailed,
     Code::PreconditionFailed,
     Code::RangeNotSatisfiable,
     Code::BlobDamaged,

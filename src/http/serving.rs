@@ -38,12 +38,6 @@ const WHOLE: u64 = 1 << 20;
 /// The bytes under a name never change.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Nothing in an answer may be loaded from, run or embedded into: should a browser take an image for a page, it is an
-/// empty one.
-const HARMLESS: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
-
-const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-
 /// The parameters of a variant.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -206,16 +200,21 @@ async fn is_there(state: &State, name: &ImageName) -> Result<bool, Problem> {
 /// There is a row, and no bytes that could be sent.
 async fn not_ready(state: &State, image: Image) -> Result<HttpResponse, Problem> {
     let Some(task) = state.store.task(image.task).await? else { return Err(none(&image.name)) };
+    unready(&task, Caller::Anonymous)
+}
+
+/// The answer of whoever asks for the image of a task that has none yet, or will have none.
+pub(super) fn unready(task: &Task, caller: Caller) -> Result<HttpResponse, Problem> {
     match task.life.status() {
-        Status::Failed | Status::Cancelled => Err(refused(&task)),
+        Status::Failed | Status::Cancelled => Err(refused(task)),
         // Completed since the other row was read: next time it is there.
         Status::New | Status::InProgress | Status::Completed => {
             let mut answer = HttpResponse::Accepted();
             answer.insert_header((header::RETRY_AFTER, 1));
             answer.insert_header((header::CACHE_CONTROL, "no-store"));
             answer.insert_header((header::LOCATION, location(task.life.id)));
-            harmless(&mut answer);
-            Ok(json_answer(answer, TaskView::json(&task, Caller::Anonymous)))
+            file::harmless(&mut answer);
+            Ok(json_answer(answer, TaskView::json(task, caller)))
         }
     }
 }
@@ -368,7 +367,7 @@ fn begun(head: &Head, part: Part, length: u64) -> HttpResponseBuilder {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::ETAG, head.etag.clone()));
     answer.insert_header((header::CACHE_CONTROL, FOR_EVER));
-    harmless(&mut answer);
+    file::harmless(&mut answer);
     part.tell(&mut answer, length);
     if part != Part::None {
         answer.insert_header((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
@@ -376,11 +375,6 @@ fn begun(head: &Head, part: Part, length: u64) -> HttpResponseBuilder {
         answer.insert_header((header::CONTENT_DISPOSITION, head.disposition.clone()));
     }
     answer
-}
-
-fn harmless(answer: &mut HttpResponseBuilder) {
-    answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF));
-    answer.insert_header((header::CONTENT_SECURITY_POLICY, HARMLESS));
 }
 
 /// A row names bytes that are not there, or not as they were stored: nobody's fault who asks, and never "not found".

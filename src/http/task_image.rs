@@ -10,10 +10,12 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::catalogue::Code;
 use super::file::{self, FileSchema, Part, Unread};
+use super::task_view::TaskView;
 use super::tasks::{TaskParam, UserParam, named};
 use super::upload::blocking;
-use super::{Problem, State, auth, extract};
+use super::{Problem, State, auth, extract, serving};
 use crate::blob::{BlobError, Reader};
+use crate::kinds::image;
 use crate::media::image::Format;
 use crate::task::{Attachment, Role, TaskId};
 
@@ -23,6 +25,8 @@ use crate::task::{Attachment, Role, TaskId};
     responses(
         (status = 200, description = "The picture.", content_type = "image/jpeg", body = FileSchema,
             headers(("etag" = String), ("accept-ranges" = String))),
+        (status = 202, description = "It is an image that is not ready yet: the task.", body = TaskView<'_>,
+            headers(("retry-after" = u64), ("location" = String))),
         (status = 206, description = "A part of it.", content_type = "image/jpeg", body = FileSchema,
             headers(("content-range" = String))),
         (status = 304, description = "The client has it."),
@@ -33,15 +37,18 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
     let caller = auth::reader(&state, &request, named(&request)?).await?;
     let task = state.store.task(id).await?;
     let task = task.filter(|task| caller.may_see(task.life.owner, task.life.assignee));
-    if task.is_none() {
-        return Err(Problem::no_task(id));
-    }
-    let picture = picture_of(&state, id).await?.ok_or_else(|| none(id))?;
+    let Some(task) = task else { return Err(Problem::no_task(id)) };
+    let is_image = task.life.kind == image::kind();
+    let Some(picture) = picture_of(&state, id, is_image).await? else {
+        return if is_image { serving::unready(&task, caller) } else { Err(none(id)) };
+    };
     match show(&state, &request, &picture).await {
         Ok(answer) => Ok(answer),
         Err(Unread::Problem(problem)) => Err(problem),
         // Deleted since we looked, or lost.
-        Err(Unread::Missing) if picture_of(&state, id).await?.is_none() => Err(Problem::no_task(id)),
+        Err(Unread::Missing) if picture_of(&state, id, is_image).await?.is_none() => {
+            Err(Problem::no_task(id))
+        }
         Err(unread @ (Unread::Missing | Unread::Damaged(_))) => {
             let detail = "the picture of this task is missing or damaged on the daemon's disk; its log has more under \
                           the request id of `instance`";
@@ -55,12 +62,11 @@ fn none(id: TaskId) -> Problem {
     Problem::new(Code::ImageNotFound, format!("task {id} has no picture")).about(id)
 }
 
-/// The blob of the task that is a picture.
-async fn picture_of(state: &State, id: TaskId) -> Result<Option<Attachment>, Problem> {
-    let mut blobs = state.store.attachments_of(id).await?;
-    // What an image became, rather than what it came as.
-    blobs.sort_by_key(|blob| blob.role == Role::Input);
-    for blob in blobs {
+/// The blob of the task that is a picture. Of an image (`is_image`) that is what it became, never what came: there the
+/// camera's place is still in it.
+async fn picture_of(state: &State, id: TaskId, is_image: bool) -> Result<Option<Attachment>, Problem> {
+    let blobs = state.store.attachments_of(id).await?;
+    for blob in blobs.into_iter().filter(|blob| !is_image || blob.role == Role::Output) {
         if format_of(state, &blob).await?.is_some() {
             return Ok(Some(blob));
         }
@@ -90,8 +96,7 @@ async fn show(state: &State, request: &HttpRequest, picture: &Attachment) -> Res
     // It is not everybody's, and gone with its task.
     answer.insert_header((header::CACHE_CONTROL, "private, no-cache"));
     answer.insert_header((header::ACCEPT_RANGES, "bytes"));
-    answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    answer.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
+    file::harmless(&mut answer);
     if part == Part::None {
         return Ok(answer.finish());
     }

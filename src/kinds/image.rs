@@ -4,14 +4,14 @@
 //! picture. What is kept are the pixels that came, byte for byte. The thumbnail that everybody asks for is put where
 //! variants are found.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Done, Run, RunError, Work, name};
-use crate::blob::{BlobError, Kept};
+use crate::blob::BlobError;
 use crate::imaging::{Imaging, ImagingError};
 use crate::media::image::{Facts, ImageError, Progress, Removed};
 use crate::task::{BlobName, Json, Kind, Percent};
@@ -83,7 +83,7 @@ impl Work for Image {
         let developed = self.imaging.develop(input, run.cancel.clone(), progress).await;
         let (stripped, developed) = developed.map_err(imaging_error)?;
         let bytes = stripped.bytes;
-        let output = run.compute(move |run| keep(run, &bytes)).await?;
+        let output = run.compute(move |run| run.blobs.keep_bytes(&bytes)).await.map_err(blob_error)?;
         let thumbnail = self.imaging.thumbnail();
         self.imaging.remember_thumbnail(&output.name, &thumbnail, developed.thumbnail).await;
         let result = told(&developed.facts, &stripped.removed, output.bytes)?;
@@ -111,14 +111,6 @@ fn read(run: &Run, input: &BlobName) -> Result<Vec<u8>, RunError> {
         .read_to_end(&mut bytes)
         .map_err(|error| RunError::Error(format!("cannot read the upload {input}: {error}")))?;
     Ok(bytes)
-}
-
-fn keep(run: &Run, bytes: &[u8]) -> Result<Kept, RunError> {
-    let mut draft = run.blobs.draft().map_err(blob_error)?;
-    draft
-        .write_all(bytes)
-        .map_err(|error| RunError::Error(format!("cannot write the image of task {}: {error}", run.task)))?;
-    run.blobs.keep(draft).map_err(blob_error)
 }
 
 /// What is wrong with the picture stays wrong; for the rest there may be a better time.

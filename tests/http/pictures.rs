@@ -216,3 +216,32 @@ async fn an_image_that_nobody_owns_is_not_removed_by_the_number_of_its_task() {
     assert_eq!(gone.status, 204);
     daemon.get(&task).await.problem(Code::TaskNotFound);
 }
+
+#[tokio::test]
+async fn of_an_image_its_task_shows_what_is_stored_and_never_what_came() {
+    let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
+    let ann = daemon.someone("Ann").await;
+    let file = with_place(&picture(ImageFormat::Jpeg, 40, 30));
+    let send = async |who: Option<&Someone>| {
+        let sent = daemon.ask("POST", "/upload", |request| {
+            let request = request.header("content-type", "image/jpeg").body(file.clone());
+            let request = request.header("prefer", "respond-async");
+            who.into_iter().fold(request, |request, who| request.bearer_auth(&who.token))
+        });
+        sent.await
+    };
+    let waiting = send(None).await.json(202)["task"]["id"].as_i64().unwrap();
+    let answer = daemon.get(&format!("/tasks/{waiting}/image")).await;
+    assert_eq!(answer.json(202)["id"], waiting, "the place is still in what came");
+    assert_eq!(answer.header("retry-after"), "1");
+    let cancelled = format!("/tasks/{}", send(Some(&ann)).await.json(202)["task"]["id"]);
+    daemon.by(&ann, "POST", &format!("{cancelled}/cancel"), json!({})).await.json(200);
+    let refused = daemon.by(&ann, "GET", &format!("{cancelled}/image"), json!(null)).await;
+    refused.problem(Code::ImageFailed);
+
+    daemon.work();
+    daemon.until(waiting, "Completed").await;
+    let shown = daemon.get(&format!("/tasks/{waiting}/image")).await;
+    assert_eq!(pixels(&shown.body), pixels(&file));
+    assert!(!shown.body.windows(6).any(|bytes| bytes == b"59 deg"), "the place");
+}
