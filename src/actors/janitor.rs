@@ -1,7 +1,8 @@
 //! Cleans up, on one node for all (a duty, which another takes as soon as the lease of whoever has it is over): frees
 //! the tasks of nodes and workers whose lease ran out, removes blobs that no row names, forgets old answers, removes
 //! what users left who are gone, and reminds workers outside of what waits for them. On every node it keeps the gauges
-//! that only a look at the database can tell.
+//! that only a look at the database can tell, and removes from the folder of variants, which is this machine's own, what
+//! was made of images that are gone.
 //!
 //! When this node has just taken a lease, which ends the leases of whoever had its seat before, it is told to look for
 //! dead leases at once.
@@ -18,6 +19,7 @@ use super::tracker::Metrics;
 use crate::blob::{BlobError, Blobs, Swept};
 use crate::broker::Broker;
 use crate::clock::Clock;
+use crate::imaging::{Imaging, ImagingError};
 use crate::kinds::Registry;
 use crate::store::{Rescued, Store, StoreError, Writer};
 use crate::task::{Backoff, NodeId};
@@ -35,6 +37,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The blobs.
     pub blobs: Blobs,
+    /// The variants that were made of them.
+    pub imaging: Imaging,
     /// The kinds.
     pub kinds: Arc<Registry>,
     /// How often to look for dead leases.
@@ -70,6 +74,10 @@ pub struct Rescue;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Sweep;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct SweepVariants;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -128,6 +136,7 @@ impl Actor for Janitor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.notify(Measure);
+        ctx.notify_later(SweepVariants, self.parts.sweep.min(Duration::from_secs(5)));
         if self.parts.on_duty {
             ctx.notify(Rescue);
             ctx.notify_later(Sweep, self.parts.sweep.min(Duration::from_secs(5)));
@@ -200,6 +209,8 @@ enum SweepError {
     Blob(#[from] BlobError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Variants(#[from] ImagingError),
     #[error("its thread panicked")]
     Panicked,
 }
@@ -221,6 +232,21 @@ impl Handler<Sweep> for Janitor {
                 Err(error) => tracing::warn!(%error, "a sweep was cut short; the next one goes on"),
             }
             ctx.notify_later(Sweep, this.parts.sweep);
+        }));
+    }
+}
+
+impl Handler<SweepVariants> for Janitor {
+    type Result = ();
+
+    fn handle(&mut self, _: SweepVariants, ctx: &mut Context<Self>) {
+        let parts = self.parts.clone();
+        let sweep = async move { parts.sweep_variants().await };
+        ctx.spawn(sweep.into_actor(self).map(|swept, this, ctx| {
+            if let Err(error) = swept {
+                tracing::warn!(%error, "variants of images that are gone may be left; the next sweep goes on");
+            }
+            ctx.notify_later(SweepVariants, this.parts.sweep);
         }));
     }
 }
@@ -340,6 +366,18 @@ impl Parts {
             swept.bytes += removed.bytes;
         }
         Ok(swept)
+    }
+
+    /// Whoever removes an image by its link removes its variants with it, on their node; this is for the other nodes, and
+    /// for images that go with their task or their owner.
+    async fn sweep_variants(&self) -> Result<(), SweepError> {
+        for chunk in self.imaging.blobs().await?.chunks(Janitor::SWEEP_CHUNK) {
+            let gone = self.store.unreferenced(chunk).await?;
+            if !gone.is_empty() {
+                self.imaging.forget(gone).await?;
+            }
+        }
+        Ok(())
     }
 }
 

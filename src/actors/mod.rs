@@ -7,7 +7,7 @@
 //! | [`tracker`] | every write of this node | commands in two bounded lanes; `Demand` | the dispatcher what was claimed; waiters what happened; runs that they were cancelled |
 //! | [`dispatcher`] | when to look for work, and whether what the rows say is what runs | claimed tasks; its own tick | the runners; `Demand` |
 //! | [`runner`], one a kind | the runs of its kind | tasks with their permits | the tracker each outcome |
-//! | [`janitor`] | rescue of dead leases, sweep of unnamed blobs, gauges | its own ticks | the tracker |
+//! | [`janitor`] | rescue of dead leases, sweep of unnamed blobs and of their variants, gauges | its own ticks | the tracker |
 //! | [`ingress`] | the HTTP server | its end | |
 //! | [`inbox`] | the broker's queue of tasks | batches of messages | the intake; the broker, once their tasks are on disk |
 //! | [`hints`], a teller and a hearer | what nodes tell each other | the tracker's notes; announcements, run queues | other nodes; `Demand`, runs, waiting workers |

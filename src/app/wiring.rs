@@ -188,6 +188,7 @@ impl Wiring {
             clock: self.clock.clone(),
             store: Arc::clone(&self.store),
             blobs: self.blobs.clone(),
+            imaging: self.imaging.clone(),
             kinds: Arc::clone(&self.kinds),
             rescue: settings.rescue,
             backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },

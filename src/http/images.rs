@@ -68,6 +68,8 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     let more = images.len() > limit as usize;
     images.truncate(limit as usize);
     let mut answer = HttpResponse::Ok();
+    // It is the caller's alone, and its links are by the host that the caller named.
+    answer.insert_header((header::CACHE_CONTROL, "no-store"));
     if let Some(last) = images.last().filter(|_| more) {
         answer.insert_header((header::LINK, next_link(&request, last.task.0)?));
     }
@@ -139,8 +141,8 @@ pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<H
 /// Removes what was made of it. Another image of the same bytes has its variants made again.
 async fn forget(state: &State, image: &Image) {
     let Some(blob) = &image.blob else { return };
-    if let Err(error) = state.imaging.forget(blob).await {
-        tracing::warn!(%error, "the variants of an image that was removed stay until the cache is full");
+    if let Err(error) = state.imaging.forget(vec![blob.clone()]).await {
+        tracing::warn!(%error, "the variants of an image that was removed stay until they are swept");
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! Everything here is synchronous; callers on a runtime use a blocking thread.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -49,13 +50,9 @@ impl Key {
             .then(|| Self(name.to_owned()))
     }
 
-    /// What all keys of that blob begin with.
-    pub(super) fn prefix(blob: &BlobName) -> String {
-        format!("{blob}-")
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
+    /// The name of the blob.
+    fn blob(&self) -> &str {
+        self.0.split_once('-').map_or("", |(blob, _)| blob)
     }
 
     fn path(&self, root: &Path) -> PathBuf {
@@ -157,10 +154,19 @@ impl Cache {
         self.tell();
     }
 
-    /// Takes out all variants of a blob.
-    pub(super) fn forget(&self, blob: &BlobName) {
-        let prefix = Key::prefix(blob);
-        let removed = self.index().remove_all(|key| key.as_str().starts_with(&prefix));
+    /// The blobs of which there are variants, each once.
+    pub(super) fn blobs(&self) -> Vec<BlobName> {
+        let mut names: Vec<BlobName> =
+            self.index().keys().filter_map(|key| key.blob().parse().ok()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Takes out all variants of these blobs.
+    pub(super) fn forget(&self, blobs: &[BlobName]) {
+        let gone: HashSet<&str> = blobs.iter().map(BlobName::as_str).collect();
+        let removed = self.index().remove_all(|key| gone.contains(key.blob()));
         self.remove(&removed);
         self.tell();
     }

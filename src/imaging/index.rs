@@ -32,6 +32,11 @@ impl<K: Clone + Eq + Hash> Index<K> {
         self.bytes
     }
 
+    /// Everything that is there.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.entries.keys()
+    }
+
     /// Makes room for something that is about to be written, and says what has to go for it; `None` when it would not
     /// fit into the empty folder.
     pub(super) fn make_room(&mut self, key: &K, bytes: u64) -> Option<Vec<K>> {

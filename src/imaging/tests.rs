@@ -209,7 +209,9 @@ async fn an_image_that_is_gone_leaves_no_variant() {
     for (blob, side) in [(1, 64), (1, 32), (2, 64)] {
         room.variant(blob, side, &Arc::default()).await.unwrap();
     }
-    room.imaging.forget(&name(1)).await.unwrap();
+    assert_eq!(room.imaging.blobs().await.unwrap().iter().filter(|blob| **blob == name(1)).count(), 1);
+    room.imaging.forget(vec![name(1)]).await.unwrap();
+    assert!(!room.imaging.blobs().await.unwrap().contains(&name(1)));
     let left = files(&room.root());
     assert!(left.len() == 1 && left[0].0.to_string_lossy().contains(name(2).as_str()), "{left:?}");
 }

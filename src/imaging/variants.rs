@@ -81,13 +81,22 @@ impl Imaging {
         self.inner.keep(Key::new(blob, spec), made).await
     }
 
-    /// Removes whatever variants there are of an image that is there no more.
+    /// The blobs of which there are variants on this machine.
     ///
     /// # Errors
     /// [`ImagingError::Stopping`].
-    pub async fn forget(&self, blob: &BlobName) -> Result<(), ImagingError> {
-        let (cache, blob) = (self.inner.cache.clone(), blob.clone());
-        tokio::task::spawn_blocking(move || cache.forget(&blob)).await.map_err(|_| ImagingError::Stopping)
+    pub async fn blobs(&self) -> Result<Vec<BlobName>, ImagingError> {
+        let cache = self.inner.cache.clone();
+        tokio::task::spawn_blocking(move || cache.blobs()).await.map_err(|_| ImagingError::Stopping)
+    }
+
+    /// Removes whatever variants there are of images that are there no more.
+    ///
+    /// # Errors
+    /// [`ImagingError::Stopping`].
+    pub async fn forget(&self, blobs: Vec<BlobName>) -> Result<(), ImagingError> {
+        let cache = self.inner.cache.clone();
+        tokio::task::spawn_blocking(move || cache.forget(&blobs)).await.map_err(|_| ImagingError::Stopping)
     }
 }
 

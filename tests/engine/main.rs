@@ -11,6 +11,7 @@ mod chaos;
 mod drain;
 mod events;
 mod harness;
+mod images;
 mod lease;
 mod network;
 mod runs;
