@@ -5,14 +5,18 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-use super::State;
+use super::{State, client};
 use crate::task::ImageName;
 
-/// What every link begins with, without a slash at its end: `http.public_url`, or the host that the request names.
+/// What every link begins with, without a slash at its end: `http.public_url`, or the host that the request names, by TLS
+/// where a proxy that is believed says so.
 pub(super) fn base(state: &State, request: &HttpRequest) -> String {
     match &state.http.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{}", host(request)),
+        None => {
+            let scheme = if client::is_secure(&state.http, request) { "https" } else { "http" };
+            format!("{scheme}://{}", host(request))
+        }
     }
 }
 

@@ -454,6 +454,28 @@ async fn the_gallery_shows_each_their_own_page_by_page_the_newest_first() {
 }
 
 #[tokio::test]
+async fn links_are_by_tls_where_callers_come_by_it() {
+    for (settings, forwarded, base) in [
+        (vec![], Some("https"), "http://mill.example/"),
+        (vec![("http.trusted_proxies", "127.0.0.0/8")], Some("https"), "https://mill.example/"),
+        (vec![("http.trusted_proxies", "127.0.0.0/8")], None, "http://mill.example/"),
+        (vec![("http.public_url", "https://front.example/mill/")], None, "https://front.example/mill/"),
+    ] {
+        let daemon = start(with(&settings)).await;
+        let sent = daemon.ask("POST", "/upload", |request| {
+            let request =
+                request.header("host", "mill.example").header("content-type", "image/png").body(png(4, 4));
+            forwarded.into_iter().fold(request, |request, it| request.header("x-forwarded-proto", it))
+        });
+        let image = sent.await.json(201);
+        for link in ["url", "thumbnail_url"] {
+            assert!(image[link].as_str().unwrap().starts_with(base), "{settings:?} {forwarded:?}: {image}");
+        }
+        assert_eq!(daemon.get("/images/").await.header("cache-control"), "no-store", "links are by the host");
+    }
+}
+
+#[tokio::test]
 async fn quotas_end_with_429_and_begin_again_when_something_is_removed() {
     let daemon = start(with(&[("images.max_per_user", "2")])).await;
     let ann = daemon.someone("Ann").await;
