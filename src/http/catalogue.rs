@@ -227,12 +227,12 @@ catalogue! {
         "The database cannot be reached or did not answer in time; a write may or may not have taken effect. Try again \
          after `Retry-After`.";
     BlobStoreUnavailable = "blob_store_unavailable", SERVICE_UNAVAILABLE,
-        "The store of the recordings does not answer",
-        "The bucket that keeps the recordings cannot be reached, refuses, or did not answer in time. Nothing was kept; \
-         try again after `Retry-After`.";
+        "The store of the files does not answer",
+        "The bucket that keeps recordings and images cannot be reached, refuses, or did not answer in time. Nothing was \
+         kept; try again after `Retry-After`.";
     StorageFull = "storage_full", INSUFFICIENT_STORAGE,
         "There is no room left",
-        "The disk that holds the recordings is full. Nothing was kept; the operator has to make room.";
+        "The disk that holds recordings and images is full. Nothing was kept; the operator has to make room.";
 }
 
 impl Code {

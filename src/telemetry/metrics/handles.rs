@@ -1,5 +1,7 @@
 //! The handles through which the rooms move the metrics: each owner makes its own and keeps it.
 
+mod images;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -7,17 +9,18 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 
 use super::labels::{
-    Actor, BrokerConnection, CallbackResult, HotResult, InboxResult, LeaseRenewal, Method, PublishResult,
-    StatusClass, TaskEvent, VariantResult,
+    Actor, BrokerConnection, CallbackResult, InboxResult, LeaseRenewal, Method, PublishResult, StatusClass,
+    TaskEvent,
 };
 use super::{
     ACTION_LOG_DROPPED, ACTOR_RESTARTS, BLOBS_SWEPT, BROKER_ACKED, BROKER_CONFIRM, BROKER_CONNECTED,
     BROKER_DELIVERED, BROKER_PUBLISHED, BROKER_RECONNECTS, CALLBACKS, COMMIT_DURATION, COMMIT_FAILURES,
-    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HOT_IMAGE_BYTES, HOT_IMAGES, HTTP_DURATION, HTTP_REQUESTS,
-    IMAGE_CACHE_BYTES, IMAGE_MEMORY_BYTES, IMAGE_OVERLOADED, IMAGE_VARIANTS, INBOX_MESSAGES, LEASE_RENEWALS,
-    QUEUE_DEPTH, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED, RUNS_IN_PROGRESS,
-    TASK_EVENTS, counter, gauge, histogram,
+    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES,
+    LEASE_RENEWALS, QUEUE_DEPTH, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED,
+    RUNS_IN_PROGRESS, TASK_EVENTS, counter, gauge, histogram,
 };
+
+pub use self::images::{HotMetrics, ImagingMetrics};
 
 /// The routes' metrics. Clones share their handles.
 #[derive(Clone, Default)]
@@ -400,59 +403,6 @@ impl InboxMetrics {
     }
 }
 
-/// Working on images. Clones share their handles.
-#[derive(Clone)]
-pub struct ImagingMetrics {
-    variants: Arc<[Counter]>,
-    cache: Gauge,
-    memory: Gauge,
-    overloaded: Counter,
-}
-
-impl ImagingMetrics {
-    /// The handles; their series show 0 from now on.
-    #[expect(
-        clippy::new_without_default,
-        reason = "making handles registers series, which a default should not"
-    )]
-    pub fn new() -> Self {
-        let results = VariantResult::ALL.iter();
-        Self {
-            variants: results.map(|result| counter(&IMAGE_VARIANTS, &[result.as_str()])).collect(),
-            cache: gauge(&IMAGE_CACHE_BYTES, &[]),
-            memory: gauge(&IMAGE_MEMORY_BYTES, &[]),
-            overloaded: counter(&IMAGE_OVERLOADED, &[]),
-        }
-    }
-
-    /// A variant was asked for, and had so.
-    pub fn variant(&self, result: VariantResult) {
-        if let Some(counter) = self.variants.get(result as usize) {
-            counter.increment(1);
-        }
-    }
-
-    /// The folder of variants holds so many bytes.
-    pub fn set_cache_bytes(&self, bytes: u64) {
-        self.cache.set(bytes as f64);
-    }
-
-    /// So many bytes of memory were set aside.
-    pub fn memory_taken(&self, bytes: u64) {
-        self.memory.increment(bytes as f64);
-    }
-
-    /// So many are free again.
-    pub fn memory_given_back(&self, bytes: u64) {
-        self.memory.decrement(bytes as f64);
-    }
-
-    /// Somebody was sent away.
-    pub fn overloaded(&self) {
-        self.overloaded.increment(1);
-    }
-}
-
 /// Telling others what happened. Clones share their handles.
 #[derive(Clone)]
 pub struct TellingMetrics {
@@ -492,43 +442,5 @@ impl TellingMetrics {
     /// The broker has so many events more.
     pub fn relayed(&self, events: usize) {
         self.relayed.increment(events as u64);
-    }
-}
-
-/// The images in memory.
-#[derive(Clone)]
-pub struct HotMetrics {
-    hits: Counter,
-    misses: Counter,
-    bytes: Gauge,
-}
-
-impl HotMetrics {
-    /// The handles; their series show 0 from now on.
-    #[expect(
-        clippy::new_without_default,
-        reason = "making handles registers series, which a default should not"
-    )]
-    pub fn new() -> Self {
-        Self {
-            hits: counter(&HOT_IMAGES, &[HotResult::Hit.as_str()]),
-            misses: counter(&HOT_IMAGES, &[HotResult::Miss.as_str()]),
-            bytes: gauge(&HOT_IMAGE_BYTES, &[]),
-        }
-    }
-
-    /// A file was there.
-    pub fn hit(&self) {
-        self.hits.increment(1);
-    }
-
-    /// A file was not there.
-    pub fn miss(&self) {
-        self.misses.increment(1);
-    }
-
-    /// So much is there.
-    pub fn set_bytes(&self, bytes: u64) {
-        self.bytes.set(bytes as f64);
     }
 }
