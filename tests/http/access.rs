@@ -1,5 +1,6 @@
 //! Every route, asked by each kind of caller: who is let in is what the table of access says.
 
+use base64::Engine as _;
 use gristmill::account::{Access, Caller, Role, UserChange};
 use gristmill::http::{RouteInfo, table};
 use gristmill::store::{Command, Reply, Store};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::Someone;
 use crate::harness::{Daemon, Wishes, start};
+use crate::photos::png;
 use crate::wav::{path_of, tone};
 
 /// A daemon with somebody whose things are asked for, somebody else, and somebody who runs it.
@@ -41,6 +43,7 @@ enum Body {
     None,
     Json(Value),
     Recording,
+    Image,
 }
 
 #[tokio::test]
@@ -200,6 +203,14 @@ impl Town {
                 Asked { body: Body::Recording, ..Asked::plain(route.path) }
             }
             ("GET", "/record") => Asked::plain(self.recording().await),
+            ("POST", "/upload") => Asked { body: Body::Image, ..Asked::plain(route.path) },
+            ("GET", "/images/" | "/images") => Asked::plain(route.path),
+            ("GET" | "DELETE", "/images/{name}") => Asked::plain(self.image(whose).await),
+            ("GET", "/tasks/{id}/image") => {
+                let image = base64::engine::general_purpose::STANDARD.encode(png(4, 4));
+                let task = self.post("/tasks", json!({"meta": 1, "image": image}), whose).await;
+                Asked::plain(to(task["id"].as_i64().unwrap()))
+            }
             ("GET", "/health/live" | "/health/ready" | "/metrics" | "/openapi.json") => {
                 Asked::plain(route.path)
             }
@@ -225,6 +236,13 @@ impl Town {
         task
     }
 
+    /// The path of an image.
+    async fn image(&self, whose: Option<&Someone>) -> String {
+        let asked = Asked { body: Body::Image, ..Asked::plain("/upload") };
+        let made: Value = self.send("POST", asked, whose).await.json().await.unwrap();
+        format!("/images/{}", made["filename"].as_str().unwrap())
+    }
+
     /// The link of a recording.
     async fn recording(&self) -> String {
         let asked = Asked { body: Body::Recording, ..Asked::plain("/records") };
@@ -246,6 +264,7 @@ impl Town {
         let request = match asked.body {
             Body::None => request,
             Body::Json(body) => request.json(&body),
+            Body::Image => request.header("content-type", "image/png").body(png(4, 4)),
             Body::Recording => {
                 let wav = Part::bytes(tone(1)).file_name("talk.wav");
                 request.multipart(Form::new().part("file", wav))
