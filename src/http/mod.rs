@@ -7,6 +7,9 @@
 //! - `tasks`, `outside`, `events`, `users`, `avatar`, `login`, `records`, `download`, `health`: a file a resource. `task_form` and
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
+//! - `image_upload` takes images: `image_form` is how they come, `image_desk` the memory that this takes, `image_limits` how
+//!   many; `images` is the gallery and removing them, `image_view` their one form; `form_proof` is who a form comes from,
+//!   `links` how callers reach what they are told of.
 //! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
 //!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.

@@ -221,5 +221,6 @@ impl Answer {
 
 fn fits(pattern: &str, path: &str) -> bool {
     let (pattern, path): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
-    pattern.len() == path.len() && pattern.iter().zip(path).all(|(p, s)| p.starts_with('{') || *p == s)
+    pattern.len() == path.len()
+        && pattern.iter().zip(path).all(|(p, s)| (p.starts_with('{') && !s.is_empty()) || *p == s)
 }

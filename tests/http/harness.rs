@@ -80,6 +80,8 @@ pub(crate) struct Daemon {
 
 /// Starts a daemon.
 pub(crate) async fn start(wishes: Wishes) -> Daemon {
+    // First, since whatever counts looks for it when it is made.
+    let recorder = metrics::install().unwrap();
     let folder = wishes.folder.clone().unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
     let settings = settings(&wishes, &folder);
     let blobs = match settings.blobs.url {
@@ -126,7 +128,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         imaging,
         hot: http::HotImages::new(&settings.images),
         health: health.clone(),
-        metrics: metrics::install().unwrap(),
+        metrics: recorder,
         http_metrics: HttpMetrics::new(),
         actions: actions.clone(),
         http: settings.http.clone(),

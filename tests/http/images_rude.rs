@@ -110,7 +110,6 @@ async fn slow_and_broken_bodies_leave_nothing_behind() {
     daemon.nothing_is_kept().await;
     let daemon = quiet(&[]).await;
     for bytes in &begun {
-        daemon.raw(bytes, true).await;
         for end in [bytes.len(), bytes.len() / 2, 200.min(bytes.len())] {
             let mut socket = TcpStream::connect(daemon.address).await.unwrap();
             socket.write_all(&bytes[..end]).await.unwrap();

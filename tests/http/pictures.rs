@@ -163,7 +163,13 @@ async fn the_picture_stays_what_it_is_and_what_is_told_beside_it_goes() {
 async fn what_is_no_picture_makes_no_task_and_leaves_nothing_behind() {
     let daemon = start(Wishes { settings: vec![("images.max_bytes", "4096")], ..Wishes::default() }).await;
     let png = picture(ImageFormat::Png, 8, 8);
-    let large = picture(ImageFormat::Bmp, 64, 64);
+    // More than can be told in so few bytes.
+    let noise = |x: u32, y: u32| u8::try_from((x * 7919 + y * 104_729 + x * y * 31) % 251).unwrap();
+    let mut large = Cursor::new(Vec::new());
+    let pixels = RgbImage::from_fn(64, 64, |x, y| Rgb([noise(x, y), noise(y, x), noise(x + y, x)]));
+    pixels.write_to(&mut large, ImageFormat::Png).unwrap();
+    let large = large.into_inner();
+    assert!(large.len() > 4096, "{}", large.len());
     for (image, code) in [
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), Code::UnsupportedImage),
         (Vec::new(), Code::UnsupportedImage),
