@@ -9,7 +9,7 @@ use super::{Done, Intake, IntakeError, done};
 use crate::account::Caller;
 use crate::blob::Kept;
 use crate::kinds::image;
-use crate::store::{Image, NewImage, NewTask, Remember, WriteError};
+use crate::store::{NewImage, NewTask, Remember, WriteError};
 use crate::task::{Attachment, Json, Role, Task, TaskId};
 
 /// An image that came in.
@@ -71,19 +71,19 @@ impl Intake {
         }
     }
 
-    /// Removes an image of the caller's with its task; `None` is one that is gone already, of which only the memory of
-    /// the request's key can tell.
+    /// Removes the image that this task makes with the task, for whoever has shown that they may; `None` is one that is
+    /// gone already, of which only the memory of the request's key can tell.
     ///
     /// # Errors
     /// [`IntakeError::Refused`] where it is not theirs, or gone.
     pub async fn delete_image(
         &self,
         caller: Caller,
-        image: Option<&Image>,
+        image: Option<TaskId>,
         remember: Option<Remember>,
     ) -> Result<Done<Task>, IntakeError> {
         // No task has the number 0.
-        let task = image.map_or(TaskId(0), |image| image.task);
+        let task = image.unwrap_or(TaskId(0));
         done(self.writer.delete(task, caller, remember).await?)?.transpose()
     }
 }

@@ -244,7 +244,10 @@ async fn an_image_that_is_not_there_yet_shows_its_task_and_one_that_was_refused_
     assert!(problem["detail"].as_str().unwrap().contains("the image is damaged"), "{problem}");
     assert_eq!(problem["task"], refused.task.0);
 
-    daemon.post(&format!("/tasks/{}/cancel", waiting.task), "").await.json(200);
+    let admin = daemon.someone("Ada").await;
+    daemon.promote(admin.id).await;
+    let cancel = format!("/tasks/{}/cancel", waiting.task);
+    daemon.by(&admin, "POST", &cancel, serde_json::json!({})).await.json(200);
     let problem = daemon.get(&waiting.path).await.problem(Code::ImageFailed);
     assert!(problem["detail"].as_str().unwrap().contains("cancelled"), "{problem}");
 }
