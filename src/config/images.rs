@@ -57,8 +57,9 @@ section! {
         /// The most bytes of images of one user; 0 for any number. Callers without an identity are counted as one.
         "max_bytes_per_user" => max_bytes_per_user: ByteSize = "0 B", bytes(0..=1 << 60);
 
-        /// How many images a user, or an address without an identity, may send in a minute; 0 for any number. So many
-        /// may come at once, and then one each time its share of the minute is over.
+        /// How many images a user, or an address without an identity, may send in a minute, with tasks and as their own
+        /// picture too; 0 for any number. So many may come at once, and then one each time its share of the minute is
+        /// over.
         "uploads_per_minute" => uploads_per_minute: u32 = 600, whole(0..=1_000_000);
 
         /// The most files in one form.

@@ -159,6 +159,10 @@ fn is_json(content_type: &str) -> bool {
     })
 }
 
+/// How many a page of any list may have, and has where nobody says.
+const LIMITS: (u32, u32) = (1, 1_000);
+const DEFAULT_LIMIT: u32 = 100;
+
 /// The parameters of a query. Faults gather in it until [`Query::finish`].
 pub(super) struct Query<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -212,6 +216,16 @@ impl<'a> Query<'a> {
                 None
             }
         }
+    }
+
+    /// How many a page may have: what `limit` says, else [`DEFAULT_LIMIT`].
+    pub(super) fn limit(&mut self) -> u32 {
+        let limit = self.parsed("limit", |text| {
+            let (low, high) = LIMITS;
+            let limit = text.parse().ok().filter(|limit| (low..=high).contains(limit));
+            limit.ok_or_else(|| format!("expected a whole number from {low} to {high}"))
+        });
+        limit.unwrap_or(DEFAULT_LIMIT)
     }
 
     /// Whose data is meant, where the query says.

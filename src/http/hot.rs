@@ -51,9 +51,12 @@ impl Key {
     /// The length of the longest name that there is.
     const LONGEST: usize = 27;
 
-    /// The key of that name; `None` for what is too long to be one.
+    /// The key of that name; `None` for what is too long to be one, or would look like another with zeros behind it.
     pub(super) fn new(name: &str, variant: Option<Spec>) -> Option<Self> {
         let mut padded = [0; Self::LONGEST];
+        if name.as_bytes().contains(&0) {
+            return None;
+        }
         padded.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
         Some(Self { name: padded, variant })
     }
@@ -312,6 +315,7 @@ mod tests {
             assert_eq!(shelf.bytes, sum);
         }
         assert!(is_here(&images, 10_000) && !is_here(&images, 1));
+        assert!(Key::new(&format!("{:022}.jpg\0", 10_000), None).is_none(), "another name for the same");
         assert!(images.0.alive.load(Ordering::Relaxed) <= 1 << 20, "what is out is out of memory");
         put(&images, &board, 5, 2 << 20);
         assert!(!is_here(&images, 5) && is_here(&images, 0), "too large to be kept, and nothing went for it");

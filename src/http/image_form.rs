@@ -251,7 +251,7 @@ impl Reading<'_> {
         if proven.is_none() && !self.state.auth.anonymous && self.place.is_none() {
             self.place = Some(self.unproven.place()?);
         }
-        super::image_limits::spend(self.state, self.request, proven).await
+        super::image_limits::spend(self.state, self.request, proven, 1).await
     }
 
     /// The bytes of a file, on the disk.

@@ -1,6 +1,6 @@
 //! How many images anybody may send, and how much of them anybody may have here.
 //!
-//! Called by what takes uploads. True here: a user is counted as one wherever they come from, and who is nobody by the
+//! Called by what takes images: uploads, tasks with pictures, users' pictures. True here: a user is counted as one wherever they come from, and who is nobody by the
 //! address that they come from; the count is kept in the database, so it is one for all nodes.
 
 use std::time::Duration;
@@ -15,16 +15,19 @@ use crate::task::UserId;
 /// The time in which uploads are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Counts an upload, or refuses it until there is room for another.
+/// Counts so many images that come in one request, or refuses them until there is room. More than there ever is room for
+/// are counted as that.
 pub(super) async fn spend(
     state: &State,
     request: &HttpRequest,
     owner: Option<UserId>,
+    images: usize,
 ) -> Result<(), Problem> {
     let most = state.images.uploads_per_minute;
-    if most == 0 {
+    if most == 0 || images == 0 {
         return Ok(());
     }
+    let images = u32::try_from(images).unwrap_or(most).min(most);
     let key = match owner {
         Some(user) => format!("upload by user {user}"),
         None => {
@@ -32,7 +35,7 @@ pub(super) async fn spend(
             format!("upload from {}", client::counted_as(address))
         }
     };
-    match state.store.spend(&key, 1, Rate::per(most, MINUTE)).await? {
+    match state.store.spend(&key, images, Rate::per(most, MINUTE)).await? {
         None => Ok(()),
         Some(wait) => {
             let detail = format!("{most} images may be sent in a minute (images.uploads_per_minute)");

@@ -25,9 +25,6 @@ use crate::store::{Image, Refused, RememberedAnswer, Reply};
 use crate::task::{ImageName, TaskId};
 use crate::telemetry::Action;
 
-const LIMITS: (u32, u32) = (1, 1_000);
-const DEFAULT_LIMIT: u32 = 100;
-
 /// The parameters of the gallery.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -53,16 +50,11 @@ struct GalleryParams {
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, &["limit", "after", "user_id"]);
-    let limit = query.parsed("limit", |text| {
-        let (low, high) = LIMITS;
-        let limit = text.parse().ok().filter(|limit| (low..=high).contains(limit));
-        limit.ok_or_else(|| format!("expected a whole number from {low} to {high}"))
-    });
+    let limit = query.limit();
     let after = query.parsed("after", |text| extract::number(text).map(TaskId));
     let named = query.user_id();
     query.finish()?;
     let caller = auth::reader(&state, &request, named).await?;
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
     // One more than asked for tells whether there are more.
     let mut images = state.store.images(caller, after, limit + 1).await?;
     let more = images.len() > limit as usize;

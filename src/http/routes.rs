@@ -73,6 +73,7 @@ const SUBMIT: &[Code] = &[
     Code::UnsupportedImage,
     Code::ImageTooLarge,
     Code::DamagedImage,
+    Code::RateLimited,
     Code::StorageFull,
     Code::BlobStoreUnavailable,
 ];
@@ -90,7 +91,9 @@ const PROFILE: &[Code] = &[
     Code::UnsupportedImage,
     Code::DamagedImage,
     Code::ImageTooLarge,
+    Code::RateLimited,
     Code::StorageFull,
+    Code::BlobStoreUnavailable,
 ];
 /// The route that tries passwords.
 const LOGIN: &[Code] = &[Code::LoginFailed, Code::RateLimited, Code::Overloaded, Code::DatabaseUnavailable];
@@ -304,7 +307,7 @@ const TABLE: &[Line] = &[
         "/users/{id}",
         Access::Owner,
         || web::to(users::change),
-        &[CALLER, BODY, JSON, WRITE, PROFILE, &[Code::UserNotFound, Code::RateLimited]],
+        &[CALLER, BODY, JSON, WRITE, PROFILE, &[Code::UserNotFound]],
     ),
     line(
         Verb::Delete,
@@ -318,7 +321,7 @@ const TABLE: &[Line] = &[
         "/users/{id}/avatar",
         Access::Everybody,
         || web::to(avatar::get),
-        &[&[Code::UserNotFound, Code::AvatarNotFound, Code::DatabaseUnavailable]],
+        &[&[Code::UserNotFound, Code::AvatarNotFound, Code::BlobStoreUnavailable, Code::DatabaseUnavailable]],
     ),
     line(
         Verb::Post,

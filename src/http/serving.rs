@@ -18,6 +18,7 @@ use super::extract::Query;
 use super::file::{self, FileSchema, Part, Slices, Unread};
 use super::filename::{self, Shown};
 use super::hot::{Found, Head, Key, Ready};
+use super::images::NameParam;
 use super::task_view::TaskView;
 use super::tasks::{json_answer, location};
 use super::upload::blocking;
@@ -55,16 +56,6 @@ struct VariantParams {
     /// `jpeg` or `png`; without it, what suits the image.
     #[param(pattern = "^(jpe?g|png)$")]
     format: Option<String>,
-}
-
-/// The name of an image.
-#[derive(utoipa::IntoParams)]
-#[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "documents the path")]
-struct NameParam {
-    /// The name that the upload gave.
-    #[param(pattern = "^[0-9A-Za-z]{22}\\.[a-z]{3,4}$")]
-    name: String,
 }
 
 /// Fetches an image, or a variant of it that is made once and kept. An animation keeps its bytes; its variants are still.

@@ -3,6 +3,7 @@
 //! Called by the route table. Checks form and access, asks the intake to write and the store to read; what a task may
 //! become is decided below.
 
+use std::slice;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
@@ -17,7 +18,7 @@ use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
 use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
-use super::{Problem, State, again, auth, json};
+use super::{Problem, State, again, auth, image_limits, json};
 use crate::account::Caller;
 use crate::imaging::ImagingError;
 use crate::intake::{Done, IntakeError, Submission};
@@ -31,9 +32,6 @@ pub(super) const USER: &[&str] = &["user_id"];
 /// The parameters of a list.
 const LIST: &[&str] =
     &["status", "kind", "tag", "created_from", "created_before", "order", "limit", "after", "user_id"];
-
-const LIMITS: (u32, u32) = (1, 1_000);
-const DEFAULT_LIMIT: u32 = 100;
 
 /// As many bytes of payloads and results as one page carries: a thousand tasks may hold far more than memory and a
 /// client's patience.
@@ -62,6 +60,7 @@ pub(super) async fn create(
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
     let submission = Submission { traceparent: extract::traceparent(&request), ..task_form::one(&body)? };
+    count_pictures(&state, &request, caller, slice::from_ref(&submission)).await?;
     let remember =
         key.map(|key| key.remember(&request, caller, &[&body], move |reply| created(reply, caller)));
     drop(body);
@@ -82,6 +81,17 @@ pub(super) async fn create(
         answer.insert_header((PREFERENCE_APPLIED, applied));
     }
     Ok(json_answer(answer, TaskView::json(&task, caller)))
+}
+
+/// Counts the pictures that come with tasks among the images that the caller may send.
+async fn count_pictures(
+    state: &State,
+    request: &HttpRequest,
+    caller: Caller,
+    submissions: &[Submission],
+) -> Result<(), Problem> {
+    let pictures = submissions.iter().filter(|submission| submission.image.is_some()).count();
+    image_limits::spend(state, request, caller.user(), pictures).await
 }
 
 /// What to remember of a task that was asked for.
@@ -114,6 +124,7 @@ pub(super) async fn create_batch(
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
     let mut submissions = task_form::batch(&body)?;
+    count_pictures(&state, &request, caller, &submissions).await?;
     if let Some(trace) = extract::traceparent(&request) {
         submissions.iter_mut().for_each(|submission| submission.traceparent = Some(trace.clone()));
     }
@@ -187,18 +198,13 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
         "-id" => Ok(Order::Descending),
         _ => Err("expected `id` (the oldest first) or `-id` (the newest first)"),
     });
-    let limit = query.parsed("limit", |text| {
-        let (low, high) = LIMITS;
-        let limit = text.parse().ok().filter(|limit| (low..=high).contains(limit));
-        limit.ok_or_else(|| format!("expected a whole number from {low} to {high}"))
-    });
+    let limit = query.limit();
     let after = query.parsed("after", |text| extract::number(text).map(TaskId));
     let named = query.user_id();
     query.finish()?;
 
     let caller = auth::reader(&state, &request, named).await?;
     let filter = TaskFilter { caller, status, kind, tag, created_from, created_before };
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
     // One more than asked for tells whether there are more.
     let page = Page { after, order: order.unwrap_or_default(), limit: limit + 1 };
     let mut tasks = state.store.tasks(&filter, &page).await?;
@@ -425,7 +431,6 @@ pub(super) fn location(task: TaskId) -> String {
     format!("/tasks/{task}")
 }
 
-/// The same list, from behind `last` on.
 /// The header that leads to what is behind `last`.
 pub(super) fn next_link(request: &HttpRequest, last: i64) -> Result<HeaderValue, Problem> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());

@@ -16,7 +16,7 @@ use super::passwords::Passwords;
 use super::tasks::{UserParam, named, next_link};
 use super::user_form::{self, NewTokenSchema, NewUserSchema, UserChangeSchema};
 use super::user_view::{self, UserView, WithToken, called, private_answer};
-use super::{Problem, State, auth, avatar, session};
+use super::{Problem, State, auth, avatar, image_limits, session};
 use crate::account::{Caller, Change, NewUser, Role, Token, TokenHash, User, UserChange};
 use crate::blob::Kept;
 use crate::intake::Done;
@@ -26,9 +26,6 @@ use crate::telemetry::Action;
 
 /// The parameters of the list.
 const LIST: &[&str] = &["limit", "after", "user_id"];
-
-const LIMITS: (u32, u32) = (1, 1_000);
-const DEFAULT_LIMIT: u32 = 100;
 
 /// Creates a user. The token is shown this once: who loses it, be it with an answer that did not arrive, logs in by the
 /// password and makes another token, or makes another user.
@@ -59,6 +56,7 @@ pub(super) async fn create(
     }
     let mut pinned = None;
     if let Some(bytes) = form.avatar {
+        image_limits::spend(&state, &request, None, 1).await?;
         let (picture, kept) = avatar::take(&state, bytes).await?;
         user.avatar = Some(picture);
         pinned = Some(kept);
@@ -111,16 +109,11 @@ pub(super) async fn create_alias(
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, LIST);
-    let limit = query.parsed("limit", |text| {
-        let (low, high) = LIMITS;
-        let limit = text.parse().ok().filter(|limit| (low..=high).contains(limit));
-        limit.ok_or_else(|| format!("expected a whole number from {low} to {high}"))
-    });
+    let limit = query.limit();
     let after = query.parsed("after", |text| extract::number(text).map(UserId));
     let named = query.user_id();
     query.finish()?;
     let caller = auth::caller(&state, &request, named).await?;
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
     // One more than asked for tells whether there are more.
     let mut users = state.store.users(after, limit + 1).await?;
     let more = users.len() > limit as usize;
@@ -175,6 +168,7 @@ pub(super) async fn change(
     let (picture, pinned) = match form.avatar {
         Change::Keep => (Change::Keep, None),
         Change::Set(bytes) => {
+            image_limits::spend(&state, &request, caller.user(), 1).await?;
             let (picture, kept) = avatar::take(&state, bytes).await?;
             (Change::Set(picture), Some(kept))
         }

@@ -251,3 +251,34 @@ async fn of_an_image_its_task_shows_what_is_stored_and_never_what_came() {
     assert_eq!(pixels(&shown.body), pixels(&file));
     assert!(!shown.body.windows(6).any(|bytes| bytes == b"59 deg"), "the place");
 }
+
+#[tokio::test]
+async fn pictures_of_tasks_and_users_count_among_the_images_that_one_may_send() {
+    let daemon =
+        start(Wishes { settings: vec![("images.uploads_per_minute", "2")], ..Wishes::default() }).await;
+    let image = STANDARD.encode(picture(ImageFormat::Png, 4, 4));
+    make(&daemon, &json!({"image": image})).await.json(201);
+    let two = json!([{"image": image}, {"meta": 1}, {"image": image}]).to_string();
+    daemon.post("/tasks/batch", &two).await.problem(Code::RateLimited);
+    let user = |name: &str| json!({"name": name, "avatar": image}).to_string();
+    let ann = daemon.post("/users", &user("Ann")).await.json(201);
+    let over = daemon.post("/users", &user("Bob")).await;
+    over.problem(Code::RateLimited);
+    assert!((1..=30).contains(&over.header("retry-after").parse::<u64>().unwrap()));
+    make(&daemon, &json!({"image": image})).await.problem(Code::RateLimited);
+    // Whoever is somebody has an allowance of their own; and what is no image costs nothing.
+    let path = format!("/users/{}", ann["id"]);
+    for expected in [Ok(200), Ok(200), Err(Code::RateLimited)] {
+        let changed = daemon
+            .ask("PATCH", &path, |request| {
+                request.bearer_auth(ann["token"].as_str().unwrap()).json(&json!({"avatar": image}))
+            })
+            .await;
+        match expected {
+            Ok(status) => drop(changed.json(status)),
+            Err(code) => drop(changed.problem(code)),
+        }
+    }
+    make(&daemon, &json!({"meta": 1})).await.json(201);
+    daemon.post("/users", r#"{"name": "Bob"}"#).await.json(201);
+}

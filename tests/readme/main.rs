@@ -112,6 +112,10 @@ fn every_command_of_the_readme_works_and_ends_in_a_playable_mp3() {
     assert!(output.status.success(), "{said}\n{complained}");
     assert!(said.contains("\"Completed\"") && said.contains("\"ready\":true"), "{said}");
 
+    for name in ["copy.png", "thumbnail.png"] {
+        let png = std::fs::read(folder.path().join(name)).unwrap();
+        assert!(png.starts_with(b"\x89PNG\r\n"), "{name}");
+    }
     nobody_else_may_look(&folder.path().join("data"));
     for name in ["hello.mp3", "hello-again.mp3"] {
         let mp3 = std::fs::read(folder.path().join(name)).unwrap();
