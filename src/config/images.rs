@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::rule::{Raw, Refusal, Rule, bytes, flag, folder, whole};
 use super::section::{Literal, derived, section};
 use super::value::ByteSize;
-use crate::media::image::{Format, FormatSet};
+use crate::media::image::{Format, FormatSet, Spec, room_beside};
 
 section! {
     /// Images: what is taken, what is made of it, and how much anybody may leave here.
@@ -26,7 +26,7 @@ section! {
 
         /// The memory that all images together may take while they are decoded, in bytes. An image whose decoding
         /// would take more is refused; more images than fit wait for each other.
-        "memory" => memory: ByteSize = "192 MiB", bytes(16 << 20..=1 << 40);
+        "memory" => memory: ByteSize = "256 MiB", bytes(16 << 20..=1 << 40);
 
         /// Whether what cameras and programs write into a file besides the picture (place, device, names, programs)
         /// stays in it. Without it, what is stored is the file less all that; the picture itself is never changed.
@@ -75,11 +75,27 @@ fn fits(images: &ImageSettings) -> Vec<(&'static str, String)> {
         let reason = format!("is {}, which is not one of images.sizes", images.thumbnail);
         problems.push(("thumbnail", reason));
     }
-    if images.max_bytes > images.memory {
-        let reason = format!("is {}, more than images.memory ({})", images.max_bytes, images.memory);
-        problems.push(("max_bytes", reason));
+    let least = least_memory(images.max_bytes, &images.sizes);
+    if images.memory < least {
+        let reason = format!(
+            "is {}, and no image could be worked on: one of images.max_bytes ({}), and a variant of the largest of \
+             images.sizes, take {least} at least",
+            images.memory, images.max_bytes
+        );
+        problems.push(("memory", reason));
     }
     problems
+}
+
+/// What an image of so many bytes takes at least: the file, once more without its metadata, once more as parts of a
+/// colour profile, those put together, and what a variant of the largest side takes beside the decoder. In whole MiB.
+fn least_memory(max_bytes: ByteSize, sizes: &[u32]) -> ByteSize {
+    /// For a small picture.
+    const DECODER: u64 = 1 << 20;
+    let largest = sizes.iter().copied().max().unwrap_or(0);
+    let beside = room_beside(&Spec::within(largest));
+    let bytes = max_bytes.bytes().saturating_mul(4).saturating_add(beside).saturating_add(DECODER);
+    ByteSize::new(bytes.next_multiple_of(1 << 20))
 }
 
 /// Formats, separated by commas. Text and not a list, so that a file and a variable write it the same way.

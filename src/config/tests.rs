@@ -229,6 +229,16 @@ fn a_format_of_images_that_cannot_be_decoded_is_refused_with_the_reason() {
 }
 
 #[test]
+fn memory_in_which_no_image_could_be_worked_on_is_refused() {
+    for (text, least) in [
+        ("[images]\nmemory = \"64 MiB\"\n", "a variant of the largest of images.sizes, take"),
+        ("[images]\nmax_bytes = \"64 MiB\"\n", "one of images.max_bytes (64 MiB)"),
+    ] {
+        contains_all(&refusal_of(text), &["images.memory", "no image could be worked on", least]);
+    }
+}
+
+#[test]
 fn bounds_hold_at_both_ends() {
     for (text, good) in [
         ("tasks.lease_s = 3", true),

@@ -263,6 +263,30 @@ async fn what_could_never_have_the_memory_is_refused_before_it_is_decoded() {
 }
 
 #[tokio::test]
+async fn pictures_of_the_most_pixels_pass_with_the_settings_as_they_come() {
+    let room = Room::new(|_| {});
+    let (width, height) = (7300_u16, 5479_u16);
+    let sides = [height.to_be_bytes(), width.to_be_bytes()].concat();
+    // Headers without a picture: halved colours, at once or in scans; as large a file as is taken.
+    let jpeg = |kind: u8| {
+        let components = [3, 1, 0x22, 0, 2, 0x11, 0, 3, 0x11, 0];
+        let frame = [&[0xff, 0xd8, 0xff, kind, 0, 17, 8], &sides[..], &components].concat();
+        let last = if kind == 0xc2 { 0 } else { 63 };
+        let scan = [0xff, 0xda, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, last, 0];
+        [&frame[..], &scan, &vec![0; (5 << 20) - 64], &[0xff, 0xd9]].concat()
+    };
+    let mut deep = png(1, 1, 0);
+    deep[16..24].copy_from_slice(&[0, 0, 28, 132, 0, 0, 21, 103]);
+    deep[24] = 16;
+    let sum = crc32fast::hash(&deep[12..29]);
+    deep[29..33].copy_from_slice(&sum.to_be_bytes());
+    for bytes in [jpeg(0xc0), jpeg(0xc2), deep] {
+        let header = room.imaging.inspect_upload(bytes).await.unwrap();
+        assert!(u64::from(header.width) * u64::from(header.height) > 39_990_000);
+    }
+}
+
+#[tokio::test]
 async fn a_users_picture_is_a_square_from_the_middle() {
     let room = Room::new(|_| {});
     let made = room.imaging.avatar(png(900, 600, 4)).await.unwrap();

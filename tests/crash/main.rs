@@ -16,6 +16,7 @@ mod bucket;
 mod cluster;
 mod daemon;
 mod history;
+mod images;
 mod judged;
 mod load;
 mod points;

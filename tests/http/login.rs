@@ -335,7 +335,7 @@ async fn five_hundred_logins_at_once_are_all_answered_and_others_meanwhile() {
     let daemon = start(with(&price)).await;
     ann(&daemon).await;
     let login = |n: usize| {
-        let password = if n % 2 == 0 { PASSWORD } else { "wrong password" };
+        let password = if n.is_multiple_of(2) { PASSWORD } else { "wrong password" };
         try_login(&daemon, json!({"name": "Ann", "password": password}))
     };
     let all = futures_util::future::join_all((0..500).map(login));

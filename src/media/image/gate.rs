@@ -1,8 +1,8 @@
 //! The gate: what a file is, whether it may come in, and the file without what is not the picture.
 //!
 //! The containers are read in a file each (`jpeg`, `png`, `gif`, `webp`), from the first byte to the last; what they found is
-//! held against the limits here. One rule for all of them: a file that stops before its end marker is refused, since
-//! nobody can tell what is missing, and what comes behind the end marker is no part of the picture.
+//! held against the limits here. One rule for all of them: a file that stops before its end is refused, and what comes
+//! behind the end marker is no part of the picture. Only of a JPEG that may be missing: see there.
 
 use super::price::area;
 use super::{
@@ -41,19 +41,23 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, ImageError> {
 /// The compressed pixels are copied as they are, as is all that the picture looks different without: colour profiles,
 /// palettes, transparency, the order and times of frames. The orientation is written anew, alone. What comes out is
 /// inspected as what came in, apart from its price, and stripping it again changes nothing. With `keep_metadata` the
-/// bytes are those that came, trailers too.
+/// bytes are those that came, trailers too; an end marker that is missing is written in any case.
 ///
 /// # Errors
 /// [`ImageError::Damaged`] as [`inspect`] has it: `header` has to be what it found in the same bytes.
 pub fn strip(bytes: &[u8], header: &Header, keep_metadata: bool) -> Result<Stripped, ImageError> {
-    if keep_metadata {
-        return Ok(Stripped { bytes: bytes.to_vec(), removed: Vec::new() });
-    }
     if Format::sniff(bytes) != Some(header.format) {
         return Err(ImageError::Damaged(format!(
             "it does not begin as the {} that it is said to be",
             header.format
         )));
+    }
+    let only: FormatSet = [header.format].into_iter().collect();
+    if keep_metadata {
+        let whole =
+            if header.format == Format::Jpeg { jpeg::with_its_end(bytes) } else { Ok(bytes.to_vec()) };
+        let bytes = whole.map_err(|trouble| trouble.told(&only))?;
+        return Ok(Stripped { bytes, removed: Vec::new() });
     }
     let stripped = match header.format {
         Format::Jpeg => jpeg::strip(bytes, header.orientation),
@@ -62,7 +66,6 @@ pub fn strip(bytes: &[u8], header: &Header, keep_metadata: bool) -> Result<Strip
         Format::Webp => webp::strip(bytes, header.orientation),
         Format::Avif => Err(Trouble::Unreadable("an AVIF picture".to_owned())),
     };
-    let only: FormatSet = [header.format].into_iter().collect();
     stripped.map_err(|trouble| trouble.told(&only))
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Read are baseline, extended and progressive pictures of 8 bits, compressed by Huffman's codes: what browsers show and
 //! our decoder reads. What stands between segments and is none is skipped, as decoders do, and does not survive
-//! stripping. A picture without its end marker is refused: nobody can tell what is missing of it.
+//! stripping. A file may end without its end marker, as many do, when its scans bring all there is of the picture;
+//! whether the last one is cut off the decoder sees. What is stored of it has the marker.
 
 use std::collections::BTreeSet;
 
+use super::brought::Brought;
 use super::gate::{Picture, Trouble, cut_off, damaged};
 use super::price::{self, JpegFrame};
 use super::{Orientation, Removed, Stripped, exif};
@@ -14,6 +16,7 @@ const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
 const SOS: u8 = 0xda;
 const DAC: u8 = 0xcc;
+const DNL: u8 = 0xdc;
 const COM: u8 = 0xfe;
 const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
@@ -35,6 +38,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
     let mut orientation = None;
     let mut scans = 0;
     let mut one_scan = true;
+    let mut brought = Brought::default();
     while let Some(part) = walk.next_part()? {
         match part.marker {
             0xc0..=0xc3 | 0xc5..=0xcb | 0xcd..=0xcf => {
@@ -43,9 +47,14 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
             }
             SOS => {
                 let frame = frame.as_ref().ok_or_else(|| damaged("a scan comes before the frame header"))?;
-                let components = frame.components_of_scan(part.data)?;
+                let components = frame.components_of_scan(part.data, &mut brought)?;
                 one_scan &= scans == 0 && components == frame.components.len() && !frame.progressive;
                 scans += 1;
+            }
+            DNL if frame.as_ref().is_some_and(|frame| frame.height == 0) => {
+                return Err(Trouble::Unreadable(
+                    "a JPEG picture that tells its height at its end".to_owned(),
+                ));
             }
             APP1 if orientation.is_none() && scans == 0 => {
                 orientation = part.data.strip_prefix(EXIF).map(|tiff| exif::read(tiff).orientation);
@@ -56,6 +65,9 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
     let (Some(frame), 1..) = (frame, scans) else {
         return Err(damaged("it has no picture between its markers"));
     };
+    if walk.end == End::Missing && !brought.is_whole(frame.components.len()) {
+        return Err(no_end());
+    }
     if scans > MOST_SCANS {
         let what = format!("has {scans} scans");
         return Err(Trouble::Excessive { what, most: format!("{MOST_SCANS} scans") });
@@ -83,9 +95,10 @@ pub(super) fn strip(bytes: &[u8], orientation: Orientation) -> Result<Stripped, 
     if let Some(block) = block {
         push_segment(&mut out, APP1, &[EXIF, &block]);
     }
-    let mut jfif_seen = false;
+    let (mut jfif_seen, mut scan_seen) = (false, false);
     let mut walk = Walk::new(bytes);
     while let Some(part) = walk.next_part()? {
+        scan_seen |= part.marker == SOS;
         match part.marker {
             APP0 if part.data.starts_with(JFIF) => {
                 // The first one is written already.
@@ -100,7 +113,7 @@ pub(super) fn strip(bytes: &[u8], orientation: Orientation) -> Result<Stripped, 
             // A frame of a film, which may leave out the codes that all such frames share.
             APP0 if part.data.starts_with(b"AVI1") && part.data.len() <= 14 => out.extend(part.raw),
             APP1 => removed.extend(told_by_app1(part.data, block.as_ref().map(|block| &block[..]))),
-            APP2 if part.data.starts_with(b"ICC_PROFILE\0") => out.extend(part.raw),
+            APP2 if part.data.starts_with(b"ICC_PROFILE\0") && !scan_seen => out.extend(part.raw),
             APP13 if part.data.starts_with(b"Photoshop 3.0\0") => drop(removed.insert(Removed::Iptc)),
             APP14 if part.data.starts_with(b"Adobe") && part.data.len() >= ADOBE_BYTES => {
                 push_segment(&mut out, APP14, &[&part.data[..ADOBE_BYTES]]);
@@ -109,9 +122,14 @@ pub(super) fn strip(bytes: &[u8], orientation: Orientation) -> Result<Stripped, 
                 }
             }
             COM => drop(removed.insert(Removed::Comment)),
+            // The height once more: nobody reads it who has it from the frame header.
+            DNL => drop(removed.insert(Removed::Application)),
             APP0..=APP15 | 0xf0..=0xfd => drop(removed.insert(Removed::Application)),
             _ => out.extend(part.raw),
         }
+    }
+    if walk.end == End::Missing {
+        out.extend([0xff, EOI]);
     }
     if walk.skipped {
         removed.insert(Removed::Application);
@@ -120,6 +138,14 @@ pub(super) fn strip(bytes: &[u8], orientation: Orientation) -> Result<Stripped, 
         removed.insert(Removed::Trailer);
     }
     Ok(Stripped { bytes: out, removed: removed.into_iter().collect() })
+}
+
+/// The file with its end marker.
+pub(super) fn with_its_end(bytes: &[u8]) -> Result<Vec<u8>, Trouble> {
+    let mut walk = Walk::new(bytes);
+    while walk.next_part()?.is_some() {}
+    let missing: &[u8] = if walk.end == End::Missing { &[0xff, EOI] } else { &[] };
+    Ok([bytes, missing].concat())
 }
 
 /// What a JFIF segment has before its small picture.
@@ -186,11 +212,22 @@ struct Part<'a> {
     data: &'a [u8],
 }
 
+/// How far a walk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// More may come.
+    Ahead,
+    /// The end marker came.
+    Came,
+    /// The file ended, and the end marker did not come.
+    Missing,
+}
+
 /// The parts of a file, one after the other, up to and with the end marker.
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
-    ended: bool,
+    end: End,
     /// Whether something was skipped that is no segment.
     skipped: bool,
 }
@@ -198,7 +235,7 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// `bytes` begin with SOI.
     fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 2, ended: false, skipped: false }
+        Self { bytes, at: 2, end: End::Ahead, skipped: false }
     }
 
     /// What comes behind the end marker.
@@ -207,43 +244,45 @@ impl<'a> Walk<'a> {
     }
 
     fn next_part(&mut self) -> Result<Option<Part<'a>>, Trouble> {
-        if self.ended {
+        if self.end != End::Ahead {
             return Ok(None);
         }
-        let marker = self.find_marker()?;
+        let Some(marker) = self.find_marker() else {
+            (self.end, self.at) = (End::Missing, self.bytes.len());
+            return Ok(None);
+        };
         let start = self.at - 2;
         match marker {
             EOI => {
-                self.ended = true;
+                self.end = End::Came;
                 Ok(Some(Part { marker, raw: &self.bytes[start..self.at], data: &[] }))
             }
             SOI => Err(damaged("a second picture begins within it")),
             0x02..=0xbf => Err(damaged(format!("it has a marker that means nothing (ff {marker:02x})"))),
             DAC => Err(Trouble::Unreadable("a JPEG picture with arithmetic codes".to_owned())),
-            0xdc => Err(Trouble::Unreadable("a JPEG picture that tells its height at its end".to_owned())),
             0xde | 0xdf => Err(Trouble::Unreadable("a JPEG picture in several sizes".to_owned())),
             _ => {
                 let data = self.segment()?;
                 if marker == SOS {
-                    self.at += compressed(&self.bytes[self.at..])?;
+                    self.at += compressed(&self.bytes[self.at..]);
                 }
                 Ok(Some(Part { marker, raw: &self.bytes[start..self.at], data }))
             }
         }
     }
 
-    /// Moves behind the next marker, past fill bytes and whatever is no marker.
-    fn find_marker(&mut self) -> Result<u8, Trouble> {
+    /// Moves behind the next marker, past fill bytes and whatever is no marker; `None` when none comes.
+    fn find_marker(&mut self) -> Option<u8> {
         loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let to_ff = rest.iter().position(|byte| *byte == 0xff).ok_or_else(no_end)?;
-            let fill = rest[to_ff..].iter().position(|byte| *byte != 0xff).ok_or_else(no_end)?;
+            let rest = self.bytes.get(self.at..)?;
+            let to_ff = rest.iter().position(|byte| *byte == 0xff)?;
+            let fill = rest[to_ff..].iter().position(|byte| *byte != 0xff)?;
             self.at += to_ff + fill + 1;
             self.skipped |= to_ff > 0;
             match rest[to_ff + fill] {
                 // No marker, a mark of restart outside of a scan, or a marker without a use.
                 0x00 | 0xd0..=0xd7 | 0x01 => self.skipped = true,
-                marker => return Ok(marker),
+                marker => return Some(marker),
             }
         }
     }
@@ -266,15 +305,15 @@ fn no_end() -> Trouble {
     damaged("it is cut off: the end marker is missing")
 }
 
-/// How many bytes of compressed data stand here, up to a marker that is no mark of restart.
-fn compressed(bytes: &[u8]) -> Result<usize, Trouble> {
+/// How many bytes of compressed data stand here, up to a marker that is no mark of restart, or to the end.
+fn compressed(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        at += bytes[at..].iter().position(|byte| *byte == 0xff).ok_or_else(no_end)?;
-        let fill = bytes[at..].iter().position(|byte| *byte != 0xff).ok_or_else(no_end)?;
-        match bytes[at + fill] {
-            0x00 | 0xd0..=0xd7 => at += fill + 1,
-            _ => return Ok(at),
+        let Some(to_ff) = bytes[at..].iter().position(|byte| *byte == 0xff) else { return bytes.len() };
+        at += to_ff;
+        match bytes[at..].iter().position(|byte| *byte != 0xff) {
+            Some(fill) if matches!(bytes[at + fill], 0x00 | 0xd0..=0xd7) => at += fill + 1,
+            Some(_) | None => return at,
         }
     }
 }
@@ -329,8 +368,8 @@ impl Frame {
         })
     }
 
-    /// How many components the scan has.
-    fn components_of_scan(&self, data: &[u8]) -> Result<usize, Trouble> {
+    /// How many components the scan has; what it brings is noted.
+    fn components_of_scan(&self, data: &[u8], brought: &mut Brought) -> Result<usize, Trouble> {
         let count = usize::from(*data.first().ok_or_else(|| damaged("a scan has no header"))?);
         if !(1..=self.components.len()).contains(&count) || data.len() != 4 + 2 * count {
             return Err(damaged(format!("the header of a scan is not one of {count} colour components")));
@@ -338,6 +377,18 @@ impl Frame {
         let known = |id: u8| self.components.iter().any(|component| component.id == id);
         if !data[1..=2 * count].chunks_exact(2).all(|component| known(component[0])) {
             return Err(damaged("a scan has a colour component that the frame has not"));
+        }
+        let (chosen, band) = data[1..].split_at(2 * count);
+        let (band, high, low) = if self.progressive {
+            ((usize::from(band[0]), usize::from(band[1])), band[2] >> 4, band[2] & 15)
+        } else {
+            ((0, 63), 0, 0)
+        };
+        for (place, component) in self.components.iter().enumerate() {
+            if chosen.chunks_exact(2).any(|chosen| chosen[0] == component.id) {
+                // Whether it is in turn the decoder sees.
+                brought.scan(place, band, high, low);
+            }
         }
         Ok(count)
     }

@@ -6,6 +6,7 @@
 //! that word was checked against [`Limits`]; the pixels that are kept are the ones that came, bit for bit.
 
 mod average;
+mod brought;
 mod colour;
 mod decode;
 mod encode;

@@ -129,7 +129,9 @@ fn four_colours_become_what_is_seen_of_them() {
 fn whatever_is_cut_off_anywhere_is_damaged() {
     for bytes in every_kind() {
         let header = look(&bytes).unwrap();
-        for length in 0..bytes.len() {
+        // Of a JPEG the end marker may be missing, and fill bits before it.
+        let needed = if header.format == Format::Jpeg { bytes.len() - 3 } else { bytes.len() };
+        for length in 0..needed {
             let outcome = check(&bytes[..length], &header, &Cancel::new());
             assert!(
                 matches!(outcome, Err(ImageError::Damaged(_))),

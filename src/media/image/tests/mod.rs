@@ -9,6 +9,7 @@ mod mutations;
 mod png;
 mod variant;
 mod webp;
+mod whole;
 
 use super::{Format, Header, ImageError, Limits, Orientation, Removed, Stripped, inspect, strip};
 

@@ -44,10 +44,10 @@ impl<'a> Bits<'a> {
         while self.count <= 56 {
             let Some(byte) = self.data.get(self.at) else { return };
             if *byte == 0xff {
-                if self.data.get(self.at + 1) != Some(&0) {
-                    return;
-                }
-                self.at += 1;
+                // Fill bytes may stand before the zero as before a marker.
+                let fill = self.data[self.at..].iter().position(|byte| *byte != 0xff);
+                let Some(fill) = fill.filter(|fill| self.data[self.at + fill] == 0) else { return };
+                self.at += fill;
             }
             self.at += 1;
             self.window |= u64::from(*byte) << (56 - self.count);
@@ -130,7 +130,8 @@ impl<'a> Bits<'a> {
         Ok(Some((u32::from(entry.run), entry.value)))
     }
 
-    /// Ends the run of bits: where the next marker is. Fill bits and zeros may stand before it, and nothing else.
+    /// Ends the run of bits: where the next marker is, or the end of the file. Fill bits and zeros may stand before it, and
+    /// nothing else.
     pub(super) fn end(mut self) -> Result<usize, Damage> {
         self.fill_slowly();
         if self.count >= 8 && self.window << (self.count % 8) != 0 {
@@ -145,7 +146,7 @@ impl<'a> Bits<'a> {
                 (0xff, Some(_)) | (_, _) => return Err(Damage::LeftOver),
             }
         }
-        Err(Damage::CutOff)
+        Ok(self.data.len())
     }
 }
 

@@ -1,7 +1,8 @@
 //! What stands between the scans of a JPEG: its frame, its tables, and what programs left for the colours.
 
-use super::Damage;
+use super::super::super::brought::Brought;
 use super::bits::Huffman;
+use super::{Damage, standard};
 
 /// The order in which the coefficients of a block come: for each, its place in rows of eight.
 pub(super) const ZIGZAG: [u8; 64] = [
@@ -92,8 +93,10 @@ impl ScanHead {
         let [from, to, bits] = band else { return Err(Damage::Segment) };
         let mut components: Vec<(usize, usize, usize)> = Vec::new();
         for pair in chosen.chunks_exact(2) {
-            let place = frame.components.iter().position(|component| component.id == pair[0]);
-            let place = place.filter(|place| components.iter().all(|(chosen, ..)| chosen != place));
+            // Some files have one name for several components: then they are meant in order.
+            let free = |place: &usize| components.iter().all(|(chosen, ..)| chosen != place);
+            let mut named = (0..frame.components.len()).filter(|at| frame.components[*at].id == pair[0]);
+            let place = named.find(free);
             components.push((
                 place.ok_or(Damage::Scan)?,
                 usize::from(pair[1] >> 4),
@@ -108,6 +111,15 @@ impl ScanHead {
             low: u32::from(bits & 15),
         };
         if head.makes_sense(frame) { Ok(head) } else { Err(Damage::Scan) }
+    }
+
+    /// Notes what the scan brings; whether it is in turn.
+    pub(super) fn bring(&self, frame: &Frame, brought: &mut Brought) -> bool {
+        let sequential = ((0, 63), 0, 0);
+        let progressive = ((self.from, self.to), self.high as u8, self.low as u8);
+        let (band, high, low) = if frame.progressive { progressive } else { sequential };
+        let places = self.components.iter().map(|(place, ..)| *place);
+        places.fold(true, |in_turn, place| brought.scan(place, band, high, low) && in_turn)
     }
 
     fn makes_sense(&self, frame: &Frame) -> bool {
@@ -138,8 +150,8 @@ pub(super) struct Head {
     pub(super) jfif: bool,
     /// What Adobe's segment says of the colours; `None` without one.
     pub(super) adobe: Option<u8>,
-    /// Parts of the colour profile, by their numbers.
-    profile: Vec<(u8, Vec<u8>)>,
+    /// Parts of the colour profile: the number of each, how many there are, and the part.
+    profile: Vec<(u8, u8, Vec<u8>)>,
 }
 
 impl Head {
@@ -149,23 +161,35 @@ impl Head {
             0xc0..=0xc2 if self.frame.is_some() => return Err(Damage::Frame),
             0xc0..=0xc2 => self.frame = Some(Frame::read(data, marker == 0xc2)?),
             // Lossless, hierarchical, arithmetic.
-            0xc3 | 0xc5..=0xcb | 0xcd..=0xcf | 0xdc | 0xde | 0xdf => return Err(Damage::Kind),
+            0xc3 | 0xc5..=0xcb | 0xcd..=0xcf | 0xde | 0xdf => return Err(Damage::Kind),
             0xc4 => self.codes(data)?,
             0xdb => self.quantisation(data)?,
             0xdd => {
                 let [high, low] = data else { return Err(Damage::Segment) };
                 self.restart = u32::from(*high) << 8 | u32::from(*low);
             }
-            0xe0 if data.starts_with(b"JFIF\0") => self.jfif = true,
+            0xe0 if data.starts_with(b"JFIF\0") && data.len() >= 14 => self.jfif = true,
             0xe2 => {
-                if let Some([number, _, part @ ..]) = data.strip_prefix(b"ICC_PROFILE\0") {
-                    self.profile.push((*number, part.to_vec()));
+                if let Some([number, total, part @ ..]) = data.strip_prefix(b"ICC_PROFILE\0") {
+                    self.profile.push((*number, *total, part.to_vec()));
                 }
             }
-            0xee if data.starts_with(b"Adobe") => self.adobe = data.get(11).copied(),
+            0xee if data.starts_with(b"Adobe") && data.len() >= 12 => self.adobe = Some(data[11]),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Puts the typical codes where a scan needs some and none came.
+    pub(super) fn complete(&mut self, scan: &ScanHead) {
+        for (_, dc, ac) in &scan.components {
+            if self.dc[*dc].is_none() {
+                self.dc[*dc] = standard::dc(*dc);
+            }
+            if self.ac[*ac].is_none() {
+                self.ac[*ac] = standard::ac(*ac);
+            }
+        }
     }
 
     fn codes(&mut self, mut data: &[u8]) -> Result<(), Damage> {
@@ -202,10 +226,11 @@ impl Head {
 
     /// The colour profile, when all its parts came.
     pub(super) fn profile(&self) -> Option<Vec<u8>> {
-        let mut parts: Vec<&(u8, Vec<u8>)> = self.profile.iter().collect();
-        parts.sort_by_key(|(number, _)| *number);
-        let whole = (1_u8..).zip(&parts).all(|(number, part)| number == part.0);
+        let mut parts: Vec<&(u8, u8, Vec<u8>)> = self.profile.iter().collect();
+        parts.sort_by_key(|(number, ..)| *number);
+        let numbered = (1_u8..).zip(&parts).all(|(number, part)| number == part.0);
+        let whole = numbered && parts.iter().all(|(_, total, _)| usize::from(*total) == parts.len());
         (whole && !parts.is_empty())
-            .then(|| parts.into_iter().flat_map(|(_, part)| part.iter().copied()).collect())
+            .then(|| parts.into_iter().flat_map(|(.., part)| part.iter().copied()).collect())
     }
 }

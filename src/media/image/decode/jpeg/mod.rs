@@ -1,12 +1,13 @@
 //! JPEG: sequential and progressive, with Huffman codes and eight bits a sample, which is what there is.
 //!
-//! A decoder of our own, for three things that others do not have together. It is strict: what ends early, or has bits
-//! left over where none belong, is damaged. It shrinks while it decodes, by a half, a quarter or an eighth, and then
+//! A decoder of our own, for three things that others do not have together. It is strict: what ends early, has bits left
+//! over where none belong, or lacks a scan, is damaged; only the marker at its very end may be missing. It shrinks while it decodes, by a half, a quarter or an eighth, and then
 //! does not compute what would not be seen. And it holds little: of a picture that comes in one scan a row of blocks, of
 //! one that comes in several the coefficients that are shown.
 //!
 //! `head` reads what stands between scans, `bits` and `scan` the coefficients, `idct` makes samples of them, `show` rows of
-//! pixels; `kept` holds coefficients between scans.
+//! pixels; `kept` holds coefficients between scans; `standard` has the codes of
+//! pictures that bring none.
 
 mod bits;
 mod head;
@@ -14,12 +15,14 @@ mod idct;
 mod kept;
 mod scan;
 mod show;
+mod standard;
 
 use self::head::{Frame, Head, ScanHead};
 use self::idct::{Basis, Filled};
 use self::kept::Store;
 use self::scan::{Block, Scan};
 use self::show::Show;
+use super::super::brought::Brought;
 use super::super::pixels::{Rows, Watch};
 use super::{Header, ImageError, agree};
 
@@ -75,6 +78,7 @@ pub(super) fn decode(
         reduced: 1 << reduce.clamp(1, 8).ilog2(),
         basis: Basis::new(),
         scans: 0,
+        brought: Brought::default(),
     };
     let Some(first) = decoder.next_scan()? else { return Err(Damage::Missing.into()) };
     let frame = decoder.head.frame.clone().ok_or(Damage::Frame)?;
@@ -100,13 +104,14 @@ struct Decoder<'a> {
     reduced: u32,
     basis: Basis,
     scans: u32,
+    brought: Brought,
 }
 
 impl Decoder<'_> {
     /// Reads up to the data of the next scan; `None` at the end of the picture.
     fn next_scan(&mut self) -> Result<Option<ScanHead>, Damage> {
         loop {
-            let marker = self.marker()?;
+            let Some(marker) = self.marker() else { return self.end_unsaid() };
             if marker == 0xd9 {
                 return Ok(None);
             }
@@ -116,28 +121,48 @@ impl Decoder<'_> {
             let data = self.bytes.get(self.at + 2..self.at + length).ok_or(Damage::CutOff)?;
             self.at += length;
             if marker == 0xda {
-                self.scans += 1;
-                let frame = self.head.frame.as_ref().ok_or(Damage::Frame)?;
-                return if self.scans > SCANS {
-                    Err(Damage::Scans)
-                } else {
-                    ScanHead::read(data, frame).map(Some)
-                };
+                return self.scan(data).map(Some);
             }
-            self.head.segment(marker, data)?;
+            // What programs left for the colours has its meaning before the picture only.
+            if self.scans == 0 || !(0xe0..=0xef).contains(&marker) {
+                self.head.segment(marker, data)?;
+            }
         }
     }
 
-    fn marker(&mut self) -> Result<u8, Damage> {
-        if self.bytes.get(self.at).ok_or(Damage::CutOff)? != &0xff {
-            return Err(Damage::LeftOver);
+    /// Reads the header of a scan.
+    fn scan(&mut self, data: &[u8]) -> Result<ScanHead, Damage> {
+        self.scans += 1;
+        if self.scans > SCANS {
+            return Err(Damage::Scans);
         }
-        while self.bytes.get(self.at) == Some(&0xff) {
-            self.at += 1;
+        let frame = self.head.frame.as_ref().ok_or(Damage::Frame)?;
+        let scan = ScanHead::read(data, frame)?;
+        let in_turn = scan.bring(frame, &mut self.brought);
+        if !frame.progressive {
+            self.head.complete(&scan);
         }
-        let marker = *self.bytes.get(self.at).ok_or(Damage::CutOff)?;
-        self.at += 1;
-        Ok(marker)
+        if in_turn { Ok(scan) } else { Err(Damage::Scan) }
+    }
+
+    /// The file ends without saying so: no harm once everything came.
+    fn end_unsaid(&self) -> Result<Option<ScanHead>, Damage> {
+        let components = self.head.frame.as_ref().map(|frame| frame.components.len());
+        let whole = components.is_some_and(|components| self.brought.is_whole(components));
+        if whole { Ok(None) } else { Err(Damage::CutOff) }
+    }
+
+    /// Moves behind the next marker, past fill bytes and whatever is none, as the gate does; `None` when there is none.
+    fn marker(&mut self) -> Option<u8> {
+        loop {
+            let rest = self.bytes.get(self.at..)?;
+            let to_ff = rest.iter().position(|byte| *byte == 0xff)?;
+            let marker = to_ff + rest[to_ff..].iter().position(|byte| *byte != 0xff)?;
+            self.at += marker + 1;
+            if !matches!(rest[marker], 0x00 | 0x01 | 0xd0..=0xd7) {
+                return Some(rest[marker]);
+            }
+        }
     }
 
     /// A picture whose only scan has everything: a row of groups at a time.

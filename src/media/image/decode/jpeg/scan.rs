@@ -40,8 +40,10 @@ impl<'a> Scan<'a> {
         }
         if self.until_restart == 0 {
             let at = std::mem::replace(&mut self.bits, Bits::new(&[], 0)).end()?;
-            if self.data.get(at + 1) != Some(&(0xd0 + self.restarts)) {
-                return Err(Damage::Restart);
+            match self.data.get(at + 1) {
+                None => return Err(Damage::CutOff),
+                Some(marker) if *marker == 0xd0 + self.restarts => {}
+                Some(_) => return Err(Damage::Restart),
             }
             self.bits = Bits::new(self.data, at + 2);
             self.restarts = (self.restarts + 1) & 7;
