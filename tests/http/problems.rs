@@ -86,12 +86,10 @@ async fn provoke(code: Code) -> Option<Answer> {
         Code::ImageFailed => {
             // Cancelled while its sender waits.
             let photo = [("a.png", png(4, 4))];
-            let ask = daemon.send_photos(&photo, None);
+            let ask = daemon.send_photos(&photo, Some(&ann));
             let cancel = async {
-                let mut answer = daemon.post("/tasks/1/cancel", "").await;
-                while answer.status == 404 {
-                    answer = daemon.post("/tasks/1/cancel", "").await;
-                }
+                let cancel = || daemon.by(&ann, "POST", "/tasks/1/cancel", serde_json::json!({}));
+                while cancel().await.status == 404 {}
             };
             tokio::join!(ask, cancel).0
         }

@@ -1,13 +1,13 @@
 //! JPEG: sequential and progressive, with Huffman codes and eight bits a sample, which is what there is.
 //!
-//! A decoder of our own, for three things that others do not have together. It is strict: what ends early, has bits left
-//! over where none belong, or lacks a scan, is damaged; only the marker at its very end may be missing. It shrinks while it decodes, by a half, a quarter or an eighth, and then
-//! does not compute what would not be seen. And it holds little: of a picture that comes in one scan a row of blocks, of
-//! one that comes in several the coefficients that are shown.
+//! A decoder of our own, for three things that others do not have together (`docs/adr/0010-our-own-jpeg-decoder.md`). It is
+//! strict: what ends early, has bits left over where none belong, or lacks a scan, is damaged; only the marker at its very
+//! end may be missing. It shrinks while it decodes, by a half, a quarter or an eighth, and then does not compute what would
+//! not be seen. And it holds little: of a picture that comes in one scan a row of blocks, of one that comes in several the
+//! coefficients that are shown.
 //!
 //! `head` reads what stands between scans, `bits` and `scan` the coefficients, `idct` makes samples of them, `show` rows of
-//! pixels; `kept` holds coefficients between scans; `standard` has the codes of
-//! pictures that bring none.
+//! pixels; `kept` holds coefficients between scans; `standard` has the codes of pictures that bring none.
 
 mod bits;
 mod head;
