@@ -1,7 +1,7 @@
 //! The real binary: started, killed, frozen, and never left behind.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader, ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -177,7 +177,11 @@ impl Place {
     pub(crate) fn age_blobs(&self) {
         let old = SystemTime::now() - Duration::from_secs(48 * 3600);
         for (_, path) in self.files() {
-            File::options().write(true).open(path).and_then(|file| file.set_modified(old)).unwrap();
+            match File::options().write(true).open(path).and_then(|file| file.set_modified(old)) {
+                // Swept while we looked.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                aged => aged.unwrap(),
+            }
         }
     }
 
