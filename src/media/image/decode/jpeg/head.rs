@@ -119,7 +119,12 @@ impl ScanHead {
         let progressive = ((self.from, self.to), self.high as u8, self.low as u8);
         let (band, high, low) = if frame.progressive { progressive } else { sequential };
         let places = self.components.iter().map(|(place, ..)| *place);
-        places.fold(true, |in_turn, place| brought.scan(place, band, high, low) && in_turn)
+        // Every place is told, also behind one that is out of turn.
+        let mut in_turn = true;
+        for place in places {
+            in_turn &= brought.scan(place, band, high, low);
+        }
+        in_turn
     }
 
     fn makes_sense(&self, frame: &Frame) -> bool {
