@@ -3,14 +3,14 @@
 //! A [`Hasher`] is called by the routes that make, change and try passwords, and by the subcommands that set one. True
 //! here: a password is nowhere but in memory, and its `Debug` hides it; comparing takes as long for a user who does not
 //! exist as for one who does. Hashing is slow and takes memory on purpose: how many may be at it at once is for the
-//! callers to say.
+//! callers to say, and no more memory is ever taken than for so many, however many passwords come after each other.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use argon2::password_hash::phc;
-use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Error, phc};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use super::UserError;
 
@@ -84,6 +84,9 @@ pub enum HasherError {
 pub struct Hasher {
     argon2: Argon2<'static>,
     nobody: PasswordHash,
+    /// The memory of hashes that are over, for those to come. Given back, it would not be found again: the allocator of
+    /// glibc before 2.38 has no use for freed pieces of that size and alignment, and takes new ones from the system.
+    memory: Mutex<Vec<Vec<Block>>>,
 }
 
 impl Hasher {
@@ -103,7 +106,8 @@ impl Hasher {
             "A".repeat(22),
             "A".repeat(43)
         ));
-        Ok(Self { argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params), nobody })
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        Ok(Self { argon2, nobody, memory: Mutex::default() })
     }
 
     /// What to keep of a password. Takes tens of milliseconds of a core.
@@ -111,8 +115,19 @@ impl Hasher {
     /// # Errors
     /// [`HasherError::Hash`].
     pub fn hash(&self, password: &Password) -> Result<PasswordHash, HasherError> {
-        let hashed: Result<phc::PasswordHash, Error> = self.argon2.hash_password(password.0.as_bytes());
-        hashed.map(|hash| PasswordHash(hash.to_string())).map_err(HasherError::Hash)
+        let (salt, params) = (phc::Salt::generate(), self.argon2.params());
+        let hashed = || -> Result<phc::PasswordHash, Error> {
+            let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+            self.compute(&self.argon2, password.0.as_bytes(), &salt, &mut output)?;
+            Ok(phc::PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: params.try_into()?,
+                salt: Some(salt),
+                hash: Some(phc::Output::new(&output)?),
+            })
+        };
+        hashed().map(|hash| PasswordHash(hash.to_string())).map_err(HasherError::Hash)
     }
 
     /// Whether `attempt` is the password of which `kept` is kept; without that it is not, which takes as long to find
@@ -126,11 +141,36 @@ impl Hasher {
         // What cannot be a password is not hashed at its length.
         let (attempt, too_long) =
             if attempt.len() > Password::MAX_BYTES { ("", true) } else { (attempt, false) };
-        match self.argon2.verify_password(attempt.as_bytes(), &hash) {
-            Ok(()) => Ok(kept.is_some() && !too_long),
-            Err(Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(HasherError::Kept(error)),
-        }
+        let same = self.fits(attempt.as_bytes(), &hash).map_err(HasherError::Kept)?;
+        Ok(same && kept.is_some() && !too_long)
+    }
+
+    /// Whether the attempt makes that hash, by the parameters that stand in it.
+    fn fits(&self, attempt: &[u8], hash: &phc::PasswordHash) -> Result<bool, Error> {
+        let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+            return Err(Error::PasswordInvalid);
+        };
+        let version = hash.version.map(Version::try_from).transpose()?.unwrap_or_default();
+        let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+        let argon2 = Argon2::new(algorithm, version, Params::try_from(hash)?);
+        let mut output = vec![0; expected.len()];
+        self.compute(&argon2, attempt, salt, &mut output)?;
+        // Compared in constant time.
+        Ok(phc::Output::new(&output)? == *expected)
+    }
+
+    /// Hashes in memory that an earlier one had, where there is some.
+    fn compute(&self, argon2: &Argon2<'_>, text: &[u8], salt: &[u8], output: &mut [u8]) -> Result<(), Error> {
+        let mut blocks = self.memory().pop().unwrap_or_default();
+        blocks.resize(argon2.params().block_count(), Block::new());
+        let done = argon2.hash_password_into_with_memory(text, salt, output, blocks.as_mut_slice());
+        self.memory().push(blocks);
+        Ok(done?)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        // Nothing panics while it is locked.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the password should be hashed anew: what is kept was made by another algorithm or other parameters.
@@ -210,7 +250,20 @@ mod tests {
         let kept = hasher.hash(&"correct horse".parse().unwrap()).unwrap();
         assert_eq!(hasher.nobody.as_str().len(), kept.as_str().len());
         let parsed = phc::PasswordHash::new(hasher.nobody.as_str()).unwrap();
-        assert_eq!(hasher.argon2.verify_password(b"x", &parsed), Err(Error::PasswordInvalid));
+        assert_eq!(hasher.fits(b"x", &parsed), Ok(false));
+    }
+
+    #[test]
+    fn a_hash_is_the_one_of_the_library_and_its_memory_is_that_of_the_one_before() {
+        use argon2::password_hash::PasswordVerifier;
+        let hasher = hasher();
+        let kept = hasher.hash(&"correct horse".parse().unwrap()).unwrap();
+        let parsed = phc::PasswordHash::new(kept.as_str()).unwrap();
+        assert_eq!(hasher.argon2.verify_password(b"correct horse", &parsed), Ok(()));
+        assert_eq!(hasher.argon2.verify_password(b"wrong horse", &parsed), Err(Error::PasswordInvalid));
+        let place = hasher.memory()[0].as_ptr();
+        assert_eq!(hasher.verify("correct horse", Some(&kept)), Ok(true));
+        assert_eq!((hasher.memory().len(), hasher.memory()[0].as_ptr()), (1, place));
     }
 
     #[test]

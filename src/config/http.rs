@@ -32,8 +32,8 @@ section! {
         /// proxy count as one.
         "trusted_proxies" => trusted_proxies: Vec<Network> = "", networks();
 
-        /// The largest JSON body, in bytes. A batch of 10,000 tasks must fit; each request may hold this much
-        /// memory.
+        /// The largest JSON body, in bytes. A batch of 10,000 tasks must fit. Large ones lie on the disk while they
+        /// come, and share a bound of memory.
         "max_json_bytes" => max_json_bytes: ByteSize = "16 MiB", bytes(64 << 10..=1 << 30);
 
         /// How long a client may take to send its request line and headers, and how long the body may stand

@@ -21,7 +21,7 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 
 /// Why a text is no file.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotBase64 {
+pub enum NotBase64 {
     /// A character that has no business there.
     #[error("{0:?} at character {1} is none of base64's")]
     Character(char, usize),
@@ -48,11 +48,11 @@ pub(super) enum NotBase64 {
     Write(#[from] io::Error),
 }
 
-/// The bytes that `text` is, at most `most`.
+/// The bytes that `text` is, a data URL or nothing but base64 of either alphabet: at most `most`.
 ///
 /// # Errors
-/// As [`decode`].
-pub(super) fn bytes(text: &str, most: u64) -> Result<Vec<u8>, NotBase64> {
+/// [`NotBase64`], with the place of what is wrong.
+pub fn bytes(text: &str, most: u64) -> Result<Vec<u8>, NotBase64> {
     let mut bytes = Vec::new();
     decode(text, most, &mut bytes)?;
     Ok(bytes)

@@ -1,7 +1,8 @@
 //! What handlers take out of a request: bodies, query parameters, numbers in paths.
 //!
-//! True here: a body never takes more memory than allowed, nor longer than its patience between two bytes; a parameter
-//! that is unknown or given twice is refused by name.
+//! True here: a body never takes more memory than allowed, nor longer than its patience between two bytes; heavy ones lie
+//! on the disk while they come, and share one bound of memory ([`Desk`]) as long as they are held; a parameter that is
+//! unknown or given twice is refused by name.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -12,13 +13,17 @@ use std::time::{Duration, Instant};
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::web::{Bytes, BytesMut};
+use actix_web::web::{Bytes, BytesMut, Data};
 use futures_util::{Stream, StreamExt};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::catalogue::Code;
+use super::image_desk::Desk;
 use super::problem::Fault;
+use super::upload::{appended, blocking, whole};
 use super::{Problem, State};
+use crate::blob::Draft;
 use crate::task::{TaskId, TraceParent, UserId};
 
 /// How long one body may take: no longer than the patience between two pieces, and all of it no longer than at the
@@ -87,31 +92,74 @@ pub(super) fn broken_body(error: &PayloadError) -> Problem {
     Problem::new(Code::IncompleteBody, format!("the body ended before it was complete ({error})"))
 }
 
-/// The whole body, which must be JSON unless it is empty.
+/// A JSON body of at most so many bytes comes into memory as it is; nearly all do.
+const LIGHT: usize = 256 * 1024;
+
+/// How often what is in a heavy body may be in memory: its text, what is decoded of it, and a copy.
+const TIMES: u64 = 3;
+
+/// The whole body, which must be JSON unless it is empty. A heavy one has its share of the memory of all heavy bodies
+/// until it is dropped: whoever makes something large of it holds it until that is gone.
 pub(super) async fn json_body<S>(state: &State, request: &HttpRequest, mut body: S) -> Result<Bytes, Problem>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    let most = state.http.max_json_bytes.as_usize();
+    let most = state.http.max_json_bytes.bytes();
     let too_large =
         || Problem::new(Code::BodyTooLarge, format!("the body is larger than {}", state.http.max_json_bytes));
-    if declared_length(request.headers()).is_some_and(|length| length > most as u64) {
+    if declared_length(request.headers()).is_some_and(|length| length > most) {
         return Err(too_large());
     }
     let mut pace = Pace::new(state.http.request_timeout);
     // Most bodies come in one piece, which needs no copy.
     let Some(first) = next_chunk(&mut body, &mut pace).await? else { return Ok(Bytes::new()) };
     check_json_type(request)?;
-    let mut whole: Option<BytesMut> = None;
+    let mut buffer: Option<BytesMut> = None;
+    let mut draft = None;
     loop {
-        let length = whole.as_ref().map_or(first.len(), BytesMut::len);
-        if length > most {
+        let length = buffer.as_ref().map_or(first.len(), BytesMut::len);
+        if length as u64 + draft.as_ref().map_or(0, Draft::len) > most {
             return Err(too_large());
         }
         let Some(chunk) = next_chunk(&mut body, &mut pace).await? else { break };
-        whole.get_or_insert_with(|| BytesMut::from(&*first)).extend_from_slice(&chunk);
+        let gathered = buffer.get_or_insert_with(|| BytesMut::from(&*first));
+        gathered.extend_from_slice(&chunk);
+        if gathered.len() > LIGHT {
+            let begun = match draft.take() {
+                Some(draft) => draft,
+                None => {
+                    let blobs = state.blobs.clone();
+                    blocking(move || blobs.draft()).await??
+                }
+            };
+            draft = Some(appended(begun, gathered.split().freeze()).await?);
+        }
     }
-    Ok(whole.map_or(first, BytesMut::freeze))
+    let rest = buffer.map_or(first, BytesMut::freeze);
+    match draft {
+        Some(draft) => heavy(request, appended(draft, rest).await?).await,
+        None => Ok(rest),
+    }
+}
+
+/// A body that has come whole and lies on the disk.
+async fn heavy(request: &HttpRequest, draft: Draft) -> Result<Bytes, Problem> {
+    let desk = request.app_data::<Data<Desk>>().ok_or_else(|| Problem::internal("the server has no desk"))?;
+    let share = desk.take(draft.len().saturating_mul(TIMES)).await?;
+    let bytes = blocking(move || whole(&draft)).await??;
+    Ok(Bytes::from_owner(Heavy { bytes, _share: share }))
+}
+
+/// A body with its share of the memory.
+struct Heavy {
+    bytes: Vec<u8>,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Heavy {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Refuses a body that is compressed: how large it grows would be anybody's guess.

@@ -1,23 +1,44 @@
 //! Names of files that come from outside: made harmless when they come in, and again when they go out.
 //!
-//! True here: a name is text to show, never a path; what is put into a header cannot end it.
+//! True here: a name is text to show, never a path; what is put into a header cannot end it, and is read there as the
+//! same name again.
 
 use std::fmt::Write as _;
+
+use actix_web::http::header::{ContentDisposition, HeaderValue};
 
 /// The longest name that is kept, in bytes; as much as file systems take.
 const MAX_BYTES: usize = 255;
 
-/// The name without folders and control characters, shortened; `None` where nothing is left to call a file by.
-pub(super) fn kept(given: &str) -> Option<String> {
+/// What a header `Content-Disposition` calls a file: in the extended form (`filename*`, RFC 8187) where there is one. The
+/// name as it was sent: [`kept`] makes it harmless. `None` where there is none, or the header cannot be read.
+#[must_use]
+pub fn said(header: &HeaderValue) -> Option<String> {
+    said_in(&ContentDisposition::from_raw(header).ok()?)
+}
+
+/// The same of a header that was read.
+pub(super) fn said_in(header: &ContentDisposition) -> Option<String> {
+    match header.get_filename_ext() {
+        Some(extended) => Some(String::from_utf8_lossy(&extended.value).into_owned()),
+        None => header.get_filename().map(str::to_owned),
+    }
+}
+
+/// The name without folders, control characters, ends of lines and marks that turn text around, of at most 255 bytes;
+/// `None` where nothing is left to call a file by.
+#[must_use]
+pub fn kept(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    let clean: String = last.chars().filter(|c| !c.is_control() && !turns_text(*c)).collect();
+    let clean: String =
+        last.chars().filter(|c| !c.is_control() && !turns_text(*c) && !ends_line(*c)).collect();
     let clean = cut(clean.trim(), MAX_BYTES).trim_end();
     (!clean.chars().all(|c| c == '.')).then(|| clean.to_owned())
 }
 
 /// What a browser does with a file that it follows a link to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub enum Shown {
     /// It shows it.
     Inline,
     /// It saves it.
@@ -26,7 +47,8 @@ pub(super) enum Shown {
 
 /// `Content-Disposition` of a file under that name, with another extension (RFC 6266): once in ASCII for old clients,
 /// once in UTF-8.
-pub(super) fn disposition(shown: Shown, kept: &str, extension: &str) -> String {
+#[must_use]
+pub fn disposition(shown: Shown, kept: &str, extension: &str) -> String {
     let name = format!("{}.{extension}", cut(stem(kept), MAX_BYTES - extension.len() - 1));
     let ascii: String =
         name.chars()
@@ -73,6 +95,11 @@ fn turns_text(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Ends of lines that are no control characters: a line of a log must stay one, whoever reads it.
+fn ends_line(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +113,7 @@ mod tests {
             ("a\r\nSet-Cookie: x=1.wav", "aSet-Cookie: x=1.wav"),
             ("голос.wav", "голос.wav"),
             ("a\u{202e}vaw.exe", "avaw.exe"),
+            ("a\u{85}b\u{2028}c\u{2029}d.wav", "abcd.wav"),
             ("", ""),
             ("..", ""),
             ("dir/", ""),

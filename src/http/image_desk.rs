@@ -1,7 +1,7 @@
-//! The memory in which uploads are looked at: one bound for all of them together.
+//! The memory in which uploads and heavy JSON bodies are looked at: one bound for all of them together.
 //!
-//! Called by `image_form`, with a file or text that has come whole and lies on the disk. True here: whoever is slow to
-//! send holds none of it, and nobody waits for it longer than [`PATIENCE`].
+//! Called by `image_form` and `extract`, with a file or text that has come whole and lies on the disk. True here: whoever
+//! is slow to send holds none of it, and nobody waits for it longer than [`PATIENCE`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Problem;
 use super::catalogue::Code;
 
-/// What all uploads together may have in memory, in KiB.
+/// What all of them together may have in memory, in KiB.
 const KIB: u32 = 32 * 1024;
 
 /// How long anybody waits for the others.
@@ -42,7 +42,7 @@ impl Desk {
         let share = timeout(self.patience, Arc::clone(&self.free).acquire_many_owned(kib)).await;
         // Nobody closes the semaphore.
         share.ok().and_then(Result::ok).ok_or_else(|| {
-            let detail = "more images are being sent than can be looked at: try again in a moment";
+            let detail = "more large bodies are being sent than there is memory for: try again in a moment";
             Problem::new(Code::Overloaded, detail)
         })
     }

@@ -9,11 +9,10 @@
 //! - A draft that is not kept is gone when this is left, by whatever way.
 
 use std::borrow::Cow;
-use std::io::{Read, Write};
 
 use actix_multipart::{Field, Multipart};
 use actix_web::HttpRequest;
-use actix_web::http::header::{self, ContentDisposition, HeaderMap, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -23,7 +22,9 @@ use super::catalogue::Code;
 use super::extract::{self, Pace};
 use super::form_proof::FormProof;
 use super::image_desk::Desk;
-use super::upload::{Refusal, Unproven, blocking, given_name, not_written, text_field, unreadable};
+use super::upload::{
+    Refusal, Unproven, appended, blocking, given_name, not_written, text_field, unreadable, whole,
+};
 use super::{Problem, State, filename, json};
 use crate::account::Caller;
 use crate::blob::Draft;
@@ -289,10 +290,10 @@ impl Reading<'_> {
             let Some(piece) = self.next(pieces).await? else { break };
             buffer.extend_from_slice(&piece);
             if buffer.len() >= BUFFER {
-                draft = append(draft, buffer.split().freeze()).await?;
+                draft = appended(draft, buffer.split().freeze()).await?;
             }
         }
-        append(draft, buffer.freeze()).await
+        appended(draft, buffer.freeze()).await
     }
 
     async fn next<S>(&mut self, pieces: &mut S) -> Result<Option<Bytes>, Problem>
@@ -336,25 +337,6 @@ impl Reading<'_> {
         let detail = format!("the file is larger than {}", self.state.images.max_bytes);
         self.about_the_file(Problem::new(Code::ImageTooLarge, detail))
     }
-}
-
-/// Appends to the draft, on a blocking thread.
-async fn append(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
-    let (draft, written) = blocking(move || {
-        let written = draft.write_all(&bytes);
-        (draft, written)
-    })
-    .await?;
-    written.map_err(not_written)?;
-    Ok(draft)
-}
-
-/// All bytes of a draft.
-fn whole(draft: &Draft) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::with_capacity(usize::try_from(draft.len()).unwrap_or(0));
-    let read = draft.reader()?.read_to_end(&mut bytes);
-    read.map_err(|error| Problem::internal(format!("a draft cannot be read: {error}")))?;
-    Ok(bytes)
 }
 
 /// Decodes the file in the JSON `text` into `draft`; gives the name that stands beside it.
@@ -405,10 +387,5 @@ fn name_of(request: &HttpRequest) -> String {
         let name = percent_encoding::percent_decode(name.as_bytes()).decode_utf8_lossy();
         return Cow::into_owned(name);
     }
-    let said = headers.get(header::CONTENT_DISPOSITION).map(ContentDisposition::from_raw);
-    let Some(Ok(said)) = said else { return String::new() };
-    match said.get_filename_ext() {
-        Some(extended) => String::from_utf8_lossy(&extended.value).into_owned(),
-        None => said.get_filename().unwrap_or_default().to_owned(),
-    }
+    headers.get(header::CONTENT_DISPOSITION).and_then(filename::said).unwrap_or_default()
 }

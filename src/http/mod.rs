@@ -80,8 +80,10 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
+pub use base64_text::{NotBase64, bytes as read_base64};
 pub use catalogue::{Code, problems_markdown};
 pub use file::{Part, wanted};
+pub use filename::{Shown, disposition, kept as kept_name, said as said_name};
 pub use hot::HotImages;
 pub use operator::Operator;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};

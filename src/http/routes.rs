@@ -61,7 +61,8 @@ const CALLER: &[Code] =
 /// Routes that read a body.
 const BODY: &[Code] = &[Code::IncompleteBody, Code::RequestTimeout, Code::UnsupportedMediaType];
 /// Routes that read JSON.
-const JSON: &[Code] = &[Code::InvalidJson, Code::InvalidBody, Code::BodyTooLarge];
+const JSON: &[Code] =
+    &[Code::InvalidJson, Code::InvalidBody, Code::BodyTooLarge, Code::Overloaded, Code::StorageFull];
 /// Routes that write.
 const WRITE: &[Code] = &[Code::Overloaded, Code::Interrupted, Code::DatabaseUnavailable, Code::KeyReused];
 /// Routes that create tasks from what the caller says.

@@ -63,9 +63,10 @@ pub(super) async fn create(
     count_pictures(&state, &request, caller, slice::from_ref(&submission)).await?;
     let remember =
         key.map(|key| key.remember(&request, caller, &[&body], move |reply| created(reply, caller)));
-    drop(body);
     let wish = Wish::of(&request);
     let made = state.intake.submit(caller, vec![submission], remember).await;
+    // What was made of it is gone by now, and its share of the memory free.
+    drop(body);
     let made = match made.map_err(|error| refused(error, false))? {
         Done::Now(made) => made.into_iter().next(),
         Done::Before(answer) => return again::one(&state, caller, wish, answer).await,
@@ -130,9 +131,10 @@ pub(super) async fn create_batch(
     }
     let remember =
         key.map(|key| key.remember(&request, caller, &[&body], move |reply| created_all(reply, caller)));
-    drop(body);
     let wish = Wish::of(&request);
     let made = state.intake.submit(caller, submissions, remember).await;
+    // As above.
+    drop(body);
     let made = match made.map_err(|error| refused(error, true))? {
         Done::Now(made) => made,
         Done::Before(answer) => return again::many(&state, caller, wish, answer).await,

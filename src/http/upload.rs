@@ -4,7 +4,7 @@
 //! thread; a draft that is not kept is gone when this is left, by whatever way; the fields come in any order, but who has
 //! not proven to be a user may put no more than a little on the disk.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use actix_multipart::{Field, Multipart, MultipartError};
@@ -276,6 +276,25 @@ async fn write(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
     Ok(draft)
 }
 
+/// Appends to the draft, on a blocking thread.
+pub(super) async fn appended(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
+    let (draft, written) = blocking(move || {
+        let written = draft.write_all(&bytes);
+        (draft, written)
+    })
+    .await?;
+    written.map_err(not_written)?;
+    Ok(draft)
+}
+
+/// All bytes of a draft; blocks.
+pub(super) fn whole(draft: &Draft) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::with_capacity(usize::try_from(draft.len()).unwrap_or(0));
+    let read = draft.reader()?.read_to_end(&mut bytes);
+    read.map_err(|error| Problem::internal(format!("a draft cannot be read: {error}")))?;
+    Ok(bytes)
+}
+
 /// Why a draft could not be written.
 pub(super) fn not_written(source: io::Error) -> BlobError {
     let path = "a draft".to_owned();
@@ -314,11 +333,7 @@ pub(super) async fn text_field(pace: &mut Pace, field: &mut Field, name: &str) -
 
 /// The name that the client gives the file, in the extended form where there is one.
 pub(super) fn given_name(field: &Field) -> Option<String> {
-    let said = field.content_disposition()?;
-    match said.get_filename_ext() {
-        Some(extended) => Some(String::from_utf8_lossy(&extended.value).into_owned()),
-        None => said.get_filename().map(str::to_owned),
-    }
+    filename::said_in(field.content_disposition()?)
 }
 
 /// Why the form cannot be read.

@@ -3,7 +3,11 @@
 //!
 //! `FUZZ_SECONDS` makes each target run for so long instead of a fixed number of times.
 
+#[path = "../../fuzz/bodies/base64_text.rs"]
+mod base64_text;
 mod change;
+#[path = "../../fuzz/bodies/file_names.rs"]
+mod file_names;
 #[path = "../../fuzz/bodies/image_gate.rs"]
 mod image_gate;
 #[path = "../../src/media/image/tests/make.rs"]
@@ -46,4 +50,29 @@ fn conditions_and_ranges_give_what_lies_in_the_file() {
         format!("\nrbytes=0-\nm{}, \"y\"", ranges::TAG),
     ];
     try_many(&seeds.map(String::into_bytes), 200_000, ranges::run);
+}
+
+#[test]
+fn a_file_in_base64_is_the_one_that_was_sent_or_none() {
+    let seeds = [
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
+        "data:image/png;base64,iVBORw0KGgo=",
+        "DATA:;charset=x;BASE64, QUJD\r\nQUI",
+        "-_-_ab+/",
+        "QQ",
+    ];
+    try_many(&seeds.map(|seed| seed.as_bytes().to_vec()), 100_000, base64_text::run);
+}
+
+#[test]
+fn a_name_of_a_file_is_harmless_and_read_back_as_it_is_told() {
+    let long = format!("attachment; filename=\"{}.jpeg\"", "a".repeat(254));
+    let seeds = [
+        "form-data; name=\"file\"; filename=\"../a b.png\"",
+        "attachment; filename=\"a\"; filename*=UTF-8''%D0%B3%0D%0A%e2%80%ae.tar.gz",
+        "inline; filename=C:\\x\\..; filename*=iso-8859-1'en'%e4",
+        "..\u{2028}\u{202e}\u{feff}ж.p ",
+        &long,
+    ];
+    try_many(&seeds.map(|seed| seed.as_bytes().to_vec()), 100_000, file_names::run);
 }

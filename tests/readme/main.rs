@@ -1,11 +1,12 @@
 //! The README as a newcomer reads it: its commands, one after the other, against the real program; and the examples,
-//! with a real broker; and producers that misbehave.
+//! with a real broker; and producers and strangers that misbehave.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod accounts;
+mod attack;
 mod examples;
 mod programs;
 mod rude;
