@@ -15,6 +15,9 @@ use super::{BlobError, Swept};
 use crate::failpoint::{self, Failpoint};
 use crate::task::BlobName;
 
+/// What stands between the seat and the name of a blob that a sweep has moved aside.
+const ASIDE: &str = "-swept-";
+
 /// A folder of blobs.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -24,6 +27,27 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
+    }
+
+    /// Puts back what a process of this seat had moved aside when it was killed in the middle of a sweep: a row may have
+    /// come to name it just then. Where nothing does, the next sweep finds it again.
+    pub(super) fn give_back(&self, tmp: &Path, seat: &str) -> Result<(), BlobError> {
+        let entries = match fs::read_dir(tmp) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(BlobError::of("cannot read", tmp))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(BlobError::of("cannot read", tmp))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let blob = name.strip_prefix(seat).and_then(|rest| rest.strip_prefix(ASIDE));
+            let Some(blob) = blob.and_then(|blob| blob.parse::<BlobName>().ok()) else { continue };
+            let place = self.path(&blob);
+            // Kept anew since: the same bytes.
+            if !place.exists() {
+                fs::rename(entry.path(), &place).map_err(BlobError::of("cannot move back", &place))?;
+            }
+        }
+        Ok(())
     }
 
     /// Syncs a draft and moves it to its place.
@@ -100,7 +124,7 @@ impl Folder {
             }
             // Out of the way first, and looked at again there: another node may have put the same bytes into place since,
             // and its pins are not ours to see.
-            let aside = drafts.place(&format!("swept-{name}"));
+            let aside = drafts.place(&format!("{}{name}", ASIDE.trim_start_matches('-')));
             match fs::rename(&path, &aside) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -133,4 +157,30 @@ fn is_older(path: &Path, grace: Duration) -> bool {
 /// Without this the move itself may be lost in a power cut.
 fn sync_folder(folder: &Path) -> Result<(), BlobError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(BlobError::of("cannot sync", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::blob::Blobs;
+
+    #[test]
+    fn what_a_killed_sweep_had_moved_aside_is_put_back() {
+        let root = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(root.path(), "seat").unwrap();
+        let name = blobs.keep_bytes(b"named just now").unwrap().name.clone();
+        let folder = Folder::new(root.path());
+        let tmp = root.path().join("tmp");
+        fs::rename(folder.path(&name), tmp.join(format!("seat-swept-{name}"))).unwrap();
+        fs::write(tmp.join("seat-swept-no-name"), b"").unwrap();
+        drop(blobs);
+
+        let blobs = Blobs::open(root.path(), "seat").unwrap();
+        let mut bytes = Vec::new();
+        blobs.read(&name).unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"named just now");
+        assert_eq!(blobs.drafts().unwrap(), 0);
+    }
 }

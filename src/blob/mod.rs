@@ -100,8 +100,10 @@ impl Blobs {
     /// # Errors
     /// [`BlobError`] when the folder cannot be made or read.
     pub fn open(root: &Path, seat: &str) -> Result<Self, BlobError> {
-        let drafts = Drafts::open(root.join("tmp"), seat)?;
-        Ok(Self::over(drafts, Place::Folder(Folder::new(root))))
+        let tmp = root.join("tmp");
+        let folder = Folder::new(root);
+        folder.give_back(&tmp, seat)?;
+        Ok(Self::over(Drafts::open(tmp, seat)?, Place::Folder(folder)))
     }
 
     fn over(drafts: Drafts, place: Place) -> Self {
