@@ -11,6 +11,7 @@ pub mod media;
 pub mod clock;
 pub mod config;
 pub mod failpoint;
+pub mod memory;
 pub mod telemetry;
 
 pub mod outbound;

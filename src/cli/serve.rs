@@ -29,6 +29,7 @@ pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
         eprintln!("the log cannot be started: {error}");
         return Exit::Failed;
     }
+    crate::memory::give_back_what_is_large();
     let runtime = || {
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()

@@ -4,7 +4,7 @@
 //! [`Imaging`] is called by the routes of images and users and by the kind `image`; the work itself is
 //! [`media::image`](crate::media::image), which knows no bounds but those in its headers. What is true:
 //! - All images together never take more memory to decode than `images.memory`; who would exceed it waits, first come
-//!   first served, and no longer than [`budget::PATIENCE`]. The line has an end: who comes to a full one is told so at
+//!   first served, and no longer than twenty seconds. The line has an end: who comes to a full one is told so at
 //!   once.
 //! - A decoder that panics harms nobody: its image is damaged, and that is all.
 //! - A variant is made once, however many ask for it at the same time, and whoever of them hangs up. An error is told

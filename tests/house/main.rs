@@ -35,6 +35,7 @@ const ROOMS: &[Room] = &[
     room("clock"),
     room("config"),
     room("failpoint"),
+    room("memory"),
     room("telemetry"),
     // It carries bytes out, and need not know about what.
     Room { only: &["clock", "config", "telemetry"], ..room("outbound") },
@@ -62,7 +63,7 @@ const MAIN_MAY_USE: &[&str] = &["cli", "app"];
 /// What a pure room must do without.
 const IMPURE: &[&str] = &["tokio", "sqlx", "actix", "actix_rt", "actix_web", "reqwest", "tracing", "metrics"];
 
-const MAY_BE_UNSAFE: &[&str] = &["media/lame.rs"];
+const MAY_BE_UNSAFE: &[&str] = &["media/lame.rs", "memory.rs"];
 
 /// Who may ask the system for the time, and why. Everybody else asks `clock`.
 const MAY_ASK_THE_TIME: &[(&str, &str)] = &[

@@ -183,9 +183,7 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_sent_gets_its_answer_and_the_program_stays_well_and_small() {
-    // What is large goes back to the system when it is free. By itself glibc keeps it, in a heap for each few threads:
-    // nearly 400 MiB after all of this, most of which nobody uses.
-    let target = &Target::start(&[("MALLOC_MMAP_THRESHOLD_", "1048576")]);
+    let target = &Target::start(&[]);
     println!("at the start: {} MiB", target.memory("VmRSS") >> 10);
     let slow = requests::begin_slowly(target).await;
 
