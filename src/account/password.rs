@@ -263,7 +263,8 @@ mod tests {
         assert_eq!(hasher.argon2.verify_password(b"wrong horse", &parsed), Err(Error::PasswordInvalid));
         let place = hasher.memory()[0].as_ptr();
         assert_eq!(hasher.verify("correct horse", Some(&kept)), Ok(true));
-        assert_eq!((hasher.memory().len(), hasher.memory()[0].as_ptr()), (1, place));
+        let memory = hasher.memory();
+        assert_eq!((memory.len(), memory[0].as_ptr()), (1, place));
     }
 
     #[test]
