@@ -234,7 +234,7 @@ impl Parts {
             Err(IntakeError::Write(WriteError::Store(error))) if error.is_refusal() => {
                 Fate::Dead(format!("the database refuses it: {error}"))
             }
-            Err(IntakeError::Write(error)) => Fate::Waits(error.to_string()),
+            Err(error) if error.passes() => Fate::Waits(error.to_string()),
             Err(IntakeError::Callback { problem, .. }) => Fate::Dead(format!("callback_url: {problem}")),
             Err(error) => Fate::Dead(error.to_string()),
         }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::account::UserError;
 use crate::blob::BlobError;
 use crate::imaging::ImagingError;
+use crate::media::image::ImageError;
 use crate::store::{Quota, Refused, ReplyTo, Usage, UserRefused, WriteError};
 use crate::task::{Json, Kind, Priority, TaskId, Timestamp, TraceParent};
 
@@ -139,6 +140,35 @@ pub enum IntakeError {
     Write(#[from] WriteError),
 }
 
+impl IntakeError {
+    /// Whether the same may be accepted later, since nothing is wrong with what was asked: what comes over the broker then
+    /// waits, and is not put aside.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Write(WriteError::Store(error)) => !error.is_refusal(),
+            Self::Write(WriteError::Full | WriteError::Interrupted) | Self::Blob(_) => true,
+            Self::Image { error, .. } => match error {
+                ImagingError::Overloaded | ImagingError::Source(_) | ImagingError::Stopping => true,
+                ImagingError::Image(error) => *error == ImageError::Cancelled,
+            },
+            Self::Anonymous
+            | Self::UnknownKind { .. }
+            | Self::NotDirect { .. }
+            | Self::NotClaimable { .. }
+            | Self::Payload { .. }
+            | Self::Callback { .. }
+            | Self::WantsToken(_)
+            | Self::KeyReused
+            | Self::EmailTaken
+            | Self::User(_)
+            | Self::UserRefused(_)
+            | Self::OverQuota(..)
+            | Self::Refused(_) => false,
+        }
+    }
+}
+
 fn allowed(quota: &Quota) -> String {
     match (quota.images, quota.bytes) {
         (Some(images), Some(bytes)) => format!("{images} images and {bytes} bytes that you may have here"),
@@ -150,4 +180,27 @@ fn allowed(quota: &Quota) -> String {
 
 fn names(kinds: &[Kind]) -> String {
     kinds.iter().map(Kind::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_us_passes_and_what_is_wrong_with_the_picture_does_not() {
+        let image = |error| IntakeError::Image { index: 0, error };
+        let full = BlobError::Full { path: "a draft".to_owned() };
+        for error in [
+            image(ImagingError::Overloaded),
+            image(ImagingError::Stopping),
+            image(ImageError::Cancelled.into()),
+            IntakeError::Blob(Arc::new(full)),
+            IntakeError::Write(WriteError::Full),
+        ] {
+            assert!(error.passes(), "{error}");
+        }
+        for error in [image(ImageError::Damaged("x".to_owned()).into()), IntakeError::Anonymous] {
+            assert!(!error.passes(), "{error}");
+        }
+    }
 }
