@@ -77,21 +77,22 @@ impl Planner<'_> {
     pub(super) fn purge(&mut self, limit: u32) -> Purged {
         let found = std::mem::take(&mut self.purged);
         let now = self.now;
+        let mut tasks = 0;
         for (id, gone) in &found {
-            // Refused where somebody was quicker: then there is nothing left to do.
-            let _ = match gone {
-                Gone::Owner => self.delete(*id, Caller::Admin(None)).map(drop),
-                Gone::Assignee(user) if self.is_with(*id, *user) => {
-                    self.change(*id, |life| life.release(life.attempt, now)).map(drop)
+            let done = match gone {
+                Gone::Owner => self.delete(*id, Caller::Admin(None)).is_ok(),
+                Gone::Assignee(user) => {
+                    self.is_with(*id, *user)
+                        && self.change(*id, |life| life.release(life.attempt, now)).is_ok()
                 }
-                Gone::Assignee(_) => Ok(()),
             };
+            // Not where somebody was quicker, or the row cannot be read: such rows must not keep anybody at it for ever.
+            tasks += u32::from(done);
         }
         if found.is_empty() {
             self.changes.forget_users = Some(self.now.before(REMEMBER_GONE));
         }
-        let tasks = u32::try_from(found.len()).unwrap_or(u32::MAX);
-        Purged { tasks, more: tasks == limit }
+        Purged { tasks, more: tasks > 0 && found.len() == limit as usize }
     }
 
     /// Whether the task is in that user's hands: it was looked for before it was locked.
