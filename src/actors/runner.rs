@@ -19,7 +19,7 @@ use super::runs::{Listed, Runs, Stop};
 use crate::blob::Blobs;
 use crate::failpoint::{self, Failpoint};
 use crate::kinds::{AnyWork, Done, Run, RunError};
-use crate::media::Cancel;
+use crate::media::CancelOnDrop;
 use crate::media::image::Facts;
 use crate::store::{Refused, WriteError, Writer};
 use crate::task::{
@@ -88,15 +88,6 @@ impl Handler<Start> for Runner {
     }
 }
 
-/// Raises the flag when it is dropped.
-struct RaisedAtTheEnd(Cancel);
-
-impl Drop for RaisedAtTheEnd {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
 /// How a run is over.
 enum Over {
     /// By itself: its result, or what its panic said.
@@ -116,9 +107,9 @@ impl Parts {
     async fn attempt(self, task: Task, mut listed: Listed, permit: Permit) {
         let (id, attempt) = (task.life.id, task.life.attempt);
         let limit = task.timeout.unwrap_or(self.timeout);
-        let cancel = Cancel::new();
         // However this ends, also by the runtime's end: a thread that computes for it is asked to stop.
-        let _raised = RaisedAtTheEnd(cancel.clone());
+        let wanted = CancelOnDrop::default();
+        let cancel = wanted.flag();
         let hold = Arc::new(permit);
         let (progress, newest) = watch::channel(None);
         let run = Run::new(id, attempt, cancel.clone(), self.blobs.clone(), progress, hold.clone());

@@ -10,8 +10,8 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::catalogue::Code;
+use super::spool::blocking;
 use super::tasks::{UserParam, named};
-use super::upload::blocking;
 use super::users::UserPath;
 use super::{Problem, State, extract, file};
 use crate::account::Avatar;

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use super::catalogue::Code;
 use super::image_desk::Desk;
 use super::problem::Fault;
-use super::upload::{appended, blocking, whole};
+use super::spool::{appended, blocking, whole};
 use super::{Problem, State};
 use crate::blob::Draft;
 use crate::task::{TaskId, TraceParent, UserId};

@@ -17,7 +17,7 @@ use futures_util::stream;
 use sha2::{Digest, Sha256};
 
 use super::catalogue::Code;
-use super::upload::blocking;
+use super::spool::blocking;
 use super::{Problem, extract};
 use crate::blob::{BlobError, Blobs, Reader};
 use crate::task::BlobName;

@@ -22,9 +22,8 @@ use super::catalogue::Code;
 use super::extract::{self, Pace};
 use super::form_proof::FormProof;
 use super::image_desk::Desk;
-use super::upload::{
-    Refusal, Unproven, appended, blocking, given_name, not_written, text_field, unreadable, whole,
-};
+use super::spool::{appended, blocking, not_written, whole};
+use super::upload::{Refusal, Unproven, given_name, text_field, unreadable};
 use super::{Problem, State, filename, json};
 use crate::account::Caller;
 use crate::blob::Draft;

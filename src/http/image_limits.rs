@@ -1,7 +1,8 @@
 //! How many images anybody may send, and how much of them anybody may have here.
 //!
-//! Called by what takes images: uploads, tasks with pictures, users' pictures. True here: a user is counted as one wherever they come from, and who is nobody by the
-//! address that they come from; the count is kept in the database, so it is one for all nodes.
+//! Called by what takes images: uploads, tasks with pictures, users' pictures. True here: a user is counted as one wherever
+//! they come from, and who is nobody by the address that they come from; the count is kept in the database, so it is one
+//! for all nodes.
 
 use std::time::Duration;
 

@@ -13,6 +13,7 @@
 //! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
 //!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
+//! - `spool` takes large bodies to the disk, and keeps what blocks off the threads that serve.
 //! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
 //!   it sent; `operator` is whoever runs the daemon.
@@ -61,6 +62,7 @@ mod records;
 mod routes;
 mod serving;
 mod session;
+mod spool;
 mod task_form;
 mod task_image;
 mod task_view;

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::time::timeout;
 
 use super::catalogue::Code;
-use super::upload::blocking;
+use super::spool::blocking;
 use super::{Problem, State, client};
 use crate::account::{Hasher, HasherError, LoginName, Password, PasswordHash, User};
 use crate::config::AuthSettings;

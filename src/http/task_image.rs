@@ -10,9 +10,9 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::catalogue::Code;
 use super::file::{self, FileSchema, Part, Unread};
+use super::spool::blocking;
 use super::task_view::TaskView;
 use super::tasks::{TaskParam, UserParam, named};
-use super::upload::blocking;
 use super::{Problem, State, auth, extract, serving};
 use crate::blob::{BlobError, Reader};
 use crate::kinds::image;

@@ -4,23 +4,24 @@
 //! thread; a draft that is not kept is gone when this is left, by whatever way; the fields come in any order, but who has
 //! not proven to be a user may put no more than a little on the disk.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::http::header;
-use actix_web::web::{self, Bytes, BytesMut, Payload};
+use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::catalogue::Code;
 use super::extract::Pace;
 use super::form_proof::{FormProof, MAX_TEXT};
+use super::spool::blocking;
 use super::{Problem, State, auth, extract, filename};
 use crate::account::Caller;
-use crate::blob::{BlobError, Draft};
+use crate::blob::Draft;
 use crate::config::ByteSize;
 use crate::media::wav::{WavErrorClass, WavReader};
 use crate::task::UserId;
@@ -260,7 +261,7 @@ impl Reading<'_> {
 /// Appends to the draft, on a blocking thread. The first piece is looked at, so that what is no WAV at all is refused
 /// before the rest of it comes.
 async fn write(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
-    let (draft, written) = blocking(move || {
+    let (written, draft) = blocking(move || {
         if draft.is_empty()
             && let Err(error) = WavReader::open(io::Cursor::new(&bytes))
             && error.class() == WavErrorClass::UnsupportedType
@@ -268,50 +269,11 @@ async fn write(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
         {
             return Err(error);
         }
-        let written = draft.write_all(&bytes);
-        Ok((draft, written))
+        Ok((draft.append(&bytes), draft))
     })
     .await??;
-    written.map_err(not_written)?;
+    written?;
     Ok(draft)
-}
-
-/// Appends to the draft, on a blocking thread.
-pub(super) async fn appended(mut draft: Draft, bytes: Bytes) -> Result<Draft, Problem> {
-    let (draft, written) = blocking(move || {
-        let written = draft.write_all(&bytes);
-        (draft, written)
-    })
-    .await?;
-    written.map_err(not_written)?;
-    Ok(draft)
-}
-
-/// All bytes of a draft; blocks.
-pub(super) fn whole(draft: &Draft) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::with_capacity(usize::try_from(draft.len()).unwrap_or(0));
-    let read = draft.reader()?.read_to_end(&mut bytes);
-    read.map_err(|error| Problem::internal(format!("a draft cannot be read: {error}")))?;
-    Ok(bytes)
-}
-
-/// Why a draft could not be written.
-pub(super) fn not_written(source: io::Error) -> BlobError {
-    let path = "a draft".to_owned();
-    if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        BlobError::Full { path }
-    } else {
-        BlobError::Io { doing: "cannot write", path, source }
-    }
-}
-
-/// Runs what blocks where that hurts nobody.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    web::block(work)
-        .await
-        .map_err(|error| Problem::internal(format!("a blocking thread ended early: {error}")))
 }
 
 /// A short field of a form.

@@ -34,11 +34,11 @@ use self::cache::Cache;
 use self::flight::Flights;
 use self::work::Workers;
 use crate::config::ImageSettings;
-use crate::media::Cancel;
 use crate::media::image::{
     self, Developed, Encoded, Format, Header, ImageError, Limits, Progress, Spec, Stripped, develop, inspect,
     strip,
 };
+use crate::media::{Cancel, CancelOnDrop};
 use crate::telemetry::metrics::ImagingMetrics;
 
 pub use self::variants::Variant;
@@ -185,7 +185,7 @@ impl Imaging {
         let header = self.inspect_upload(bytes.clone()).await?;
         let spec = Spec::square(AVATAR_SIDE);
         let need = image::room(&header, &spec) + bytes.len() as u64;
-        let cancel = work::CancelOnDrop::default();
+        let cancel = CancelOnDrop::default();
         let flag = cancel.flag();
         let work = move || {
             image::check(&bytes, &header, &flag)?;

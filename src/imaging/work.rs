@@ -9,7 +9,6 @@ use tokio::sync::Semaphore;
 
 use super::ImagingError;
 use super::budget::{Budget, Share};
-use crate::media::Cancel;
 use crate::media::image::ImageError;
 
 /// The workers.
@@ -78,23 +77,6 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageEr
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no word")
-}
-
-/// Stops work whose asker hung up: raised when it is dropped.
-#[derive(Default)]
-pub(super) struct CancelOnDrop(Cancel);
-
-impl CancelOnDrop {
-    /// The flag that is raised.
-    pub(super) fn flag(&self) -> Cancel {
-        self.0.clone()
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::blob::{Blobs, Kept};
 use crate::config::ByteSize;
 use crate::imaging::{Imaging, ImagingError};
 use crate::kinds::manual;
-use crate::media::Cancel;
+use crate::media::CancelOnDrop;
 use crate::media::image::{Facts, ImageError};
 use crate::store::NewTask;
 use crate::task::{Attachment, Role};
@@ -41,9 +41,8 @@ impl Intake {
             return Err(refused(ImageError::TooLarge { what, most: max_bytes.to_string() }.into()));
         }
         // Whoever hangs up drops this, and with it the wish.
-        let wanted = WantedNoMore(Cancel::new());
-        let (stripped, developed) =
-            imaging.develop(bytes, wanted.0.clone(), |_| {}).await.map_err(refused)?;
+        let wanted = CancelOnDrop::default();
+        let (stripped, developed) = imaging.develop(bytes, wanted.flag(), |_| {}).await.map_err(refused)?;
         match tokio::task::spawn_blocking(move || blobs.keep_bytes(&stripped.bytes)).await {
             Ok(kept) => {
                 let kept = kept.map_err(|error| IntakeError::Blob(Arc::new(error)))?;
@@ -57,14 +56,5 @@ impl Intake {
             }
             Err(_) => Err(refused(ImagingError::Stopping)),
         }
-    }
-}
-
-/// Raises the flag when it is dropped.
-struct WantedNoMore(Cancel);
-
-impl Drop for WantedNoMore {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }

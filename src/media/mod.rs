@@ -43,9 +43,35 @@ impl Cancel {
     }
 }
 
+/// Raises its flag when it is dropped: held by whoever wants the work, who may go away at any instant.
+#[derive(Debug, Default)]
+pub struct CancelOnDrop(Cancel);
+
+impl CancelOnDrop {
+    /// The flag.
+    pub fn flag(&self) -> Cancel {
+        self.0.clone()
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Cancel;
+    use super::{Cancel, CancelOnDrop};
+
+    #[test]
+    fn a_flag_is_raised_when_nobody_wants_the_work_any_more() {
+        let wanted = CancelOnDrop::default();
+        let flag = wanted.flag();
+        assert!(!flag.is_cancelled());
+        drop(wanted);
+        assert!(flag.is_cancelled());
+    }
 
     #[test]
     fn a_clone_of_a_cancel_flag_is_the_same_flag() {
