@@ -278,6 +278,12 @@ fn said(over: Over, limit: Duration) -> Option<Said> {
         Over::Itself(Ok(Err(RunError::InvalidInput(message)))) => {
             failed(FailureReason::InvalidInput, message)
         }
+        Over::Itself(Ok(Err(RunError::Upstream { late: false, story }))) => {
+            failed(FailureReason::Upstream, story)
+        }
+        Over::Itself(Ok(Err(RunError::Upstream { late: true, story }))) => {
+            failed(FailureReason::UpstreamTimeout, story)
+        }
         // Nobody asked it to: that is a fault of the kind.
         Over::Itself(Ok(Err(RunError::Cancelled))) => {
             failed(FailureReason::Error, "it stopped without being asked to".into())

@@ -168,7 +168,7 @@ pub(super) struct CallbackView<'a> {
 #[schema(as = Failure)]
 #[expect(dead_code, reason = "documents the form of `task::Failure`")]
 pub(super) struct FailureSchema {
-    /// The word: `error`, `invalid_input`, `timeout`, `panic`, `expired` or `poison`.
+    /// The word: `error`, `invalid_input`, `upstream`, `upstream_timeout`, `timeout`, `panic`, `expired` or `poison`.
     #[schema(example = "invalid_input")]
     reason: String,
     /// The story.

@@ -11,6 +11,7 @@
 //!   swept away later;
 //! - tell an input that can never succeed ([`RunError::InvalidInput`]) from bad luck ([`RunError::Error`]).
 
+pub mod desk;
 pub mod image;
 pub mod manual;
 pub mod noop;
@@ -86,6 +87,14 @@ pub enum RunError {
     /// No try ever will.
     #[error("{0}")]
     InvalidInput(String),
+    /// Somebody outside, who was asked for help, did not give it; another try may go better.
+    #[error("{story}")]
+    Upstream {
+        /// Whether it was for want of time: no answer came, or not soon enough.
+        late: bool,
+        /// Who was asked, what came, and what was done all the same.
+        story: String,
+    },
     /// It stopped because it was asked to.
     #[error("stopped")]
     Cancelled,

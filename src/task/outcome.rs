@@ -78,6 +78,10 @@ pub enum FailureReason {
     Error,
     /// The input can never succeed; no other try is made.
     InvalidInput,
+    /// Somebody outside who was asked did not help; another try may go better.
+    Upstream,
+    /// Somebody outside who was asked did not answer in time; another try may go better.
+    UpstreamTimeout,
     /// The run went on past its deadline and was stopped.
     Timeout,
     /// The run panicked.
@@ -90,8 +94,16 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// Every reason.
-    pub const ALL: [Self; 6] =
-        [Self::Error, Self::InvalidInput, Self::Timeout, Self::Panic, Self::Expired, Self::Poison];
+    pub const ALL: [Self; 8] = [
+        Self::Error,
+        Self::InvalidInput,
+        Self::Upstream,
+        Self::UpstreamTimeout,
+        Self::Timeout,
+        Self::Panic,
+        Self::Expired,
+        Self::Poison,
+    ];
 
     /// The word on the wire and in the database.
     #[must_use]
@@ -99,6 +111,8 @@ impl FailureReason {
         match self {
             Self::Error => "error",
             Self::InvalidInput => "invalid_input",
+            Self::Upstream => "upstream",
+            Self::UpstreamTimeout => "upstream_timeout",
             Self::Timeout => "timeout",
             Self::Panic => "panic",
             Self::Expired => "expired",
@@ -110,7 +124,7 @@ impl FailureReason {
     #[must_use]
     pub fn may_retry(self) -> bool {
         match self {
-            Self::Error | Self::Timeout | Self::Panic => true,
+            Self::Error | Self::Upstream | Self::UpstreamTimeout | Self::Timeout | Self::Panic => true,
             Self::InvalidInput | Self::Expired | Self::Poison => false,
         }
     }

@@ -359,6 +359,10 @@ impl Engine {
                 Err(RunError::Error(story)) => {
                     (Outcome::Failed(Failure::new(FailureReason::Error, story)), None, None)
                 }
+                Err(RunError::Upstream { late, story }) => {
+                    let reason = if late { FailureReason::UpstreamTimeout } else { FailureReason::Upstream };
+                    (Outcome::Failed(Failure::new(reason, story)), None, None)
+                }
                 Err(RunError::InvalidInput(story)) => {
                     (Outcome::Failed(Failure::new(FailureReason::InvalidInput, story)), None, None)
                 }
