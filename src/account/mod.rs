@@ -6,13 +6,17 @@
 
 mod access;
 mod change;
+mod counters;
 mod password;
+mod portfolio;
 mod token;
 mod user;
 
 pub use access::{Access, Rule, Standing};
 pub use change::{Change, UserChange};
+pub use counters::{CounterDay, CounterName, Counters, CountersChange, CountersError, CountersNow, Day};
 pub use password::{Hasher, HasherError, Password, PasswordHash};
+pub use portfolio::{Activity, Count, Holding, Portfolio};
 pub use token::{Token, TokenHash};
 pub use user::{Avatar, Email, Gender, LoginName, Name, NewUser, Role, User, UserError};
 

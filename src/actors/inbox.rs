@@ -282,6 +282,7 @@ impl Parts {
                 | Reply::Rescued(_)
                 | Reply::UserCreated(_)
                 | Reply::UserChanged(_)
+                | Reply::CountersChanged(_)
                 | Reply::Purged(_)
                 | Reply::OverQuota(..)
                 | Reply::Taken(_)

@@ -34,6 +34,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub mod callbacks;
 pub mod demand;
+pub mod desk;
 pub mod dispatcher;
 pub mod hints;
 pub mod inbox;

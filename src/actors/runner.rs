@@ -18,6 +18,7 @@ use super::demand::Permit;
 use super::runs::{Listed, Runs, Stop};
 use crate::blob::Blobs;
 use crate::failpoint::{self, Failpoint};
+use crate::kinds::desk::Desk;
 use crate::kinds::{AnyWork, Done, Run, RunError};
 use crate::media::CancelOnDrop;
 use crate::media::image::Facts;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The blobs.
     pub blobs: Blobs,
+    /// What runs may ask of the database.
+    pub desk: Arc<dyn Desk>,
     /// How long a run may take when its task does not say.
     pub timeout: Duration,
     /// When failed tries are tried again.
@@ -112,7 +115,8 @@ impl Parts {
         let cancel = wanted.flag();
         let hold = Arc::new(permit);
         let (progress, newest) = watch::channel(None);
-        let run = Run::new(id, attempt, cancel.clone(), self.blobs.clone(), progress, hold.clone());
+        let (blobs, desk) = (self.blobs.clone(), Arc::clone(&self.desk));
+        let run = Run::new(id, attempt, cancel.clone(), blobs, desk, progress, hold.clone());
         let begun = Instant::now();
         let in_progress = self.metrics.run_begins();
         let work = Arc::clone(&self.work).run(task.payload, run);

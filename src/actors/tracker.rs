@@ -282,6 +282,7 @@ fn next_run(reply: &Reply) -> Option<Timestamp> {
         | Reply::KeyReused
         | Reply::UserCreated(_)
         | Reply::UserChanged(_)
+        | Reply::CountersChanged(_)
         | Reply::Purged(_)
         | Reply::OverQuota(..) => None,
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{HTTP_SHARE, StartError};
 use crate::actors::demand::Demand;
+use crate::actors::desk::StoreDesk;
 use crate::actors::ingress::{Ingress, MakeServer};
 use crate::actors::janitor::Janitor;
 use crate::actors::keeper::Lease;
@@ -29,6 +30,7 @@ use crate::http;
 use crate::imaging::Imaging;
 use crate::intake::{Arrivals, Intake, Openings, Pictures, Policy};
 use crate::kinds::Registry;
+use crate::kinds::desk::Desk;
 use crate::outbound;
 use crate::store::{self, Store};
 use crate::task::{Backoff, Kind};
@@ -130,6 +132,7 @@ impl Wiring {
         let mut family = Family::default();
         let settings = &self.settings.tasks;
         let mut runners = BTreeMap::<Kind, Link<Runner>>::new();
+        let desk: Arc<dyn Desk> = Arc::new(StoreDesk::new(Arc::clone(&self.store)));
         for (kind, _) in self.kinds.iter() {
             let (Some(work), Some(metrics)) = (self.kinds.get(kind), self.metrics.of(kind)) else { continue };
             let parts = runner::Parts {
@@ -137,6 +140,7 @@ impl Wiring {
                 runs: self.runs.clone(),
                 writer: self.writer.clone(),
                 blobs: self.blobs.clone(),
+                desk: Arc::clone(&desk),
                 timeout: settings.timeout,
                 backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },
                 runtime: Handle::current(),

@@ -5,7 +5,8 @@
 
 use async_trait::async_trait;
 
-use crate::task::{Attempt, NewQuestion, Question, QuestionId, TaskId};
+use crate::account::Portfolio;
+use crate::task::{Attempt, NewQuestion, Question, QuestionId, TaskId, Timestamp, UserId};
 
 /// Why the desk did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,4 +51,16 @@ pub trait Desk: Send + Sync + 'static {
     /// # Errors
     /// [`DeskError::Unavailable`].
     async fn question(&self, id: QuestionId) -> Result<Option<Question>, DeskError>;
+
+    /// What a report tells of a user: tasks and counters since that instant, and their newest `recent` tasks. `None` when
+    /// there is no such user (any more).
+    ///
+    /// # Errors
+    /// [`DeskError::Unavailable`].
+    async fn portfolio(
+        &self,
+        user: UserId,
+        since: Timestamp,
+        recent: u32,
+    ) -> Result<Option<Portfolio>, DeskError>;
 }

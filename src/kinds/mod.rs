@@ -19,6 +19,7 @@ pub mod transcode;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use self::desk::Desk;
 use crate::blob::{Blobs, Kept};
 use crate::config::{KindSettings, Settings};
 use crate::imaging::Imaging;
@@ -50,7 +52,7 @@ pub trait Work: Send + Sync + 'static {
 }
 
 /// What a run has at hand.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Run {
     /// Which task; with the attempt, the key under which a kind may ask other systems to act once.
     pub task: TaskId,
@@ -60,6 +62,8 @@ pub struct Run {
     pub cancel: Cancel,
     /// The blobs.
     pub blobs: Blobs,
+    /// What may be asked of the database.
+    pub desk: Arc<dyn Desk>,
     progress: Arc<watch::Sender<Option<Percent>>>,
     /// What must not be given back before the run is over for good, computing threads included.
     _hold: Arc<dyn Any + Send + Sync>,
@@ -100,6 +104,15 @@ pub enum RunError {
     Cancelled,
 }
 
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("task", &self.task)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Run {
     /// A run. Its progress goes into `progress`, of which only the newest word counts; `hold` is dropped when
     /// the run is over for good, which may be after it was given up.
@@ -109,10 +122,11 @@ impl Run {
         attempt: Attempt,
         cancel: Cancel,
         blobs: Blobs,
+        desk: Arc<dyn Desk>,
         progress: watch::Sender<Option<Percent>>,
         hold: Arc<dyn Any + Send + Sync>,
     ) -> Self {
-        Self { task, attempt, cancel, blobs, progress: Arc::new(progress), _hold: hold }
+        Self { task, attempt, cancel, blobs, desk, progress: Arc::new(progress), _hold: hold }
     }
 
     /// Tells how far the run is.

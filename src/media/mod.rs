@@ -1,8 +1,8 @@
 //! Computation on bytes: reading WAV, writing MP3, reading and making images.
 //!
 //! Everything here is synchronous and pure: bytes in, bytes out, with a [`Cancel`] flag to stop early and a callback to
-//! tell how far the work is. The callers are the kinds, from a compute thread; nothing here knows of tasks,
-//! databases, actors or HTTP.
+//! tell how far the work is. The callers are the kinds, from a compute thread; nothing here knows of databases, actors
+//! or HTTP, and only [`report`], which draws tasks, knows the words for them.
 //!
 //! Three things hold for the whole room. Memory does not grow with the input: buffers have a fixed bound and are never
 //! sized from a field of a header. No input makes it panic. An error says what failed, what was found and what to do.
@@ -15,6 +15,7 @@ pub mod image;
 mod info_tag;
 mod lame;
 pub mod mp3;
+pub mod report;
 mod resample;
 pub mod wav;
 

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreError;
-use crate::account::{Caller, NewUser, TokenHash, User, UserChange, UserError};
+use crate::account::{
+    Caller, Counters, CountersChange, CountersError, NewUser, TokenHash, User, UserChange, UserError,
+};
 use crate::media::image::{Facts, Format};
 use crate::task::{
     Attachment, Attempt, Backoff, Event, Failure, Holder, IllegalTransition, ImageId, ImageName, Json, Kind,
-    NodeId, Outcome, Percent, Priority, RecordingId, Status, Task, TaskId, Timestamp, TraceParent, UserId,
+    NodeId, Outcome, Percent, Priority, RecordingId, ReportId, Status, Task, TaskId, Timestamp, TraceParent,
+    UserId,
 };
 
 /// One change, asked for.
@@ -117,6 +120,15 @@ pub enum Command {
         /// On whose wish.
         caller: Caller,
     },
+    /// Change a user's counters. Answered by [`Reply::CountersChanged`].
+    ChangeCounters {
+        /// Whose.
+        user: UserId,
+        /// On whose wish.
+        caller: Caller,
+        /// How.
+        change: CountersChange,
+    },
     /// Remove tasks of users who are gone, and give back what they had in hand. Answered by [`Reply::Purged`].
     Purge {
         /// At most so many tasks at a time.
@@ -143,6 +155,7 @@ impl Command {
             | Self::CreateUser(_)
             | Self::ChangeUser { .. }
             | Self::DeleteUser { .. }
+            | Self::ChangeCounters { .. }
             | Self::Purge { .. } => &[],
         }
     }
@@ -166,6 +179,7 @@ impl Command {
             | Self::CreateUser(_)
             | Self::ChangeUser { .. }
             | Self::DeleteUser { .. }
+            | Self::ChangeCounters { .. }
             | Self::Purge { .. } => None,
         }
     }
@@ -206,6 +220,8 @@ pub struct NewTask {
     pub recording: Option<NewRecording>,
     /// The image that it is made for.
     pub image: Option<NewImage>,
+    /// The report that it makes, about its owner.
+    pub report: Option<NewReport>,
 }
 
 impl NewTask {
@@ -229,6 +245,7 @@ impl NewTask {
             attachments: Vec::new(),
             recording: None,
             image: None,
+            report: None,
         }
     }
 }
@@ -321,6 +338,15 @@ pub struct NewRecording {
     pub id: RecordingId,
     /// What the uploaded file was called: text to show, never a path.
     pub filename: String,
+}
+
+/// A report to be made; it lives as long as its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewReport {
+    /// Its public name.
+    pub id: ReportId,
+    /// For how long it is kept.
+    pub keep: Duration,
 }
 
 /// An image to be kept; it lives as long as its task.
@@ -426,6 +452,8 @@ pub enum Reply {
     UserCreated(Option<User>),
     /// The user as they are now, or why not.
     UserChanged(Result<Box<User>, UserRefused>),
+    /// The counters as they are now, or why not.
+    CountersChanged(Result<Counters, UserRefused>),
     /// What a purge removed.
     Purged(Purged),
 }
@@ -508,6 +536,9 @@ pub enum UserRefused {
     /// They would not be a user any more.
     #[error(transparent)]
     Invalid(#[from] UserError),
+    /// They would not be counters any more.
+    #[error(transparent)]
+    Counters(#[from] CountersError),
 }
 
 /// Why a command about one task was refused.

@@ -21,6 +21,7 @@
 
 mod clerk;
 mod command;
+mod library;
 mod own;
 mod people;
 mod plan;
@@ -38,10 +39,11 @@ use async_trait::async_trait;
 
 pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Rate, Told};
 pub use command::{
-    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewRecording, NewTask, Purged, Quota,
-    Refused, Remember, RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take, Taken, Usage, UserRefused,
-    Wanted, Word,
+    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewRecording, NewReport, NewTask,
+    Purged, Quota, Refused, Remember, RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take, Taken, Usage,
+    UserRefused, Wanted, Word,
 };
+pub use library::{QuestionFilter, Questions, Report, Reports, SavedQuestions};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{Image, KindDepth, Order, Page, Recording, TaskFilter};
 pub use sqlite::SqliteStore;
@@ -180,7 +182,7 @@ pub struct Registration {
 
 /// The port. See the module's page for who calls which part.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Questions + Reports + Send + Sync + 'static {
     /// Makes a group of commands one transaction: the replies come in the order of the commands. When this
     /// returns `Ok`, the group is on disk.
     ///

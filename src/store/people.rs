@@ -23,7 +23,9 @@ macro_rules! people {
                 .await
                 .map_err(StoreError::of("forget users who are gone"))?;
             }
-            write_images(tx, changes).await
+            write_counters(tx, changes).await?;
+            write_images(tx, changes).await?;
+            write_reports(tx, changes).await
         }
 
         async fn make_users(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
@@ -103,12 +105,92 @@ macro_rules! people {
                 .execute(&mut **tx)
                 .await
                 .map_err(doing("end sessions"))?;
+            sqlx::query("DELETE FROM counters WHERE owner = $1")
+                .bind(user.0)
+                .execute(&mut **tx)
+                .await
+                .map_err(doing("remove counters"))?;
+            sqlx::query("DELETE FROM counter_days WHERE owner = $1")
+                .bind(user.0)
+                .execute(&mut **tx)
+                .await
+                .map_err(doing("remove the days of counters"))?;
             sqlx::query("DELETE FROM remembered WHERE scope = $1")
                 .bind(format!("user {user}"))
                 .execute(&mut **tx)
                 .await
                 .map(drop)
                 .map_err(doing("forget what a user was answered"))
+        }
+
+        /// A counter that goes takes its history along; of one that changes, the day knows what it was last.
+        async fn write_counters(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+            let doing = StoreError::of;
+            for (user, (before, after, at)) in &changes.counters {
+                for (name, _) in before.iter().filter(|(name, _)| after.get(name).is_none()) {
+                    for text in [
+                        "DELETE FROM counters WHERE owner = $1 AND name = $2",
+                        "DELETE FROM counter_days WHERE owner = $1 AND name = $2",
+                    ] {
+                        sqlx::query(text)
+                            .bind(user.0)
+                            .bind(name.as_str())
+                            .execute(&mut **tx)
+                            .await
+                            .map_err(doing("remove a counter"))?;
+                    }
+                }
+                for (name, value) in after.iter().filter(|(name, value)| before.get(name) != Some(*value)) {
+                    sqlx::query(
+                        "INSERT INTO counters (owner, name, value, updated_at) VALUES ($1, $2, $3, $4) \
+                         ON CONFLICT (owner, name) DO UPDATE SET value = excluded.value, \
+                         updated_at = excluded.updated_at",
+                    )
+                    .bind(user.0)
+                    .bind(name.as_str())
+                    .bind(value)
+                    .bind(at.as_micros())
+                    .execute(&mut **tx)
+                    .await
+                    .map_err(doing("write a counter"))?;
+                    sqlx::query(
+                        "INSERT INTO counter_days (owner, name, day, value) VALUES ($1, $2, $3, $4) \
+                         ON CONFLICT (owner, name, day) DO UPDATE SET value = excluded.value",
+                    )
+                    .bind(user.0)
+                    .bind(name.as_str())
+                    .bind(Day::of(*at).0)
+                    .bind(value)
+                    .execute(&mut **tx)
+                    .await
+                    .map_err(doing("write the day of a counter"))?;
+                }
+                // More than a report ever shows need not be kept.
+                sqlx::query("DELETE FROM counter_days WHERE owner = $1 AND day < $2")
+                    .bind(user.0)
+                    .bind(Day::of(*at).0 - Day::KEPT)
+                    .execute(&mut **tx)
+                    .await
+                    .map_err(doing("forget old days of counters"))?;
+            }
+            Ok(())
+        }
+
+        async fn write_reports(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
+            for (report, task, owner, at) in &changes.reports {
+                sqlx::query(
+                    "INSERT INTO reports (id, task, owner, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+                )
+                .bind(report.id.to_string())
+                .bind(task.0)
+                .bind(owner.0)
+                .bind(at.as_micros())
+                .bind(at.after(report.keep).as_micros())
+                .execute(&mut **tx)
+                .await
+                .map_err(StoreError::of("note a report"))?;
+            }
+            Ok(())
         }
 
         async fn write_images(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {

@@ -12,10 +12,10 @@ mod users;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::command::{
-    Accepted, Claim, Command, NewImage, NewRecording, NewTask, Refused, Remember, RememberedAnswer, Reply,
-    ReplyTo, Settled, Take, Usage, Wanted,
+    Accepted, Claim, Command, NewImage, NewRecording, NewReport, NewTask, Refused, Remember,
+    RememberedAnswer, Reply, ReplyTo, Settled, Take, Usage, Wanted,
 };
-use crate::account::{Caller, Change, NewUser, TokenHash, User, UserChange};
+use crate::account::{Caller, Change, Counters, NewUser, TokenHash, User, UserChange};
 use crate::media::image::Facts;
 use crate::task::{
     Attachment, Attempt, Event, EventName, FailureReason, IllegalTransition, Kind, Life, NodeId, Outcome,
@@ -43,6 +43,8 @@ pub(super) struct Needs {
     pub(super) requests: Vec<(String, String)>,
     /// Users that commands name.
     pub(super) users: Vec<UserId>,
+    /// Whose counters.
+    pub(super) counters: Vec<UserId>,
     /// Whose images to count.
     pub(super) usage: Vec<Option<UserId>>,
     /// How many tasks of users who are gone.
@@ -63,6 +65,8 @@ impl Needs {
         needs.tasks.dedup();
         needs.users.sort_unstable();
         needs.users.dedup();
+        needs.counters.sort_unstable();
+        needs.counters.dedup();
         needs.usage.sort_unstable();
         needs.usage.dedup();
         needs
@@ -112,6 +116,11 @@ impl Needs {
                 }
             }
             Command::DeleteUser { user, .. } => self.users.push(*user),
+            Command::ChangeCounters { user, .. } => {
+                // Locked with their user, so that no change of another node is lost.
+                self.users.push(*user);
+                self.counters.push(*user);
+            }
             Command::Purge { limit } => self.purge = Some(*limit),
             Command::Once { remember, command } => {
                 self.requests.push((remember.scope.clone(), remember.key.clone()));
@@ -136,6 +145,8 @@ pub(super) struct Loaded {
     pub(super) taken_emails: HashSet<String>,
     /// The needed users, as far as they are there.
     pub(super) users: Vec<User>,
+    /// The needed counters; who is not named has none.
+    pub(super) counters: HashMap<UserId, Counters>,
     /// What those have whose images were to be counted; who is not named has nothing.
     pub(super) usage: HashMap<Option<UserId>, Usage>,
     /// Tasks of users who are gone, or in their hands.
@@ -210,6 +221,9 @@ pub(super) struct Changes {
     pub(super) users: Vec<(User, NewUser)>,
     pub(super) users_changed: Vec<ChangedUser>,
     pub(super) users_deleted: Vec<(UserId, Timestamp)>,
+    /// Counters that changed: what they were, what they are, since when.
+    pub(super) counters: BTreeMap<UserId, (Counters, Counters, Timestamp)>,
+    pub(super) reports: Vec<(NewReport, TaskId, UserId, Timestamp)>,
     /// Forget the numbers of users who were removed before this instant, and of whom nothing is left.
     pub(super) forget_users: Option<Timestamp>,
     /// Answers to remember, and until when.
@@ -310,6 +324,7 @@ struct Planner<'a> {
     user_ids: std::vec::IntoIter<UserId>,
     taken_emails: HashSet<String>,
     users: HashMap<UserId, User>,
+    counters: HashMap<UserId, Counters>,
     usage: HashMap<Option<UserId>, Usage>,
     purged: Vec<(TaskId, Gone)>,
     found: std::vec::IntoIter<Found>,
@@ -347,6 +362,7 @@ impl<'a> Planner<'a> {
             user_ids: loaded.user_ids.into_iter(),
             taken_emails: loaded.taken_emails,
             users: loaded.users.into_iter().map(|user| (user.id, user)).collect(),
+            counters: loaded.counters,
             usage: loaded.usage,
             purged: loaded.purged,
             found: loaded.found.into_iter(),
@@ -417,6 +433,9 @@ impl<'a> Planner<'a> {
                 Reply::UserChanged(self.change_user(*user, *caller, change, session.as_ref()))
             }
             Command::DeleteUser { user, caller } => Reply::UserChanged(self.delete_user(*user, *caller)),
+            Command::ChangeCounters { user, caller, change } => {
+                Reply::CountersChanged(self.change_counters(*user, *caller, change))
+            }
             Command::Purge { limit } => Reply::Purged(self.purge(*limit)),
         })
     }
@@ -452,6 +471,9 @@ impl<'a> Planner<'a> {
         }
         if let Some(image) = &new.image {
             self.changes.images.push((image.clone(), id, new.owner, self.now));
+        }
+        if let (Some(report), Some(owner)) = (new.report, new.owner) {
+            self.changes.reports.push((report, id, owner, self.now));
         }
         if let Some(key) = unique_key(&task) {
             self.unique.insert(key, id);
@@ -542,6 +564,7 @@ impl<'a> Planner<'a> {
                     changes.attachments.retain(|(task, _)| *task != id);
                     changes.recordings.retain(|(_, task, ..)| *task != id);
                     changes.images.retain(|(_, task, ..)| *task != id);
+                    changes.reports.retain(|(_, task, ..)| *task != id);
                     changes.replies.retain(|(task, _)| *task != id);
                 }
                 (None, false) => changes.created.push(task),

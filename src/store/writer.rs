@@ -13,7 +13,7 @@ use super::{
     Accepted, Command, NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, Rescued, Settled,
     StoreError, Take, Taken, Usage, UserRefused, Word,
 };
-use crate::account::{Caller, NewUser, TokenHash, User, UserChange};
+use crate::account::{Caller, Counters, CountersChange, NewUser, TokenHash, User, UserChange};
 use crate::media::image::Facts;
 use crate::task::{Attempt, Backoff, NodeId, Outcome, Percent, Task, TaskId, UserId};
 use crate::telemetry::metrics::QueueMetrics;
@@ -339,6 +339,24 @@ impl Writer {
         self.once(Command::DeleteUser { user, caller }, remember, user_changed).await
     }
 
+    /// Changes a user's counters, and gives all of them as they are then.
+    ///
+    /// # Errors
+    /// [`WriteError`]; a refusal is the inner error.
+    pub async fn change_counters(
+        &self,
+        user: UserId,
+        caller: Caller,
+        change: CountersChange,
+        remember: Option<Remember>,
+    ) -> Result<Once<Result<Counters, UserRefused>>, WriteError> {
+        self.once(Command::ChangeCounters { user, caller, change }, remember, |reply| {
+            let Reply::CountersChanged(counters) = reply else { mismatch() };
+            counters
+        })
+        .await
+    }
+
     /// Removes what users left who are gone, at most `limit` tasks at a time.
     ///
     /// # Errors
@@ -422,6 +440,7 @@ impl Writer {
             | Reply::Rescued(_)
             | Reply::UserCreated(_)
             | Reply::UserChanged(_)
+            | Reply::CountersChanged(_)
             | Reply::Purged(_)) => Once::Now(read(reply)),
         })
     }

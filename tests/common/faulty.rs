@@ -12,14 +12,17 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gristmill::account::{Caller, LoginName, PasswordHash, TokenHash, User};
+use gristmill::account::{
+    Caller, CounterDay, CountersNow, Day, LoginName, PasswordHash, Portfolio, TokenHash, User,
+};
 use gristmill::store::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page, Rate,
-    Recording, Registration, ReplyTo, SqliteStore, Store, StoreError, TaskFilter, Told,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page,
+    QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report, Reports, SavedQuestions,
+    SqliteStore, Store, StoreError, TaskFilter, Told,
 };
 use gristmill::task::{
-    Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
-    Timestamp, UserId,
+    Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,
+    QuestionId, RecordingId, ReportId, Task, TaskId, Timestamp, UserId,
 };
 
 /// The store and its switch.
@@ -63,9 +66,9 @@ impl FaultyStore {
 }
 
 macro_rules! delegate {
-    ($(fn $name:ident(&self $(, $argument:ident: $type:ty)*) -> $out:ty;)+) => {
+    ($part:ident { $(fn $name:ident(&self $(, $argument:ident: $type:ty)*) -> $out:ty;)+ } $($more:tt)*) => {
         #[async_trait]
-        impl Store for FaultyStore {
+        impl $part for FaultyStore {
             $(
                 async fn $name(&self $(, $argument: $type)*) -> Result<$out, StoreError> {
                     self.check()?;
@@ -73,62 +76,86 @@ macro_rules! delegate {
                 }
             )+
 
-            // A sign of life that nothing comes of here: faults are for what does something.
-            async fn present(&self, node: NodeId) -> Result<(), StoreError> {
-                self.real.present(node).await
-            }
-
-            async fn close(&self) {
-                self.real.close().await;
-            }
+            $($more)*
         }
     };
 }
 
 delegate! {
-    fn commit(&self, commands: &[Command]) -> Committed;
-    fn register(&self, registration: &Registration) -> ();
-    fn renew(&self, node: NodeId, lease: Duration) -> bool;
-    fn retire(&self, node: NodeId) -> ();
-    fn task(&self, id: TaskId) -> Option<Task>;
-    fn tasks(&self, filter: &TaskFilter, page: &Page) -> Vec<Task>;
-    fn held_by(&self, node: NodeId) -> Vec<(TaskId, Attempt)>;
-    fn depths(&self) -> Vec<KindDepth>;
-    fn events_after(&self, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
-    fn events_of(&self, task: TaskId, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
-    fn newest_event(&self) -> EventSeq;
-    fn any_free(&self, kinds: &[Kind], caller: Caller) -> bool;
-    fn free_for(&self, kind: &Kind, age: Duration, limit: u32) -> Vec<TaskId>;
-    fn created_total(&self, owner: Option<UserId>) -> CreatedTotal;
-    fn callback_of(&self, task: TaskId) -> Option<CallbackState>;
-    fn replies_of(&self, tasks: &[TaskId]) -> Vec<(TaskId, ReplyTo)>;
-    fn hold_duty(&self, name: &str, node: NodeId) -> bool;
-    fn drop_duty(&self, name: &str, node: NodeId) -> ();
-    fn begin_relay(&self, name: &str) -> ();
-    fn relay(&self, name: &str, node: NodeId, told: Option<EventSeq>) -> Option<EventSeq>;
-    fn due_callbacks(&self, limit: u32, hold: Duration) -> Vec<Callback>;
-    fn told(&self, task: TaskId, told: &Told) -> bool;
-    fn replied(&self, task: TaskId) -> ();
-    fn forget_answers(&self, limit: u32) -> u64;
-    fn announce(&self, word: &str) -> ();
-    fn listen(&self) -> Option<Box<dyn Listener>>;
-    fn user(&self, id: UserId) -> Option<User>;
-    fn user_by_token(&self, token: &TokenHash) -> Option<User>;
-    fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
-    fn user_by_session(&self, session: &TokenHash) -> Option<User>;
-    fn credentials(&self, login: &LoginName) -> Option<(UserId, PasswordHash)>;
-    fn open_session(&self, session: &TokenHash, user: UserId, password: &PasswordHash, span: Duration) -> bool;
-    fn renew_password(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> bool;
-    fn close_session(&self, session: &TokenHash) -> bool;
-    fn spend(&self, key: &str, uses: u32, rate: Rate) -> Option<Duration>;
-    fn forgive(&self, key: &str) -> ();
-    fn forget_expired(&self, limit: u32) -> u64;
-    fn image(&self, name: &ImageName) -> Option<Image>;
-    fn images(&self, caller: Caller, before: Option<TaskId>, limit: u32) -> Vec<Image>;
-    fn attachments_of(&self, task: TaskId) -> Vec<Attachment>;
-    fn recording(&self, id: RecordingId) -> Option<Recording>;
-    fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
-    fn ping(&self) -> ();
-    fn schema(&self) -> i64;
-    fn now(&self) -> Timestamp;
+    Questions {
+        fn save_questions(&self, task: TaskId, attempt: Attempt, goal: u32, questions: &[NewQuestion]) -> Option<SavedQuestions>;
+        fn questions_of(&self, task: TaskId) -> u32;
+        fn question(&self, id: QuestionId) -> Option<Question>;
+        fn newest_question(&self) -> Option<QuestionId>;
+        fn questions(&self, filter: &QuestionFilter, before: Option<QuestionId>, limit: u32) -> Vec<Question>;
+    }
+}
+
+delegate! {
+    Reports {
+        fn counters(&self, user: UserId) -> CountersNow;
+        fn counter_days(&self, user: UserId, from: Day) -> Vec<CounterDay>;
+        fn portfolio(&self, user: UserId, since: Timestamp, recent: u32) -> Option<Portfolio>;
+        fn report(&self, id: ReportId) -> Option<Report>;
+        fn expired_reports(&self, limit: u32) -> Vec<TaskId>;
+    }
+}
+
+delegate! {
+    Store {
+        fn commit(&self, commands: &[Command]) -> Committed;
+        fn register(&self, registration: &Registration) -> ();
+        fn renew(&self, node: NodeId, lease: Duration) -> bool;
+        fn retire(&self, node: NodeId) -> ();
+        fn task(&self, id: TaskId) -> Option<Task>;
+        fn tasks(&self, filter: &TaskFilter, page: &Page) -> Vec<Task>;
+        fn held_by(&self, node: NodeId) -> Vec<(TaskId, Attempt)>;
+        fn depths(&self) -> Vec<KindDepth>;
+        fn events_after(&self, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
+        fn events_of(&self, task: TaskId, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
+        fn newest_event(&self) -> EventSeq;
+        fn any_free(&self, kinds: &[Kind], caller: Caller) -> bool;
+        fn free_for(&self, kind: &Kind, age: Duration, limit: u32) -> Vec<TaskId>;
+        fn created_total(&self, owner: Option<UserId>) -> CreatedTotal;
+        fn callback_of(&self, task: TaskId) -> Option<CallbackState>;
+        fn replies_of(&self, tasks: &[TaskId]) -> Vec<(TaskId, ReplyTo)>;
+        fn hold_duty(&self, name: &str, node: NodeId) -> bool;
+        fn drop_duty(&self, name: &str, node: NodeId) -> ();
+        fn begin_relay(&self, name: &str) -> ();
+        fn relay(&self, name: &str, node: NodeId, told: Option<EventSeq>) -> Option<EventSeq>;
+        fn due_callbacks(&self, limit: u32, hold: Duration) -> Vec<Callback>;
+        fn told(&self, task: TaskId, told: &Told) -> bool;
+        fn replied(&self, task: TaskId) -> ();
+        fn forget_answers(&self, limit: u32) -> u64;
+        fn announce(&self, word: &str) -> ();
+        fn listen(&self) -> Option<Box<dyn Listener>>;
+        fn user(&self, id: UserId) -> Option<User>;
+        fn user_by_token(&self, token: &TokenHash) -> Option<User>;
+        fn users(&self, after: Option<UserId>, limit: u32) -> Vec<User>;
+        fn user_by_session(&self, session: &TokenHash) -> Option<User>;
+        fn credentials(&self, login: &LoginName) -> Option<(UserId, PasswordHash)>;
+        fn open_session(&self, session: &TokenHash, user: UserId, password: &PasswordHash, span: Duration) -> bool;
+        fn renew_password(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> bool;
+        fn close_session(&self, session: &TokenHash) -> bool;
+        fn spend(&self, key: &str, uses: u32, rate: Rate) -> Option<Duration>;
+        fn forgive(&self, key: &str) -> ();
+        fn forget_expired(&self, limit: u32) -> u64;
+        fn image(&self, name: &ImageName) -> Option<Image>;
+        fn images(&self, caller: Caller, before: Option<TaskId>, limit: u32) -> Vec<Image>;
+        fn attachments_of(&self, task: TaskId) -> Vec<Attachment>;
+        fn recording(&self, id: RecordingId) -> Option<Recording>;
+        fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
+        fn ping(&self) -> ();
+        fn schema(&self) -> i64;
+        fn now(&self) -> Timestamp;
+    }
+
+    // A sign of life that nothing comes of here: faults are for what does something.
+    async fn present(&self, node: NodeId) -> Result<(), StoreError> {
+        self.real.present(node).await
+    }
+
+    async fn close(&self) {
+        self.real.close().await;
+    }
 }

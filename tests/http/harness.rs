@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use gristmill::account::{self, Caller, UserChange};
+use gristmill::actors::desk::StoreDesk;
 use gristmill::blob::Blobs;
 use gristmill::clock::Clock;
 use gristmill::config::{BlobUrl, LoadOptions, Settings};
@@ -338,6 +339,7 @@ impl Engine {
             attempt,
             Cancel::new(),
             self.blobs.clone(),
+            Arc::new(StoreDesk::new(self.store.clone())),
             progress,
             Arc::new(()),
         );

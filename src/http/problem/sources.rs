@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Code, Fault, Problem};
-use crate::account::UserError;
+use crate::account::{CountersError, UserError};
 use crate::blob::BlobError;
 use crate::imaging::ImagingError;
 use crate::intake::IntakeError;
@@ -108,7 +108,19 @@ impl From<UserRefused> for Problem {
             UserRefused::NotTheirs(_) | UserRefused::NotAdmin => Self::new(Code::Forbidden, detail),
             UserRefused::EmailTaken => Self::new(Code::EmailTaken, detail),
             UserRefused::Invalid(error) => error.into(),
+            UserRefused::Counters(error) => error.into(),
         }
+    }
+}
+
+impl From<CountersError> for Problem {
+    fn from(error: CountersError) -> Self {
+        let (field, pointer) = match &error {
+            CountersError::Name(name) => (name.clone(), None),
+            CountersError::OutOfRange(name) => (name.to_string(), Some(format!("/{name}"))),
+            CountersError::TooMany => (String::new(), Some(String::new())),
+        };
+        Self::with_faults(Code::InvalidBody, vec![Fault { field, pointer, problem: error.to_string() }])
     }
 }
 

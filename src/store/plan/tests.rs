@@ -146,6 +146,7 @@ impl Tables {
             task_ids: (self.next - count..self.next).map(TaskId).collect(),
             user_ids: (1..=100).map(UserId).take(needs.new_users).collect(),
             users: Vec::new(),
+            counters: HashMap::new(),
             usage: HashMap::new(),
             purged: Vec::new(),
             taken_emails: HashSet::new(),

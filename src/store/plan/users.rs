@@ -1,9 +1,10 @@
-//! Users: made, changed, removed, and what is theirs along with them; and how much of images each may have.
+//! Users: made, changed, removed, and what is theirs along with them; their counters; and how much of images each may
+//! have.
 
 use std::time::Duration;
 
 use super::{ChangedUser, Gone, Planner};
-use crate::account::{Caller, Change, NewUser, TokenHash, User, UserChange};
+use crate::account::{Caller, Change, Counters, CountersChange, NewUser, TokenHash, User, UserChange};
 use crate::store::command::{NewTask, Purged, Reply, Usage, UserRefused};
 use crate::task::{Status, TaskId, UserId};
 
@@ -64,8 +65,26 @@ impl Planner<'_> {
     pub(super) fn delete_user(&mut self, id: UserId, caller: Caller) -> Result<Box<User>, UserRefused> {
         let user = self.may_change(id, caller)?.clone();
         self.users.remove(&id);
+        self.changes.counters.remove(&id);
         self.changes.users_deleted.push((id, self.now));
         Ok(Box::new(user))
+    }
+
+    pub(super) fn change_counters(
+        &mut self,
+        id: UserId,
+        caller: Caller,
+        change: &CountersChange,
+    ) -> Result<Counters, UserRefused> {
+        self.may_change(id, caller)?;
+        let before = self.counters.get(&id).cloned().unwrap_or_default();
+        let after = change.apply(&before)?;
+        self.counters.insert(id, after.clone());
+        // Of several changes in one group, the first knows what the database has.
+        let changed =
+            self.changes.counters.entry(id).or_insert_with(|| (before, Counters::default(), self.now));
+        changed.1.clone_from(&after);
+        Ok(after)
     }
 
     fn may_change(&self, id: UserId, caller: Caller) -> Result<&User, UserRefused> {

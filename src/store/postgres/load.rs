@@ -6,7 +6,8 @@ use sqlx::AssertSqlSafe;
 
 use super::group::{Tx, numbers};
 use super::{NOW, PostgresStore, outside};
-use crate::account::User;
+use crate::account::{Counters, User};
+use crate::store::library::reports as figures;
 use crate::store::plan::{Found, Gone, Loaded, Lost, Needs, UniqueKey};
 use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow, micros};
 use crate::store::{Claim, MISSED, RememberedAnswer, StoreError, Usage};
@@ -30,6 +31,7 @@ impl PostgresStore {
         let now = Timestamp::from_micros(now);
         // Users first, then tasks: in one order everywhere.
         let users = lock_users(tx, &needs.users).await?;
+        let counters = counters(tx, &needs.counters).await?;
         let usage = usage(tx, &needs.usage).await?;
         let purged = match needs.purge {
             Some(limit) => purged(tx, limit).await?,
@@ -71,6 +73,7 @@ impl PostgresStore {
             user_ids: user_ids.into_iter().map(UserId).collect(),
             taken_emails: taken_emails(tx, &needs.emails).await?,
             users,
+            counters,
             usage,
             purged,
             found,
@@ -380,4 +383,19 @@ async fn purged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<(TaskId, Gone)>, Stor
     let owned = owned.into_iter().map(|task| (TaskId(task), Gone::Owner));
     let held = held.into_iter().map(|(task, user)| (TaskId(task), Gone::Assignee(UserId(user))));
     Ok(owned.chain(held).collect())
+}
+
+/// The counters of these users, whom the group has locked.
+async fn counters(tx: &mut Tx<'_>, users: &[UserId]) -> Result<HashMap<UserId, Counters>, StoreError> {
+    let mut counters = HashMap::new();
+    for user in users {
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as("SELECT name, value, updated_at FROM counters WHERE owner = $1")
+                .bind(user.0)
+                .fetch_all(&mut **tx)
+                .await
+                .map_err(StoreError::of("load counters"))?;
+        counters.insert(*user, figures::counters(*user, rows)?.counters);
+    }
+    Ok(counters)
 }

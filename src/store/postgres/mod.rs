@@ -9,6 +9,7 @@
 //!   hold that lock.
 
 mod group;
+mod library;
 mod load;
 mod outside;
 mod read;

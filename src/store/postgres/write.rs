@@ -1,7 +1,7 @@
 //! What a group changes: a set statement for each table, in the order that the page of `group` gives.
 
 use super::group::{Tx, numbers};
-use crate::account::Change;
+use crate::account::{Change, Day};
 use crate::store::StoreError;
 use crate::store::people::people;
 use crate::store::plan::{ChangedUser, Changes};

@@ -7,7 +7,8 @@ use sqlx::AssertSqlSafe;
 
 use super::SqliteStore;
 use super::group::Tx;
-use crate::account::User;
+use crate::account::{Counters, User};
+use crate::store::library::reports as figures;
 use crate::store::plan::{Found, Gone, Loaded, Lost, Needs, UniqueKey};
 use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow, to_json};
 use crate::store::{Claim, RememberedAnswer, StoreError, Take, Usage, Wanted};
@@ -52,6 +53,7 @@ impl SqliteStore {
             user_ids: numbers(&self.next_user, needs.new_users).map(UserId).collect(),
             taken_emails: taken_emails(tx, &needs.emails).await?,
             users: load_users(tx, &needs.users).await?,
+            counters: counters(tx, &needs.counters).await?,
             usage: usage(tx, &needs.usage).await?,
             purged,
             found,
@@ -330,4 +332,19 @@ async fn purged(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<(TaskId, Gone)>, Stor
     let owned = owned.into_iter().map(|task| (TaskId(task), Gone::Owner));
     let held = held.into_iter().map(|(task, user)| (TaskId(task), Gone::Assignee(UserId(user))));
     Ok(owned.chain(held).collect())
+}
+
+/// The counters of these users, whom the group has locked.
+async fn counters(tx: &mut Tx<'_>, users: &[UserId]) -> Result<HashMap<UserId, Counters>, StoreError> {
+    let mut counters = HashMap::new();
+    for user in users {
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as("SELECT name, value, updated_at FROM counters WHERE owner = $1")
+                .bind(user.0)
+                .fetch_all(&mut **tx)
+                .await
+                .map_err(StoreError::of("load counters"))?;
+        counters.insert(*user, figures::counters(*user, rows)?.counters);
+    }
+    Ok(counters)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::group::Tx;
-use crate::account::Change;
+use crate::account::{Change, Day};
 use crate::store::StoreError;
 use crate::store::people::people;
 use crate::store::plan::{ChangedUser, Changes};

@@ -1,0 +1,56 @@
+//! What somebody has and did here, in figures: what a report about them is drawn from.
+
+use super::{CounterDay, Counters, User};
+use crate::task::{Kind, Status, Task, Timestamp};
+
+/// Everything that a report tells of a user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Portfolio {
+    /// Who.
+    pub user: User,
+    /// Their counters.
+    pub counters: Counters,
+    /// How those changed since the instant that was asked for; of each the last change before it comes first.
+    pub history: Vec<CounterDay>,
+    /// How many tasks they have, by kind and status.
+    pub totals: Vec<Count>,
+    /// The same of those made since the instant that was asked for, quarter of an hour by quarter of an hour.
+    pub activity: Vec<Activity>,
+    /// Their recordings.
+    pub recordings: Holding,
+    /// Their images.
+    pub images: Holding,
+    /// The bytes of all that their tasks hold; what several hold is counted for each.
+    pub storage: u64,
+    /// Their newest tasks, the newest first.
+    pub recent: Vec<Task>,
+}
+
+/// So many tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Where they stand.
+    pub status: Status,
+    /// How many.
+    pub tasks: u64,
+}
+
+/// So many tasks that were made within a quarter of an hour. Every time zone of today begins its days on one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// Its first instant.
+    pub from: Timestamp,
+    /// The tasks.
+    pub count: Count,
+}
+
+/// So many things of that many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holding {
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
