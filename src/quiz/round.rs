@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::report::{Ended, SourceReport};
-use super::source::{Draws, Ledger, Source, Stop, Tally};
+use super::source::{Draws, Ledger, Source, Stop, Tally, Trouble};
 use crate::config::QuizSettings;
 use crate::task::{NewQuestion, QuestionSource};
 
@@ -35,7 +35,10 @@ struct Leg {
     empty: u32,
     /// Requests in a row that failed.
     failed: u32,
-    trouble: Option<Stop>,
+    /// What last went wrong, though it was asked again.
+    trouble: Option<Trouble>,
+    /// Why it is asked no more.
+    end: Option<Stop>,
 }
 
 /// The most questions that are drawn at once.
@@ -45,8 +48,8 @@ const MOST: u32 = 100;
 const TRIES: u32 = 2;
 
 impl Round {
-    pub(super) fn new(settings: &QuizSettings, sources: &[Arc<dyn Source>]) -> Self {
-        let deadline = Instant::now() + settings.time;
+    pub(super) fn new(settings: &QuizSettings, sources: &[Arc<dyn Source>], now: Instant) -> Self {
+        let deadline = now + settings.time;
         let leg = |(place, source): (usize, &Arc<dyn Source>)| Leg {
             source: source.name(),
             is_endless: source.is_endless(),
@@ -67,6 +70,7 @@ impl Round {
             empty: 0,
             failed: 0,
             trouble: None,
+            end: None,
         };
         Self { legs: sources.iter().enumerate().map(leg).collect(), at: 0 }
     }
@@ -80,7 +84,7 @@ impl Round {
         while let Some(leg) = self.legs.get_mut(self.at) {
             match leg.draw(wanted.max(1)).await {
                 Ok(questions) => return Ok(questions),
-                Err(stop) => leg.trouble = Some(stop),
+                Err(stop) => leg.end = Some(stop),
             }
             self.at += 1;
         }
@@ -102,7 +106,7 @@ impl Round {
     }
 
     fn ended(&self) -> Ended {
-        let late = self.legs.iter().any(|leg| leg.trouble.as_ref().is_some_and(Stop::is_late));
+        let late = self.legs.iter().any(|leg| leg.end.as_ref().is_some_and(Stop::is_late));
         let story: Vec<String> = self.report().iter().map(ToString::to_string).collect();
         Ended { late, story: story.join(". ") }
     }
@@ -124,7 +128,7 @@ impl Leg {
                     return Ok(questions);
                 }
                 Err(Stop::Trouble(trouble)) if trouble.passes() && self.tries_again() => {
-                    self.trouble = Some(Stop::Trouble(trouble));
+                    self.trouble = Some(trouble);
                 }
                 Err(stop) => return Err(stop),
             }
@@ -161,6 +165,18 @@ impl Leg {
         }
     }
 
+    /// Why it is asked no more, and what went wrong before, where the end does not say it.
+    fn told(&self) -> Option<String> {
+        match (&self.end, &self.trouble) {
+            (Some(end @ (Stop::Trouble(_) | Stop::Broken { .. } | Stop::Pausing { .. })), _) => {
+                Some(end.to_string())
+            }
+            (Some(end), Some(trouble)) => Some(format!("{end}; last it {trouble}")),
+            (Some(end), None) => Some(end.to_string()),
+            (None, trouble) => trouble.as_ref().map(ToString::to_string),
+        }
+    }
+
     fn report(&self) -> SourceReport {
         let rejected = self.ledger.tally.rejected();
         SourceReport {
@@ -170,7 +186,7 @@ impl Leg {
             new: self.new,
             known: self.known,
             rejected: rejected.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
-            trouble: self.trouble.as_ref().map(ToString::to_string),
+            trouble: self.told(),
         }
     }
 }

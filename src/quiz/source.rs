@@ -179,11 +179,11 @@ pub(super) enum Stop {
     #[error(transparent)]
     Trouble(#[from] Trouble),
     /// It failed too often of late, and is not asked.
-    #[error("failed too often of late, and is left alone for {} s more", left.as_secs_f64().ceil())]
-    Broken { left: Duration },
+    #[error("{why}, failed too often of late, and is left alone for {} s more", left.as_secs_f64().ceil())]
+    Broken { left: Duration, why: Trouble },
     /// It may be asked again only after a pause for which the round does not wait.
-    #[error("is left alone for {} s more, after it failed or asked for it", left.as_secs_f64().ceil())]
-    Pausing { left: Duration },
+    #[error("{why}, and is left alone for {} s more", left.as_secs_f64().ceil())]
+    Pausing { left: Duration, why: Trouble },
     /// The round made as many requests as it may.
     #[error("was asked {0} times, which is the most for one try (quiz.requests)")]
     Requests(u32),
@@ -202,11 +202,13 @@ impl Stop {
     /// Whether it was for want of time.
     pub(super) fn is_late(&self) -> bool {
         match self {
-            Self::Trouble(trouble) => matches!(trouble, Trouble::Late(_)),
-            Self::Time(_) => true,
-            Self::Broken { .. } | Self::Pausing { .. } | Self::Requests(_) | Self::Dry(_) | Self::Over => {
-                false
+            Self::Trouble(trouble)
+            | Self::Broken { why: trouble, .. }
+            | Self::Pausing { why: trouble, .. } => {
+                matches!(trouble, Trouble::Late(_))
             }
+            Self::Time(_) => true,
+            Self::Requests(_) | Self::Dry(_) | Self::Over => false,
         }
     }
 }
