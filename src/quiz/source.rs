@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use super::text;
 use crate::task::{NewQuestion, NoQuestion, QuestionSource};
 use crate::telemetry::metrics::{QuizCall, QuizItem};
 
@@ -131,6 +132,15 @@ pub(super) enum Trouble {
     /// An address that may not be called, or no safe connection to it.
     #[error("may not be called: {0}")]
     Forbidden(String),
+}
+
+impl Trouble {
+    /// An answer of another shape. What the parser says of it may hold a piece of the answer, as long as the service
+    /// wants.
+    pub(super) fn misshapen(what: &str, error: &serde_json::Error) -> Self {
+        let error = error.to_string();
+        Self::Wrong(format!("{what} ({})", text::cut(&error, 200)))
+    }
 }
 
 fn asked_for(wait: Option<Duration>) -> String {

@@ -172,13 +172,13 @@ impl Upstream {
 
     /// Waits until the pace of the service lets a request go out.
     async fn keep_pace(&self, ledger: &Ledger) -> Result<(), Stop> {
-        let ready = self.state().ready;
-        let left = ready.saturating_duration_since(self.timer.now());
+        let (ready, now) = (self.state().ready, self.timer.now());
+        if ready.max(now) >= ledger.deadline {
+            return Err(Stop::Time(ledger.time));
+        }
+        let left = ready.saturating_duration_since(now);
         if left.is_zero() {
             return Ok(());
-        }
-        if ready >= ledger.deadline {
-            return Err(Stop::Time(ledger.time));
         }
         self.metrics.waited(left);
         self.timer.sleep_until(ready).await;
@@ -205,6 +205,12 @@ impl Upstream {
         let room = SPARE.saturating_sub(state.spare.len());
         state.spare.extend(questions.into_iter().take(room).map(|question| (now, question)));
         self.metrics.set_spare(state.spare.len());
+    }
+
+    fn asks(&self) {
+        let mut state = self.state();
+        state.breaker.asks();
+        self.metrics.set_breaker(state.breaker.shown());
     }
 
     fn succeeded(&self) {
@@ -277,7 +283,7 @@ impl Gate<'_> {
             return Err(Stop::Requests(self.ledger.requests));
         }
         upstream.keep_pace(self.ledger).await?;
-        upstream.state().breaker.asks();
+        upstream.asks();
         self.ledger.requests += 1;
         let under_way = UnderWay { upstream, judged: false };
         let answer = until(&*upstream.timer, self.ledger.deadline, upstream.web.get(url)).await;

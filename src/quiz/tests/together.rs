@@ -117,6 +117,17 @@ async fn a_round_that_goes_away_in_the_middle_leaves_the_line_and_the_pace_behin
 }
 
 #[tokio::test]
+async fn a_round_whose_time_is_over_asks_nobody() {
+    let script = endless();
+    let quiz = quiz(&script, ONE);
+    let mut round = quiz.round();
+    sleep(SECOND * 60).await;
+    let ended = round.draw(1).await.unwrap_err();
+    assert!(ended.late && ended.story.contains("the 60 s for one try are over"), "{}", ended.story);
+    assert_eq!(script.requests(), 0);
+}
+
+#[tokio::test]
 async fn a_probe_that_goes_away_keeps_nobody_out() {
     let script =
         Script::slow(

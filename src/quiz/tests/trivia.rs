@@ -205,11 +205,13 @@ async fn no_token_is_trouble() {
         json!({"response_code": 0}),
         json!({"response_code": 0, "token": ""}),
         json!({"response_code": 0, "token": long}),
+        json!({"response_code": "A".repeat(1 << 19), "token": "t"}),
         json!([]),
     ] {
         let script = Script::new(move |_, _| json_answer(&answer));
         let (_, ended) = one(&quiz(&script, ONE), 5).await.0.unwrap_err();
         assert!(ended.story.contains("opentdb: it gave no questions"), "{}", ended.story);
+        assert!(ended.story.len() < 500, "{} bytes", ended.story.len());
         assert_eq!(script.requests(), 1);
     }
 }
