@@ -39,6 +39,7 @@ mod images;
 mod kinds;
 mod log;
 mod records;
+mod reports;
 mod shutdown;
 mod supervisor;
 mod tasks;
@@ -62,6 +63,7 @@ pub use self::network::Network;
 pub use self::print::Entry;
 pub use self::records::RecordSettings;
 pub use self::reference::{reference_markdown, reference_toml};
+pub use self::reports::ReportSettings;
 pub use self::roles::{Role, Roles};
 pub use self::secret::{BadSecret, SecretText, WebhookSecret};
 pub use self::section::Literal;
@@ -81,6 +83,7 @@ section::settings! {
     kinds: KindSettings,
     records: RecordSettings,
     images: ImageSettings,
+    reports: ReportSettings,
     webhooks: WebhookSettings,
     auth: AuthSettings,
     log: LogSettings,

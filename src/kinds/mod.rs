@@ -15,6 +15,7 @@ pub mod desk;
 pub mod image;
 pub mod manual;
 pub mod noop;
+pub mod report;
 pub mod transcode;
 
 use std::any::Any;
@@ -209,6 +210,7 @@ impl Registry {
             .with(noop::Noop)
             .with(transcode::Transcode)
             .with(image::Image::new(imaging.clone()))
+            .with(report::Report)
             .with_outside(outside(settings))
     }
 
@@ -300,7 +302,7 @@ mod tests {
         settings.images.cache_dir = folder.path().to_owned();
         let imaging = Imaging::new(&settings.images).unwrap();
         let registry = Registry::configured(&settings, &imaging);
-        assert_eq!(registry.names(), ["image", "manual", "noop", "transcode"]);
+        assert_eq!(registry.names(), ["image", "manual", "noop", "report", "transcode"]);
         assert_eq!(registry.outside().iter().map(Kind::as_str).collect::<Vec<_>>(), ["manual"]);
         for (kind, concurrency) in registry.iter() {
             assert!(concurrency > 0, "{kind} would hold its tasks for ever");
