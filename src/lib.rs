@@ -24,6 +24,8 @@ pub mod broker;
 
 pub mod imaging;
 
+pub mod quiz;
+
 pub mod kinds;
 
 pub mod telling;

@@ -19,6 +19,9 @@ section! {
         /// Runs of `image` at once. How much memory they take together, `images.memory` says.
         "image.concurrency" => image_concurrency: NonZeroUsize = 0, cores_or(1024);
 
+        /// Runs of `quiz` at once. They wait for the sources of questions most of the time, and share their pace.
+        "quiz.concurrency" => quiz_concurrency: NonZeroUsize = 16, cores_or(1024);
+
         /// Kinds that programs outside do: the daemon accepts their tasks, keeps them, and hands them to whoever
         /// claims them. `manual`, which people do, is always there. Nodes that share a database must list the
         /// same.
@@ -62,7 +65,7 @@ impl Rule for Kinds {
 }
 
 /// The kinds that have a setting here, since the daemon does them itself.
-const OURS: [&str; 3] = ["noop", "transcode", "image"];
+const OURS: [&str; 4] = ["noop", "transcode", "image", "quiz"];
 
 impl KindSettings {
     /// How many tasks of this kind run at once, if the kind is one that this daemon runs itself.
@@ -71,6 +74,7 @@ impl KindSettings {
             "noop" => Some(self.noop_concurrency),
             "transcode" => Some(self.transcode_concurrency),
             "image" => Some(self.image_concurrency),
+            "quiz" => Some(self.quiz_concurrency),
             _ => None,
         }
     }

@@ -38,6 +38,7 @@ mod http;
 mod images;
 mod kinds;
 mod log;
+mod quiz;
 mod records;
 mod reports;
 mod shutdown;
@@ -61,6 +62,7 @@ pub use self::load::{LoadOptions, Loaded};
 pub use self::log::{Language, LogFormat, LogSettings};
 pub use self::network::Network;
 pub use self::print::Entry;
+pub use self::quiz::QuizSettings;
 pub use self::records::RecordSettings;
 pub use self::reference::{reference_markdown, reference_toml};
 pub use self::reports::ReportSettings;
@@ -83,6 +85,7 @@ section::settings! {
     kinds: KindSettings,
     records: RecordSettings,
     images: ImageSettings,
+    quiz: QuizSettings,
     reports: ReportSettings,
     webhooks: WebhookSettings,
     auth: AuthSettings,

@@ -119,6 +119,12 @@ impl From<i64> for DefaultValue {
     }
 }
 
+impl From<f64> for DefaultValue {
+    fn from(number: f64) -> Self {
+        Self::Fixed(Literal::Fraction(number))
+    }
+}
+
 impl From<&'static str> for DefaultValue {
     fn from(text: &'static str) -> Self {
         Self::Fixed(Literal::Text(text.to_owned()))

@@ -16,6 +16,7 @@ use crate::config::{Network, WebhookSettings};
 /// Which addresses may be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    allow_public: bool,
     allow_private: bool,
     allow: Vec<Network>,
 }
@@ -31,7 +32,13 @@ impl Policy {
     /// Only what is globally reachable.
     #[must_use]
     pub fn public() -> Self {
-        Self { allow_private: false, allow: Vec::new() }
+        Self { allow_public: true, allow_private: false, allow: Vec::new() }
+    }
+
+    /// Only these networks, whatever they are.
+    #[must_use]
+    pub fn only(networks: impl IntoIterator<Item = Network>) -> Self {
+        Self { allow_public: false, allow_private: false, allow: networks.into_iter().collect() }
     }
 
     /// Also loopback addresses and private networks. Link-local addresses, those where clouds serve their
@@ -62,7 +69,8 @@ impl Policy {
             return self.check(IpAddr::V4(inner));
         }
         match class(address) {
-            Global => Ok(()),
+            Global if allowed || self.allow_public => Ok(()),
+            Global => Err(Forbidden { what: "public" }),
             Private(_) if allowed || self.allow_private => Ok(()),
             Special(_) if allowed => Ok(()),
             Private(what) | Special(what) => Err(Forbidden { what }),
@@ -72,7 +80,7 @@ impl Policy {
 
 impl From<&WebhookSettings> for Policy {
     fn from(settings: &WebhookSettings) -> Self {
-        Self { allow_private: settings.allow_private, allow: settings.allow.clone() }
+        Self { allow_public: true, allow_private: settings.allow_private, allow: settings.allow.clone() }
     }
 }
 
@@ -361,6 +369,16 @@ mod tests {
         assert_eq!(verdict(&policy, "10.2.0.0"), Some("private"));
         assert_eq!(verdict(&policy, "169.254.169.254"), Some("link-local"));
         assert_eq!(verdict(&policy, "::ffff:10.1.2.3"), Some("IPv4 written as IPv6"), "the other family");
+    }
+
+    #[test]
+    fn where_only_some_networks_are_open_the_public_ones_are_shut_too() {
+        let network = |text: &str| text.parse::<Network>().unwrap();
+        let policy = Policy::only([network("10.1.0.0/16"), network("8.8.8.0/24")]);
+        assert_eq!(verdict(&policy, "10.1.2.3"), None);
+        assert_eq!(verdict(&policy, "8.8.8.8"), None);
+        assert_eq!(verdict(&policy, "9.9.9.9"), Some("public"));
+        assert_eq!(verdict(&policy, "127.0.0.1"), Some("loopback"));
     }
 
     #[test]

@@ -18,14 +18,16 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Label, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::task::QuestionSource;
+
 pub use self::handles::{
     ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, Held, HotMetrics, HttpMetrics,
     ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, OneRouteMetrics, QueueMetrics,
-    TellingMetrics,
+    QuizMetrics, TellingMetrics,
 };
 pub use self::labels::{
     Actor, BrokerConnection, CallbackResult, HotResult, InboxResult, LeaseRenewal, Method, PublishResult,
-    StatusClass, TaskEvent, VariantResult,
+    QuizBreaker, QuizCall, QuizItem, StatusClass, TaskEvent, VariantResult,
 };
 
 /// How often [`MetricsHandle::run_upkeep`] wants to be called.
@@ -164,6 +166,16 @@ catalogue! {
     HOT_IMAGES = "hot_images_total", MetricType::Counter, None, ["result"];
     /// What is kept in memory of images that are asked for often, in bytes.
     HOT_IMAGE_BYTES = "hot_image_bytes", MetricType::Gauge, Some(Unit::Bytes), [];
+    /// Requests to sources of questions, by how they ended.
+    QUIZ_CALLS = "quiz_calls_total", MetricType::Counter, None, ["source", "result"];
+    /// How long requests to a source of questions waited for its pace, or for a pause that it asked for or that followed a failure.
+    QUIZ_WAIT = "quiz_wait_duration_seconds", MetricType::Histogram(REQUEST_SECONDS), Some(Unit::Seconds), ["source"];
+    /// Whether a source of questions is asked: 0 it is, 1 one request finds out, 2 it is not for a while.
+    QUIZ_BREAKER = "quiz_breaker_state", MetricType::Gauge, None, ["source"];
+    /// What sources of questions gave, item by item: `usable`, or why it was rejected.
+    QUIZ_ITEMS = "quiz_items_total", MetricType::Counter, None, ["source", "result"];
+    /// Questions that were fetched and not used yet, kept for whoever asks next.
+    QUIZ_SPARE = "quiz_spare_questions", MetricType::Gauge, None, ["source"];
     /// Lines of the action log that were dropped because the disk was too slow or refused them.
     ACTION_LOG_DROPPED = "action_log_dropped_total", MetricType::Counter, None, [];
 }
@@ -238,6 +250,9 @@ fn touch() {
     TellingMetrics::new();
     ImagingMetrics::new();
     HotMetrics::new();
+    for source in QuestionSource::ALL {
+        QuizMetrics::new(source);
+    }
 }
 
 fn labels(metric: &Metric, values: &[&str]) -> Vec<Label> {
@@ -419,6 +434,12 @@ mod tests {
             hot.hit();
             hot.miss();
             hot.set_bytes(13);
+            let quiz = QuizMetrics::new(QuestionSource::Opentdb);
+            quiz.called(QuizCall::Busy);
+            quiz.waited(Duration::from_millis(7));
+            quiz.set_breaker(QuizBreaker::Open);
+            quiz.items(QuizItem::Media, 14);
+            quiz.set_spare(15);
         });
         for (count, event) in TaskEvent::ALL.iter().enumerate() {
             let event = event.as_str();
@@ -454,6 +475,13 @@ mod tests {
             "gristmill_image_cache_bytes 11",
             "gristmill_image_memory_bytes 10",
             "gristmill_image_overloaded_total 1",
+            "gristmill_quiz_calls_total{source=\"opentdb\",result=\"busy\"} 1",
+            "gristmill_quiz_calls_total{source=\"jservice\",result=\"busy\"} 0",
+            "gristmill_quiz_wait_duration_seconds_bucket{source=\"opentdb\",le=\"0.005\"} 0",
+            "gristmill_quiz_wait_duration_seconds_bucket{source=\"opentdb\",le=\"0.01\"} 1",
+            "gristmill_quiz_breaker_state{source=\"opentdb\"} 2",
+            "gristmill_quiz_items_total{source=\"opentdb\",result=\"media\"} 14",
+            "gristmill_quiz_spare_questions{source=\"opentdb\"} 15",
         ] {
             has(&text, line);
         }

@@ -46,6 +46,8 @@ const ROOMS: &[Room] = &[
     Room { only: &["config", "telemetry", "clock"], ..room("broker") },
     // Bytes of images, and the names of those they were made of.
     Room { only: &["task", "media", "config", "telemetry"], ..room("imaging") },
+    // Questions from outside; what becomes of them is for others to say.
+    Room { only: &["task", "clock", "config", "telemetry", "outbound"], ..room("quiz") },
     // A kind gets bytes and gives bytes, whoever runs it.
     Room { except: &["store", "broker"], ..room("kinds") },
     room("telling"),

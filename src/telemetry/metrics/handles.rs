@@ -1,6 +1,7 @@
 //! The handles through which the rooms move the metrics: each owner makes its own and keeps it.
 
 mod images;
+mod quiz;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -21,6 +22,7 @@ use super::{
 };
 
 pub use self::images::{HotMetrics, ImagingMetrics};
+pub use self::quiz::QuizMetrics;
 
 /// The routes' metrics. Clones share their handles.
 #[derive(Clone, Default)]

@@ -164,6 +164,62 @@ label_values! {
 }
 
 label_values! {
+    /// How a request to a source of questions ended.
+    QuizCall {
+        /// With what was asked for.
+        Answered = "answered",
+        /// The source wants to be asked less often.
+        Busy = "busy",
+        /// The source failed (5xx).
+        Failed = "failed",
+        /// Any other status: a redirect, or that there is nothing.
+        Refused = "refused",
+        /// An answer of another type or shape.
+        Wrong = "wrong",
+        /// No answer in time.
+        Late = "late",
+        /// No connection, or one that broke off.
+        Unreachable = "unreachable",
+        /// An address that may not be called, or no safe connection to it.
+        Forbidden = "forbidden",
+        /// Whoever asked went away.
+        Dropped = "dropped",
+    }
+}
+
+label_values! {
+    /// What a source gave, item by item.
+    QuizItem {
+        /// A question.
+        Usable = "usable",
+        /// No object of the right shape.
+        Malformed = "malformed",
+        /// Nothing to ask or nothing to answer.
+        Empty = "empty",
+        /// The source itself marks it as wrong.
+        Invalid = "invalid",
+        /// A picture, a sound or a film is needed to answer it.
+        Media = "media",
+        /// Longer than a question is.
+        TooLong = "too_long",
+        /// Control characters, or bytes that are no text.
+        NoText = "no_text",
+    }
+}
+
+label_values! {
+    /// Whether a source of questions is asked.
+    QuizBreaker {
+        /// It is.
+        Closed = "closed",
+        /// One request finds out.
+        HalfOpen = "half_open",
+        /// It is not, for a while.
+        Open = "open",
+    }
+}
+
+label_values! {
     /// How a try to tell a callback ended.
     CallbackResult {
         /// The receiver has it.

@@ -1,0 +1,1 @@
+//! Rounds against services that misbehave.
