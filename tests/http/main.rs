@@ -24,10 +24,13 @@ mod pictures;
 mod planted;
 mod playback;
 mod problems;
+mod questions;
 mod profiles;
 mod records;
+mod reports;
 mod rude;
 mod serving;
+mod stats;
 #[path = "../common/faulty.rs"]
 mod store;
 mod strict;
