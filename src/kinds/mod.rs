@@ -15,6 +15,7 @@ pub mod desk;
 pub mod image;
 pub mod manual;
 pub mod noop;
+pub mod quiz;
 pub mod report;
 pub mod transcode;
 
@@ -34,6 +35,7 @@ use crate::config::{KindSettings, Settings};
 use crate::imaging::Imaging;
 use crate::media::Cancel;
 use crate::media::image::Facts;
+use crate::quiz::Quiz;
 use crate::task::{Attempt, Json, Kind, Percent, TaskId};
 
 /// One kind of work, as its author writes it.
@@ -205,11 +207,12 @@ struct Registered {
 impl Registry {
     /// The kinds that come with Gristmill: a line each.
     #[must_use]
-    pub fn standard(settings: &KindSettings, imaging: &Imaging) -> Self {
+    pub fn standard(settings: &KindSettings, imaging: &Imaging, sources: &Quiz) -> Self {
         Self::empty(settings)
             .with(noop::Noop)
             .with(transcode::Transcode)
             .with(image::Image::new(imaging.clone()))
+            .with(quiz::Quiz::new(sources.clone()))
             .with(report::Report)
             .with_outside(outside(settings))
     }
@@ -217,7 +220,7 @@ impl Registry {
     /// The same, of a whole configuration.
     #[must_use]
     pub fn configured(settings: &Settings, imaging: &Imaging) -> Self {
-        Self::standard(&settings.kinds, imaging)
+        Self::standard(&settings.kinds, imaging, &Quiz::new(&settings.quiz))
     }
 
     /// A registry without kinds.
@@ -302,7 +305,7 @@ mod tests {
         settings.images.cache_dir = folder.path().to_owned();
         let imaging = Imaging::new(&settings.images).unwrap();
         let registry = Registry::configured(&settings, &imaging);
-        assert_eq!(registry.names(), ["image", "manual", "noop", "report", "transcode"]);
+        assert_eq!(registry.names(), ["image", "manual", "noop", "quiz", "report", "transcode"]);
         assert_eq!(registry.outside().iter().map(Kind::as_str).collect::<Vec<_>>(), ["manual"]);
         for (kind, concurrency) in registry.iter() {
             assert!(concurrency > 0, "{kind} would hold its tasks for ever");
