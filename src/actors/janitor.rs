@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use futures_util::future::join_all;
 
 use super::hints::{Hints, run_queue};
 use super::keeper::Lease;
@@ -365,7 +365,8 @@ impl Parts {
             let removed = match self.store.expired_reports(Janitor::EXPIRE_LIMIT).await {
                 Ok(over) => {
                     // Together, so that the tracker takes them as one group.
-                    let deletes = over.iter().map(|task| self.writer.delete(*task, Caller::Admin(None), None));
+                    let deletes =
+                        over.iter().map(|task| self.writer.delete(*task, Caller::Admin(None), None));
                     let deleted = join_all(deletes).await;
                     deleted.into_iter().filter(|deleted| matches!(deleted, Ok(Once::Now(Ok(_))))).count()
                 }

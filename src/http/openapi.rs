@@ -10,8 +10,8 @@ use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
     avatar, download, events, file, health, idempotency, image_upload, image_view, images, login, outside,
-    outside_form, questions, records, reports, serving, session, stats, task_form, task_image, task_view, tasks, user_form, user_view,
-    users,
+    outside_form, questions, records, reports, serving, session, stats, task_form, task_image, task_view,
+    tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 

@@ -146,7 +146,9 @@ async fn answer(state: &State, task: &Task, caller: Caller, wish: Wish) -> Resul
     let finished = match task.life.status() {
         Status::New | Status::InProgress => false,
         Status::Completed => true,
-        Status::Failed | Status::Cancelled => return Err(short(state, task, asked.questions_num.get()).await?),
+        Status::Failed | Status::Cancelled => {
+            return Err(short(state, task, asked.questions_num.get()).await?);
+        }
     };
     let at_once = finished && wish != Wish::Async;
     let mut answer = if at_once { HttpResponse::Ok() } else { HttpResponse::Accepted() };
@@ -162,7 +164,8 @@ async fn answer(state: &State, task: &Task, caller: Caller, wish: Wish) -> Resul
         Some(previous) => state.store.question(previous).await?,
         None => None,
     };
-    let body = previous.map_or_else(|| b"{}".to_vec(), |question| TaskView::many(&ToldQuestion::from(question)));
+    let body =
+        previous.map_or_else(|| b"{}".to_vec(), |question| TaskView::many(&ToldQuestion::from(question)));
     Ok(json_answer(answer, body))
 }
 

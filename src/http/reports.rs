@@ -126,7 +126,8 @@ fn terms_of(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<ReportTer
         Language::parse(text).ok_or_else(|| format!("expected `en` or `ru`, got {text:?}"))
     });
     let time_zone = form.parsed("time_zone", |text| {
-        text.parse::<Tz>().map_err(|_| "expected the name of a time zone of the IANA database, as `Europe/Moscow`")
+        text.parse::<Tz>()
+            .map_err(|_| "expected the name of a time zone of the IANA database, as `Europe/Moscow`")
     });
     let days = form.whole("days", DAYS_BOUNDS).unwrap_or(DAYS);
     let contact = form.flag("contact").unwrap_or(false);
@@ -167,7 +168,8 @@ async fn spend(state: &State, user: UserId) -> Result<(), Problem> {
     match state.store.spend(&format!("report about user {user}"), 1, rate).await? {
         None => Ok(()),
         Some(wait) => {
-            let detail = format!("{most} reports about a user may be ordered in a minute (reports.per_minute)");
+            let detail =
+                format!("{most} reports about a user may be ordered in a minute (reports.per_minute)");
             Err(Problem::new(Code::RateLimited, detail).after(wait))
         }
     }
@@ -247,7 +249,8 @@ fn not_made(task: &Task) -> Problem {
         Some(_) | None if task.life.status() == Status::Cancelled => "was cancelled".to_owned(),
         Some(_) | None => "failed".to_owned(),
     };
-    let detail = format!("the making of the report (task {id}) {why}; `POST /tasks/{id}/retry` tries it again");
+    let detail =
+        format!("the making of the report (task {id}) {why}; `POST /tasks/{id}/retry` tries it again");
     Problem::new(Code::ReportFailed, detail).about(id)
 }
 

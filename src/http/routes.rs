@@ -14,8 +14,8 @@ use actix_web::{HttpResponse, Route};
 use super::catalogue::Code;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::{
-    Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions, records,
-    reports, serving, stats, task_image, tasks, users,
+    Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions,
+    records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -139,8 +139,7 @@ const FETCH: &[Code] = &[
     Code::DatabaseUnavailable,
 ];
 /// The route that fetches questions.
-const QUIZ: &[Code] =
-    &[Code::UpstreamFailed, Code::UpstreamTimeout, Code::QuizFailed, Code::TaskNotFound];
+const QUIZ: &[Code] = &[Code::UpstreamFailed, Code::UpstreamTimeout, Code::QuizFailed, Code::TaskNotFound];
 
 /// Routes that give images.
 const SHOW: &[Code] = &[
@@ -351,13 +350,7 @@ const TABLE: &[Line] = &[
         || web::to(users::renew_token),
         &[CALLER, BODY, JSON, WRITE, &[Code::UserNotFound, Code::Forbidden, Code::RateLimited]],
     ),
-    line(
-        Verb::Get,
-        "/users/{id}/stats",
-        Access::Owner,
-        || web::to(stats::get),
-        &[CALLER, STATS],
-    ),
+    line(Verb::Get, "/users/{id}/stats", Access::Owner, || web::to(stats::get), &[CALLER, STATS]),
     line(
         Verb::Put,
         "/users/{id}/stats",

@@ -98,7 +98,8 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
         None => None,
         Some(days) => {
             let today = state.store.now().await?;
-            let from = Day::of(today.before(Duration::from_secs(days.unsigned_abs().saturating_sub(1) * DAY_S)));
+            let from =
+                Day::of(today.before(Duration::from_secs(days.unsigned_abs().saturating_sub(1) * DAY_S)));
             Some(state.store.counter_days(id, from).await?)
         }
     };

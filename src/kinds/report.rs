@@ -76,9 +76,8 @@ impl Work for Report {
         // One more than is shown: this very task is not.
         let recent = u32::try_from(ReportData::RECENT_MAX + 1).unwrap_or(u32::MAX);
         let portfolio = run.desk.portfolio(payload.user, order.since(), recent).await.map_err(desk_error)?;
-        let portfolio = portfolio.ok_or_else(|| {
-            RunError::InvalidInput(format!("there is no user {} any more", payload.user))
-        })?;
+        let portfolio = portfolio
+            .ok_or_else(|| RunError::InvalidInput(format!("there is no user {} any more", payload.user)))?;
         run.compute(move |run| {
             let avatar = match &portfolio.user.avatar {
                 Some(avatar) => Some(picture(run, avatar)?),
@@ -231,10 +230,9 @@ fn line(task: Task) -> RecentTask {
 fn picture(run: &Run, avatar: &Avatar) -> Result<Vec<u8>, RunError> {
     let mut bytes = Vec::new();
     let reader = run.blobs.read(&avatar.blob).map_err(|error| blob_error(&error))?;
-    reader
-        .take(MOST_PICTURE)
-        .read_to_end(&mut bytes)
-        .map_err(|error| RunError::Error(format!("cannot read the user's picture {}: {error}", avatar.blob)))?;
+    reader.take(MOST_PICTURE).read_to_end(&mut bytes).map_err(|error| {
+        RunError::Error(format!("cannot read the user's picture {}: {error}", avatar.blob))
+    })?;
     Ok(bytes)
 }
 

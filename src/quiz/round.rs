@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::report::{Ended, SourceReport};
-use super::source::{Draws, Ledger, Source, Stop, Tally};
+use super::source::{Draws, Ledger, Source, Stop, Tally, Trouble};
 use crate::config::QuizSettings;
 use crate::task::{NewQuestion, QuestionSource};
 
@@ -35,7 +35,10 @@ struct Leg {
     empty: u32,
     /// Requests in a row that failed.
     failed: u32,
-    trouble: Option<Stop>,
+    /// What the last of them was.
+    trouble: Option<Trouble>,
+    /// Why there is no more from it.
+    stop: Option<Stop>,
 }
 
 /// The most questions that are drawn at once.
@@ -67,6 +70,7 @@ impl Round {
             empty: 0,
             failed: 0,
             trouble: None,
+            stop: None,
         };
         Self { legs: sources.iter().enumerate().map(leg).collect(), at: 0 }
     }
@@ -80,7 +84,7 @@ impl Round {
         while let Some(leg) = self.legs.get_mut(self.at) {
             match leg.draw(wanted.max(1)).await {
                 Ok(questions) => return Ok(questions),
-                Err(stop) => leg.trouble = Some(stop),
+                Err(stop) => leg.stop = Some(stop),
             }
             self.at += 1;
         }
@@ -102,7 +106,7 @@ impl Round {
     }
 
     fn ended(&self) -> Ended {
-        let late = self.legs.iter().any(|leg| leg.trouble.as_ref().is_some_and(Stop::is_late));
+        let late = self.legs.iter().any(Leg::was_late);
         let story: Vec<String> = self.report().iter().map(ToString::to_string).collect();
         Ended { late, story: story.join(". ") }
     }
@@ -119,15 +123,30 @@ impl Leg {
                 Ok(questions) if questions.is_empty() => self.empty += 1,
                 Ok(questions) => {
                     self.failed = 0;
+                    self.trouble = None;
                     self.drawn += count(&questions);
                     self.last.clone_from(&questions);
                     return Ok(questions);
                 }
                 Err(Stop::Trouble(trouble)) if trouble.passes() && self.tries_again() => {
-                    self.trouble = Some(Stop::Trouble(trouble));
+                    self.trouble = Some(trouble);
                 }
                 Err(stop) => return Err(stop),
             }
+        }
+    }
+
+    /// Whether it was for want of time that there is no more; of a source that is left alone after it failed, whether that
+    /// was.
+    fn was_late(&self) -> bool {
+        self.stop.as_ref().is_some_and(Stop::is_late) || self.trouble.as_ref().is_some_and(Trouble::is_late)
+    }
+
+    fn story(&self) -> Option<String> {
+        match (&self.stop, &self.trouble) {
+            (Some(stop), Some(trouble)) => Some(format!("{stop}; before that it {trouble}")),
+            (Some(stop), None) => Some(stop.to_string()),
+            (None, trouble) => trouble.as_ref().map(ToString::to_string),
         }
     }
 
@@ -170,7 +189,7 @@ impl Leg {
             new: self.new,
             known: self.known,
             rejected: rejected.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
-            trouble: self.trouble.as_ref().map(ToString::to_string),
+            trouble: self.story(),
         }
     }
 }

@@ -138,6 +138,11 @@ fn asked_for(wait: Option<Duration>) -> String {
 }
 
 impl Trouble {
+    /// Whether no answer came in time.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Self::Late(_))
+    }
+
     /// Whether it may have passed after a pause.
     pub(super) fn passes(&self) -> bool {
         match self {
@@ -202,7 +207,7 @@ impl Stop {
     /// Whether it was for want of time.
     pub(super) fn is_late(&self) -> bool {
         match self {
-            Self::Trouble(trouble) => matches!(trouble, Trouble::Late(_)),
+            Self::Trouble(trouble) => trouble.is_late(),
             Self::Time(_) => true,
             Self::Broken { .. } | Self::Pausing { .. } | Self::Requests(_) | Self::Dry(_) | Self::Over => {
                 false

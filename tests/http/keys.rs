@@ -268,7 +268,8 @@ async fn counters_are_added_to_once_and_a_report_is_ordered_once() {
     for (method, path) in [("PATCH", "stats"), ("PUT", "stats"), ("POST", "report")] {
         let ask = || {
             let keyed = |request: reqwest::RequestBuilder| {
-                let request = request.bearer_auth(&ann.token).header("idempotency-key", format!("{method}{path}"));
+                let request =
+                    request.bearer_auth(&ann.token).header("idempotency-key", format!("{method}{path}"));
                 if path == "stats" { request.json(&json!({"wins": 2})) } else { request }
             };
             daemon.ask(method, format!("/users/{}/{path}", ann.id).leak(), keyed)

@@ -135,7 +135,10 @@ async fn a_service_that_has_no_more_ends_the_call_and_says_what_was_saved() {
     let problem = answer.problem(Code::UpstreamFailed);
     assert_eq!((&problem["saved"], &problem["asked"]), (&json!(2), &json!(5)), "{problem}");
     assert_eq!(saved(&daemon).await.len(), 2);
-    assert_eq!(daemon.until(problem["task"].as_i64().unwrap(), "Failed").await["error"]["reason"], "upstream");
+    assert_eq!(
+        daemon.until(problem["task"].as_i64().unwrap(), "Failed").await["error"]["reason"],
+        "upstream"
+    );
     assert!(daemon.action_lines().contains("Error: not all quiz questions saved (2 of 5)."));
 }
 
@@ -182,7 +185,10 @@ async fn questions_are_searched_and_read_by_pages() {
     assert_eq!(texts(first.json(200)), all[..2]);
     assert_eq!(texts(daemon.get(&next).await.json(200)), all[2..4]);
     assert_eq!(texts(daemon.get("/quiz/questions?q=CLUE%203!").await.json(200)), ["Clue 3"]);
-    assert_eq!(texts(daemon.get("/quiz/questions?q=answer&category=numbers&source=jservice").await.json(200)), all);
+    assert_eq!(
+        texts(daemon.get("/quiz/questions?q=answer&category=numbers&source=jservice").await.json(200)),
+        all
+    );
     assert_eq!(texts(daemon.get("/quiz/questions?source=bank").await.json(200)), Vec::<String>::new());
     for (query, field) in
         [("source=x", "source"), ("q=", "q"), ("q=a+b+c+d+e+f+g+h+i+j+k", "q"), ("category=", "category")]
@@ -195,9 +201,14 @@ async fn questions_are_searched_and_read_by_pages() {
 #[tokio::test]
 async fn how_many_is_a_number_from_1_to_100() {
     let daemon = start(Wishes::default()).await;
-    for body in
-        ["", "{}", r#"{"questions_num":0}"#, r#"{"questions_num":101}"#, r#"{"questions_num":"5"}"#, r#"{"questions_num":1.5}"#]
-    {
+    for body in [
+        "",
+        "{}",
+        r#"{"questions_num":0}"#,
+        r#"{"questions_num":101}"#,
+        r#"{"questions_num":"5"}"#,
+        r#"{"questions_num":1.5}"#,
+    ] {
         let problem = daemon.post("/quiz", body).await.problem(Code::InvalidBody);
         assert_eq!(problem["field"], "questions_num", "{body}");
     }
@@ -215,6 +226,9 @@ async fn a_call_with_a_key_counts_once() {
     };
     let first = ask().await;
     let again = ask().await;
-    assert_eq!((again.status, again.text(), again.header("idempotent-replayed")), (200, first.text(), "true"));
+    assert_eq!(
+        (again.status, again.text(), again.header("idempotent-replayed")),
+        (200, first.text(), "true")
+    );
     assert_eq!(saved(&daemon).await.len(), 4);
 }

@@ -91,7 +91,9 @@ pub(crate) fn task(id: i64, dice: &mut Dice) -> RecentTask {
     ));
     let took = std::time::Duration::from_secs(dice.below(400) * dice.below(9));
     let (status, note) = match dice.below(12) {
-        0 => (Status::Failed, Some("the WAV file is cut: its header promises 4,410,000 bytes, 1,200,044 came")),
+        0 => {
+            (Status::Failed, Some("the WAV file is cut: its header promises 4,410,000 bytes, 1,200,044 came"))
+        }
         1 => (Status::Cancelled, None),
         2 if id > 99_995 => (Status::InProgress, None),
         3 => (Status::Completed, Some("holiday recording.wav")),
