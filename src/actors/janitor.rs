@@ -1,6 +1,6 @@
 //! Cleans up, on one node for all (a duty, which another takes as soon as the lease of whoever has it is over): frees
 //! the tasks of nodes and workers whose lease ran out, removes blobs that no row names, forgets old answers, removes
-//! what users left who are gone, and reminds workers outside of what waits for them. On every node it keeps the gauges
+//! what users left who are gone, and reports whose time is over, and reminds workers outside of what waits for them. On every node it keeps the gauges
 //! that only a look at the database can tell, and removes from the folder of variants, which is this machine's own, what
 //! was made of images that are gone.
 //!
@@ -12,16 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use futures_util::future::join_all;
 
 use super::hints::{Hints, run_queue};
 use super::keeper::Lease;
 use super::tracker::Metrics;
+use crate::account::Caller;
 use crate::blob::{BlobError, Blobs, Swept};
 use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::imaging::{Imaging, ImagingError};
 use crate::kinds::Registry;
-use crate::store::{Rescued, Store, StoreError, Writer};
+use crate::store::{Once, Rescued, Store, StoreError, Writer};
 use crate::task::{Backoff, NodeId};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{JanitorMetrics, MetricsHandle};
@@ -113,6 +115,8 @@ impl Janitor {
     const REMIND_LIMIT: u32 = 500;
     /// So many tasks of users who are gone are removed in one transaction.
     const PURGE_LIMIT: u32 = 500;
+    /// So many reports whose time is over are removed at once.
+    const EXPIRE_LIMIT: u32 = 100;
     /// So many answers are forgotten in one transaction.
     const FORGET_CHUNK: u32 = 1_000;
     /// How often the gauges are read.
@@ -266,6 +270,7 @@ impl Handler<Remind> for Janitor {
                 parts.remind().await;
                 parts.forget().await;
                 parts.purge().await;
+                parts.expire_reports().await;
             }
         };
         ctx.spawn(remind.into_actor(self).map(|(), _, ctx| {
@@ -350,6 +355,29 @@ impl Parts {
                     tracing::warn!(%error, "what users left could not be removed; the next round goes on");
                     return;
                 }
+            }
+        }
+    }
+
+    /// Removes the reports that are kept no longer, with their tasks.
+    async fn expire_reports(&self) {
+        loop {
+            let removed = match self.store.expired_reports(Janitor::EXPIRE_LIMIT).await {
+                Ok(over) => {
+                    // Together, so that the tracker takes them as one group.
+                    let deletes =
+                        over.iter().map(|task| self.writer.delete(*task, Caller::Admin(None), None));
+                    let deleted = join_all(deletes).await;
+                    deleted.into_iter().filter(|deleted| matches!(deleted, Ok(Once::Now(Ok(_))))).count()
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "old reports could not be looked for; the next round does it");
+                    return;
+                }
+            };
+            // Fewer when that were the last, or when something is in the way, which the next round tries again.
+            if removed < Janitor::EXPIRE_LIMIT as usize {
+                return;
             }
         }
     }

@@ -111,6 +111,7 @@ impl Wiring {
             http: self.settings.http.clone(),
             records: self.settings.records.clone(),
             images: self.settings.images.clone(),
+            reports: self.settings.reports.clone(),
             auth: self.settings.auth.clone(),
             operator: Some(self.operator.clone()),
             draining: self.draining.clone(),

@@ -40,6 +40,7 @@ mod kinds;
 mod log;
 mod quiz;
 mod records;
+mod reports;
 mod shutdown;
 mod supervisor;
 mod tasks;
@@ -64,6 +65,7 @@ pub use self::print::Entry;
 pub use self::quiz::QuizSettings;
 pub use self::records::RecordSettings;
 pub use self::reference::{reference_markdown, reference_toml};
+pub use self::reports::ReportSettings;
 pub use self::roles::{Role, Roles};
 pub use self::secret::{BadSecret, SecretText, WebhookSecret};
 pub use self::section::Literal;
@@ -84,6 +86,7 @@ section::settings! {
     records: RecordSettings,
     images: ImageSettings,
     quiz: QuizSettings,
+    reports: ReportSettings,
     webhooks: WebhookSettings,
     auth: AuthSettings,
     log: LogSettings,

@@ -108,6 +108,9 @@ catalogue! {
     ImageNotFound = "image_not_found", NOT_FOUND,
         "There is no such image",
         "No image has this name, or the task has none, or it was deleted.";
+    ReportNotFound = "report_not_found", NOT_FOUND,
+        "There is no such report",
+        "No report has this id, or it is not kept any more (`reports.keep_s`). Order another one.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED,
         "The path does not take this method",
         "The path exists; `Allow` and `allowed` list the methods that it takes.";
@@ -142,6 +145,10 @@ catalogue! {
         "The image was not taken",
         "The task that checks and stores it failed or was cancelled. `detail` has the reason, `task` the number of the \
          task, which can be retried.";
+    ReportFailed = "report_failed", CONFLICT,
+        "The report was not made",
+        "The making of it failed or was cancelled. `detail` has the reason, `task` the number of the task, which can be \
+         retried.";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED,
         "The file is not the one that was asked for",
         "`If-Match` names other files than the one that is there, whose `ETag` the answer without `If-Match` has.";
@@ -214,6 +221,15 @@ catalogue! {
         "The stored file is damaged",
         "The file of a recording or an image is missing from the daemon's disk, or is not as it was stored; the log names \
          it under the request id. The operator has to restore it, or it has to be sent again.";
+    UpstreamFailed = "upstream_failed", BAD_GATEWAY,
+        "Whoever was asked did not help",
+        "A source of questions answered with trouble, with what is no question, or with nothing new, as often as it may \
+         be asked. `saved` of the `asked` questions are saved; `task` is the number of the task, which can be retried for \
+         the rest.";
+    QuizFailed = "quiz_failed", SERVICE_UNAVAILABLE,
+        "The questions were not fetched",
+        "The task that fetches failed inside of the daemon, or was cancelled. `detail` has the reason; `saved` of the \
+         `asked` questions are saved; `task` is the number of the task, which can be retried for the rest.";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE,
         "Too much is waiting already",
         "As many writes, claims or logins wait, or as many images are worked on or uploads come without a proof of their user, as the daemon may hold. \
@@ -230,6 +246,10 @@ catalogue! {
         "The store of the files does not answer",
         "The bucket that keeps recordings and images cannot be reached, refuses, or did not answer in time. Nothing was \
          kept; try again after `Retry-After`.";
+    UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT,
+        "Whoever was asked did not answer in time",
+        "A source of questions did not answer, or not soon enough. `saved` of the `asked` questions are saved; `task` is \
+         the number of the task, which can be retried for the rest.";
     StorageFull = "storage_full", INSUFFICIENT_STORAGE,
         "There is no room left",
         "The disk that holds recordings and images is full. Nothing was kept; the operator has to make room.";

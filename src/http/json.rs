@@ -94,6 +94,23 @@ pub(super) fn object<'a>(body: &'a [u8], names: &[&str]) -> Result<Form<'a>, Pro
     Ok(Form::new(members, None, names))
 }
 
+/// Reads the body as one object of at most `most` members, with the names that it has, each once.
+pub(super) fn map<'a>(body: &'a [u8], most: usize) -> Result<(Form<'a>, Vec<String>), Problem> {
+    check_text(body)?;
+    let members: Members<'a> =
+        serde_json::from_slice(body).map_err(|error| unreadable(body, &error, "an object"))?;
+    if members.0.len() > most {
+        let problem = format!("expected an object of at most {most} members, got {}", members.0.len());
+        return Err(Problem::with_faults(Code::InvalidBody, vec![whole_body(problem)]));
+    }
+    let mut names: Vec<String> = members.0.iter().map(|(name, _)| name.to_string()).collect();
+    let allowed: Vec<&str> = names.iter().map(String::as_str).collect();
+    let form = Form::new(members, None, &allowed);
+    names.sort_unstable();
+    names.dedup();
+    Ok((form, names))
+}
+
 /// Reads the body as an array of 1 to `most` objects with members of these names.
 pub(super) fn array<'a>(body: &'a [u8], most: usize, names: &[&str]) -> Result<Vec<Form<'a>>, Problem> {
     check_text(body)?;

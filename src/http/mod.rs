@@ -4,7 +4,8 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `events`, `users`, `avatar`, `login`, `records`, `download`, `health`: a file a resource. `task_form` and
+//! - `tasks`, `outside`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `download`, `reports`, `questions`,
+//!   `health`: a file a resource. `task_form` and
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `image_upload` takes images: `image_form` is how they come, `image_desk` the memory that this takes, `image_limits` how
@@ -58,11 +59,14 @@ mod page;
 mod passwords;
 mod prefer;
 mod problem;
+mod questions;
 mod records;
+mod reports;
 mod routes;
 mod serving;
 mod session;
 mod spool;
+mod stats;
 mod task_form;
 mod task_image;
 mod task_view;
@@ -93,7 +97,7 @@ pub use routes::{RouteInfo, table};
 pub use task_form::read_message;
 
 use crate::blob::Blobs;
-use crate::config::{AuthSettings, HttpSettings, ImageSettings, RecordSettings};
+use crate::config::{AuthSettings, HttpSettings, ImageSettings, RecordSettings, ReportSettings};
 use crate::imaging::Imaging;
 use crate::intake::Intake;
 use crate::store::Store;
@@ -141,6 +145,8 @@ pub struct State {
     pub records: RecordSettings,
     /// The settings of images.
     pub images: ImageSettings,
+    /// The settings of reports.
+    pub reports: ReportSettings,
     /// Who is let in.
     pub auth: AuthSettings,
     /// By what whoever runs this daemon is known; `None` where nobody is.

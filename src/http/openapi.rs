@@ -10,8 +10,8 @@ use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
     avatar, download, events, file, health, idempotency, image_upload, image_view, images, login, outside,
-    outside_form, records, serving, session, task_form, task_image, task_view, tasks, user_form, user_view,
-    users,
+    outside_form, questions, records, reports, serving, session, stats, task_form, task_image, task_view,
+    tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 
@@ -32,6 +32,7 @@ use crate::account::Access;
         users::create, users::create_alias, users::list, users::get, users::change, users::delete,
         users::renew_token, avatar::get, login::login, login::logout,
         records::create, records::create_alias, download::get,
+        stats::get, stats::put, stats::patch, reports::create, reports::get, questions::create, questions::list,
         image_upload::create, images::list, images::list_alias, images::delete,
         health::live, health::ready, health::metrics, health::openapi,
     ),
@@ -41,6 +42,8 @@ use crate::account::Access;
         file::FileSchema, outside_form::FailSchema, outside_form::ReleaseSchema, outside::TotalView, user_form::NewUserSchema,
         user_form::UserChangeSchema, user_form::NewTokenSchema, user_view::UserView<'_>, user_view::WithToken<'_>,
         login::LoginSchema, records::RecordingView<'_>, records::NewRecordingSchema,
+        stats::StatsView<'_>, stats::DayView, stats::NewStatsSchema, reports::ReportView<'_>, reports::NewReportSchema,
+        questions::QuestionSchema, questions::NewQuestionsSchema,
         image_view::ImageView, image_view::UploadedView<'_>, image_upload::NewImagesSchema,
         image_upload::NewImageSchema,
     )),
@@ -69,7 +72,7 @@ fn document() -> Value {
         }
     }
     // An empty body is the shortest way to a task, and a token needs none either.
-    for path in ["/tasks", "/users/{id}/token"] {
+    for path in ["/tasks", "/users/{id}/token", "/users/{id}/report"] {
         document["paths"][path]["post"]["requestBody"]["required"] = json!(false);
     }
     let schemas = &mut document["components"]["schemas"];
@@ -95,7 +98,7 @@ fn document() -> Value {
 }
 
 /// The forms whose fields are all there are.
-const FORMS: [&str; 13] = [
+const FORMS: [&str; 15] = [
     "NewTask",
     "NewUser",
     "UserChange",
@@ -103,6 +106,8 @@ const FORMS: [&str; 13] = [
     "Login",
     "NewRecording",
     "NewImage",
+    "NewReport",
+    "NewQuestions",
     "Claim",
     "Heartbeat",
     "Progress",
@@ -223,6 +228,8 @@ fn problem_schema() -> Value {
             }},
             "allowed": {"type": "array", "items": {"type": "string"}, "description": "What would be allowed."},
             "task": {"type": "integer", "description": "The task that it is about."},
+            "saved": {"type": "integer", "description": "How much of what was asked for was done all the same."},
+            "asked": {"type": "integer", "description": "How much was asked for."},
             "retry_after_s": {"type": "integer", "description": "Try again after so many seconds."},
         },
     })

@@ -35,6 +35,8 @@ struct Inner {
     errors: Vec<Fault>,
     allowed: Vec<String>,
     task: Option<TaskId>,
+    /// How many were saved, and how many were asked for.
+    short: Option<(u32, u32)>,
     /// When it may be tried again, in seconds, where that is known.
     retry_after_s: Option<u64>,
     /// The length of the file of which a range was asked.
@@ -75,6 +77,10 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<TaskId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_s: Option<u64>,
 }
 
@@ -87,6 +93,7 @@ impl Problem {
             errors: Vec::new(),
             allowed: Vec::new(),
             task: None,
+            short: None,
             retry_after_s: None,
             length: None,
             ends_session: false,
@@ -132,6 +139,12 @@ impl Problem {
     /// Adds the task that it is about.
     pub(super) fn about(mut self, task: TaskId) -> Self {
         self.0.task = Some(task);
+        self
+    }
+
+    /// Adds how much of what was asked for was done all the same.
+    pub(super) fn short_of(mut self, saved: u32, asked: u32) -> Self {
+        self.0.short = Some((saved, asked));
         self
     }
 
@@ -237,6 +250,8 @@ impl Problem {
             errors: &inner.errors,
             allowed: &inner.allowed,
             task: inner.task,
+            saved: inner.short.map(|(saved, _)| saved),
+            asked: inner.short.map(|(_, asked)| asked),
             retry_after_s,
         };
         // A body of texts and numbers always has a JSON form.

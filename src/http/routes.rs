@@ -14,8 +14,8 @@ use actix_web::{HttpResponse, Route};
 use super::catalogue::Code;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::{
-    Problem, State, avatar, download, events, health, image_upload, images, login, outside, records, serving,
-    task_image, tasks, users,
+    Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions,
+    records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -36,6 +36,7 @@ enum Verb {
     /// A `GET` that does something: without the `HEAD` that a `GET` brings along.
     Take,
     Post,
+    Put,
     Patch,
     Delete,
 }
@@ -121,6 +122,24 @@ const PLAY: &[Code] = &[
     Code::BlobStoreUnavailable,
     Code::DatabaseUnavailable,
 ];
+
+/// Routes that change a user's counters.
+const STATS: &[Code] = &[Code::UserNotFound, Code::Forbidden];
+/// The route that orders reports.
+const REPORT: &[Code] =
+    &[Code::UserNotFound, Code::Forbidden, Code::RateLimited, Code::ReportFailed, Code::TaskNotFound];
+/// The route that gives reports.
+const FETCH: &[Code] = &[
+    Code::ReportNotFound,
+    Code::ReportFailed,
+    Code::PreconditionFailed,
+    Code::RangeNotSatisfiable,
+    Code::BlobDamaged,
+    Code::BlobStoreUnavailable,
+    Code::DatabaseUnavailable,
+];
+/// The route that fetches questions.
+const QUIZ: &[Code] = &[Code::UpstreamFailed, Code::UpstreamTimeout, Code::QuizFailed, Code::TaskNotFound];
 
 /// Routes that give images.
 const SHOW: &[Code] = &[
@@ -331,6 +350,37 @@ const TABLE: &[Line] = &[
         || web::to(users::renew_token),
         &[CALLER, BODY, JSON, WRITE, &[Code::UserNotFound, Code::Forbidden, Code::RateLimited]],
     ),
+    line(Verb::Get, "/users/{id}/stats", Access::Owner, || web::to(stats::get), &[CALLER, STATS]),
+    line(
+        Verb::Put,
+        "/users/{id}/stats",
+        Access::Owner,
+        || web::to(stats::put),
+        &[CALLER, BODY, JSON, WRITE, STATS],
+    ),
+    line(
+        Verb::Patch,
+        "/users/{id}/stats",
+        Access::Owner,
+        || web::to(stats::patch),
+        &[CALLER, BODY, JSON, WRITE, STATS],
+    ),
+    line(
+        Verb::Post,
+        "/users/{id}/report",
+        Access::Owner,
+        || web::to(reports::create),
+        &[CALLER, BODY, JSON, WRITE, REPORT],
+    ),
+    line(Verb::Get, "/reports/{id}", Access::LinkHolder, || web::to(reports::get), &[FETCH]),
+    line(
+        Verb::Post,
+        "/quiz",
+        Access::Guests,
+        || web::to(questions::create),
+        &[CALLER, BODY, JSON, WRITE, QUIZ],
+    ),
+    line(Verb::Get, "/quiz/questions", Access::Guests, || web::to(questions::list), &[CALLER]),
     line(Verb::Post, "/login", Access::Everybody, || web::to(login::login), &[BODY, JSON, LOGIN]),
     line(
         Verb::Post,
@@ -389,6 +439,7 @@ impl Verb {
         match self {
             Self::Get | Self::Take => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
@@ -405,6 +456,7 @@ impl Verb {
             Self::Get => &[Method::GET, Method::HEAD],
             Self::Take => &[Method::GET],
             Self::Post => &[Method::POST],
+            Self::Put => &[Method::PUT],
             Self::Patch => &[Method::PATCH],
             Self::Delete => &[Method::DELETE],
         }

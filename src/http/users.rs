@@ -315,7 +315,7 @@ async fn confirm(
 }
 
 /// Refuses who is neither that user nor an admin.
-fn check_theirs(caller: Caller, id: UserId) -> Result<(), Problem> {
+pub(super) fn check_theirs(caller: Caller, id: UserId) -> Result<(), Problem> {
     if caller.may_change(id) {
         return Ok(());
     }

@@ -7,6 +7,7 @@ mod images;
 mod openings;
 mod outside;
 mod pictures;
+mod reports;
 mod submission;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use images::ImageUpload;
 pub use openings::Openings;
 pub use outside::ClaimTerms;
 pub use pictures::Pictures;
+pub use reports::ReportTerms;
 pub use submission::{IntakeError, Submission};
 
 use crate::account::{Caller, NewUser, TokenHash, User, UserChange};

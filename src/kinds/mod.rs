@@ -16,6 +16,7 @@ pub mod image;
 pub mod manual;
 pub mod noop;
 pub mod quiz;
+pub mod report;
 pub mod transcode;
 
 use std::any::Any;
@@ -212,6 +213,7 @@ impl Registry {
             .with(transcode::Transcode)
             .with(image::Image::new(imaging.clone()))
             .with(quiz::Quiz::new(sources.clone()))
+            .with(report::Report)
             .with_outside(outside(settings))
     }
 
@@ -303,7 +305,7 @@ mod tests {
         settings.images.cache_dir = folder.path().to_owned();
         let imaging = Imaging::new(&settings.images).unwrap();
         let registry = Registry::configured(&settings, &imaging);
-        assert_eq!(registry.names(), ["image", "manual", "noop", "quiz", "transcode"]);
+        assert_eq!(registry.names(), ["image", "manual", "noop", "quiz", "report", "transcode"]);
         assert_eq!(registry.outside().iter().map(Kind::as_str).collect::<Vec<_>>(), ["manual"]);
         for (kind, concurrency) in registry.iter() {
             assert!(concurrency > 0, "{kind} would hold its tasks for ever");

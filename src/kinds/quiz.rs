@@ -91,20 +91,27 @@ pub struct ToldQuestion {
     /// What is right.
     pub answer: String,
     /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
     /// What it is worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<i64>,
     /// How hard it is, in the source's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difficulty: Option<String>,
     /// Answers that are wrong, where there is a choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wrong_answers: Vec<String>,
     /// Where it comes from.
     pub source: QuestionSource,
     /// The licence under which it is used, as an SPDX expression, where the source names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
     /// What the source calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_id: Option<String>,
     /// When the source made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_created_at: Option<Timestamp>,
     /// When it was saved.
     pub saved_at: Timestamp,

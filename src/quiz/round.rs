@@ -106,7 +106,7 @@ impl Round {
     }
 
     fn ended(&self) -> Ended {
-        let late = self.legs.iter().any(|leg| leg.end.as_ref().is_some_and(Stop::is_late));
+        let late = self.legs.iter().any(Leg::was_late);
         let story: Vec<String> = self.report().iter().map(ToString::to_string).collect();
         Ended { late, story: story.join(". ") }
     }
@@ -163,6 +163,12 @@ impl Leg {
             self.drawn -= count(&rest);
             self.draws.give_back(rest);
         }
+    }
+
+    /// Whether it was for want of time that there is no more: at the end, or in the failures before it.
+    fn was_late(&self) -> bool {
+        let failed_late = self.failed > 0 && self.trouble.as_ref().is_some_and(Trouble::is_late);
+        self.end.as_ref().is_some_and(Stop::is_late) || failed_late
     }
 
     /// Why it is asked no more, and what went wrong before, where the end does not say it.

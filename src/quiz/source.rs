@@ -148,6 +148,11 @@ fn asked_for(wait: Option<Duration>) -> String {
 }
 
 impl Trouble {
+    /// Whether no answer came in time.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Self::Late(_))
+    }
+
     /// Whether it may have passed after a pause.
     pub(super) fn passes(&self) -> bool {
         match self {
@@ -212,11 +217,7 @@ impl Stop {
     /// Whether it was for want of time.
     pub(super) fn is_late(&self) -> bool {
         match self {
-            Self::Trouble(trouble)
-            | Self::Broken { why: trouble, .. }
-            | Self::Pausing { why: trouble, .. } => {
-                matches!(trouble, Trouble::Late(_))
-            }
+            Self::Trouble(why) | Self::Broken { why, .. } | Self::Pausing { why, .. } => why.is_late(),
             Self::Time(_) => true,
             Self::Requests(_) | Self::Dry(_) | Self::Over => false,
         }

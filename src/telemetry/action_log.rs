@@ -94,6 +94,28 @@ pub enum Action {
         /// The name of the file as it was sent.
         filename: String,
     },
+    /// A user's counters were changed.
+    StatsChanged {
+        /// The user's name.
+        name: String,
+    },
+    /// A report about a user was ordered.
+    ReportOrdered {
+        /// The user's name.
+        name: String,
+    },
+    /// As many questions were saved as were asked for.
+    QuestionsSaved {
+        /// So many.
+        count: u32,
+    },
+    /// Fewer questions were saved than were asked for.
+    QuestionsShort {
+        /// So many were.
+        saved: u32,
+        /// So many should have been.
+        asked: u32,
+    },
     /// An image was removed.
     ImageDeleted {
         /// The name of the file as it was sent.
@@ -171,6 +193,30 @@ impl Action {
             }
             (Self::RecordingFailed { filename }, Language::Ru) => {
                 format!("Ошибка: запись {} не удалось преобразовать.", safe(filename))
+            }
+            (Self::StatsChanged { name }, Language::En) => {
+                format!("Success: statistics of user {} changed.", safe(name))
+            }
+            (Self::StatsChanged { name }, Language::Ru) => {
+                format!("Успех: статистика пользователя {} изменена.", safe(name))
+            }
+            (Self::ReportOrdered { name }, Language::En) => {
+                format!("Success: report about user {} ordered.", safe(name))
+            }
+            (Self::ReportOrdered { name }, Language::Ru) => {
+                format!("Успех: отчёт о пользователе {} заказан.", safe(name))
+            }
+            (Self::QuestionsSaved { count }, Language::En) => {
+                format!("Success: quiz questions saved ({count}).")
+            }
+            (Self::QuestionsSaved { count }, Language::Ru) => {
+                format!("Успех: вопросы викторины сохранены ({count}).")
+            }
+            (Self::QuestionsShort { saved, asked }, Language::En) => {
+                format!("Error: not all quiz questions saved ({saved} of {asked}).")
+            }
+            (Self::QuestionsShort { saved, asked }, Language::Ru) => {
+                format!("Ошибка: сохранены не все вопросы викторины ({saved} из {asked}).")
             }
             (Self::ImageUploaded { filename }, Language::En) => {
                 format!("Success: image {} uploaded.", safe(filename))
@@ -504,6 +550,10 @@ mod tests {
             refused("c.wav", RefusalReason::Incomplete),
             refused("d.wav", RefusalReason::AccessDenied),
             Action::RecordingFailed { filename: "talk.wav".to_owned() },
+            Action::StatsChanged { name: "Анна".to_owned() },
+            Action::ReportOrdered { name: "Анна".to_owned() },
+            Action::QuestionsSaved { count: 5 },
+            Action::QuestionsShort { saved: 3, asked: 5 },
             Action::ImageUploaded { filename: "img1.jpg".to_owned() },
             Action::ImageFailed { filename: "img1.jpg".to_owned() },
             Action::ImageDeleted { filename: "img1.jpg".to_owned() },
@@ -529,6 +579,10 @@ mod tests {
 [2024-05-06 07:08:09] Error: incomplete upload (c.wav).
 [2024-05-06 07:08:09] Error: access denied (d.wav).
 [2024-05-06 07:08:09] Error: recording talk.wav could not be converted.
+[2024-05-06 07:08:09] Success: statistics of user Анна changed.
+[2024-05-06 07:08:09] Success: report about user Анна ordered.
+[2024-05-06 07:08:09] Success: quiz questions saved (5).
+[2024-05-06 07:08:09] Error: not all quiz questions saved (3 of 5).
 [2024-05-06 07:08:09] Success: image img1.jpg uploaded.
 [2024-05-06 07:08:09] Error: image img1.jpg could not be processed.
 [2024-05-06 07:08:09] Success: image img1.jpg deleted.
@@ -555,6 +609,10 @@ mod tests {
 [2024-05-06 07:08:09] Ошибка: загрузка прервана (c.wav).
 [2024-05-06 07:08:09] Ошибка: доступ запрещён (d.wav).
 [2024-05-06 07:08:09] Ошибка: запись talk.wav не удалось преобразовать.
+[2024-05-06 07:08:09] Успех: статистика пользователя Анна изменена.
+[2024-05-06 07:08:09] Успех: отчёт о пользователе Анна заказан.
+[2024-05-06 07:08:09] Успех: вопросы викторины сохранены (5).
+[2024-05-06 07:08:09] Ошибка: сохранены не все вопросы викторины (3 из 5).
 [2024-05-06 07:08:09] Успех: изображение img1.jpg загружено.
 [2024-05-06 07:08:09] Ошибка: изображение img1.jpg не удалось обработать.
 [2024-05-06 07:08:09] Успех: изображение img1.jpg удалено.

@@ -194,6 +194,14 @@ impl Town {
                 Asked { body: Body::Json(json!({"gender": "x"})), ..self.user(route.path).await }
             }
             ("POST", "/users/{id}/token") => self.user(route.path).await,
+            ("GET", "/users/{id}/stats") => self.user(route.path).await,
+            ("PUT" | "PATCH", "/users/{id}/stats") => {
+                Asked { body: Body::Json(json!({"wins": 1})), ..self.user(route.path).await }
+            }
+            ("POST", "/users/{id}/report") => self.user(route.path).await,
+            ("GET", "/reports/{id}") => Asked::plain(self.report().await),
+            ("POST", "/quiz") => Asked::json(route.path, json!({"questions_num": 1})),
+            ("GET", "/quiz/questions") => Asked::plain(route.path),
             ("GET", "/users/{id}/avatar") => Asked::plain(to(self.pictured.id)),
             ("POST", "/login") => {
                 Asked::json(route.path, json!({"id": self.pictured.id, "password": PASSWORD}))
@@ -240,6 +248,13 @@ impl Town {
         let asked = Asked { body: Body::Picture, ..Asked::plain("/upload") };
         let made: Value = self.send("POST", asked, whose).await.json().await.unwrap();
         path_of(made["url"].as_str().unwrap_or_else(|| panic!("{made}")))
+    }
+
+    /// The link of a report.
+    async fn report(&self) -> String {
+        let order = Asked::plain(format!("/users/{}/report", self.pictured.id));
+        let made: Value = self.send("POST", order, Some(&self.pictured)).await.json().await.unwrap();
+        made["url"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
     }
 
     /// The link of a recording.

@@ -135,6 +135,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         http: settings.http.clone(),
         records: settings.records.clone(),
         images: settings.images.clone(),
+        reports: settings.reports.clone(),
         auth: settings.auth.clone(),
         operator: None,
         draining: draining.clone(),

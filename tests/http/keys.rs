@@ -77,11 +77,23 @@ async fn every_write_counts_once_and_is_answered_as_before() {
         written.insert((method.to_owned(), route));
     }
     // Tests of their own.
-    for path in ["/users", "/user", "/users/{id}/token", "/records", "/music-add", "/upload"] {
+    for path in [
+        "/users",
+        "/user",
+        "/users/{id}/token",
+        "/users/{id}/report",
+        "/records",
+        "/music-add",
+        "/upload",
+        "/quiz",
+    ] {
         written.insert(("POST".to_owned(), path.to_owned()));
     }
     for method in ["PATCH", "DELETE"] {
         written.insert((method.to_owned(), "/users/{id}".to_owned()));
+    }
+    for method in ["PUT", "PATCH"] {
+        written.insert((method.to_owned(), "/users/{id}/stats".to_owned()));
     }
     written.insert(("DELETE".to_owned(), "/images/{name}".to_owned()));
     let writes: BTreeSet<(String, String)> = table()
@@ -247,6 +259,27 @@ async fn a_user_is_made_once_and_the_token_is_not_shown_again() {
         keyed(&daemon, "b", "POST", "/users", body).await.problem(Code::EmailTaken);
     }
     assert_eq!(daemon.action_lines().matches("created.").count(), 4, "{}", daemon.action_lines());
+}
+
+#[tokio::test]
+async fn counters_are_added_to_once_and_a_report_is_ordered_once() {
+    let daemon = daemon().await;
+    let ann = daemon.someone("Ann").await;
+    for (method, path) in [("PATCH", "stats"), ("PUT", "stats"), ("POST", "report")] {
+        let ask = || {
+            let keyed = |request: reqwest::RequestBuilder| {
+                let request =
+                    request.bearer_auth(&ann.token).header("idempotency-key", format!("{method}{path}"));
+                if path == "stats" { request.json(&json!({"wins": 2})) } else { request }
+            };
+            daemon.ask(method, format!("/users/{}/{path}", ann.id).leak(), keyed)
+        };
+        let first = ask().await;
+        replay(&first, &ask().await);
+    }
+    let told = daemon.by(&ann, "GET", &format!("/users/{}/stats", ann.id), serde_json::Value::Null).await;
+    assert_eq!(told.json(200)["counters"], json!({"wins": 2}));
+    assert_eq!(daemon.rows().await, 1, "one report");
 }
 
 #[tokio::test]

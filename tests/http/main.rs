@@ -25,9 +25,12 @@ mod planted;
 mod playback;
 mod problems;
 mod profiles;
+mod questions;
 mod records;
+mod reports;
 mod rude;
 mod serving;
+mod stats;
 #[path = "../common/faulty.rs"]
 mod store;
 mod strict;

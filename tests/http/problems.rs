@@ -41,6 +41,26 @@ async fn provoke(code: Code) -> Option<Answer> {
         wishes = with("auth.login_attempts", "1");
     } else if code == Code::QuotaExceeded {
         wishes = with("images.max_per_user", "1");
+    } else if code == Code::UpstreamFailed {
+        // Nobody listens there.
+        wishes.settings = vec![
+            ("quiz.provider", "jservice"),
+            ("quiz.url", "http://127.0.0.1:1/"),
+            ("quiz.allow", "127.0.0.1/32"),
+            ("quiz.breaker_failures", "1"),
+            ("quiz.time_s", "0.5"),
+        ];
+    } else if code == Code::UpstreamTimeout {
+        // An address from which nothing ever comes back (RFC 5737).
+        wishes.settings = vec![
+            ("quiz.provider", "jservice"),
+            ("quiz.url", "http://192.0.2.1/"),
+            ("quiz.allow", "192.0.2.0/24"),
+            ("quiz.timeout_s", "0.2"),
+            ("quiz.time_s", "0.3"),
+        ];
+    } else if matches!(code, Code::ReportFailed | Code::QuizFailed) {
+        wishes = idle();
     } else if code == Code::ImageFailed {
         wishes = idle();
     } else if code == Code::Overloaded {
@@ -98,6 +118,23 @@ async fn provoke(code: Code) -> Option<Answer> {
         Code::DamagedImage => daemon.send_raw("/upload", "image/png", rotten_png(4, 4)).await,
         Code::QuotaExceeded => daemon.send_photos(&[("a.png", png(4, 4)), ("b.png", png(5, 5))], None).await,
         Code::TaskNotFound => daemon.get("/tasks/99").await,
+        Code::ReportNotFound => daemon.get("/reports/00000000-0000-4000-8000-000000000000").await,
+        Code::ReportFailed => {
+            let order = daemon.by(&ann, "POST", "/users/1/report", serde_json::Value::Null).await.json(202);
+            let cancel = format!("/tasks/{}/cancel", order["task"]["id"]);
+            daemon.by(&ann, "POST", &cancel, serde_json::Value::Null).await.json(200);
+            daemon.get(order["url"].as_str().unwrap()).await
+        }
+        Code::UpstreamFailed | Code::UpstreamTimeout => daemon.post("/quiz", r#"{"questions_num":1}"#).await,
+        Code::QuizFailed => {
+            // Cancelled while its caller waits.
+            let ask = daemon.post("/quiz", r#"{"questions_num":1}"#);
+            let cancel = async {
+                let cancel = || daemon.post("/tasks/1/cancel", "{}");
+                while cancel().await.status == 404 {}
+            };
+            tokio::join!(ask, cancel).0
+        }
         Code::RecordingNotFound => daemon.get("/record?user=1&id=00000000-0000-4000-8000-000000000000").await,
         Code::NoFreeTask => daemon.get("/take_free_task").await,
         Code::OriginalNotKept => {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Daemon, Wishes, start};
 
-const JSON_ROUTES: [&str; 13] = [
+const JSON_ROUTES: [&str; 14] = [
     "/tasks",
     "/tasks/batch",
     "/tasks/1/cancel",
@@ -16,6 +16,7 @@ const JSON_ROUTES: [&str; 13] = [
     "/tasks/1/complete",
     "/tasks/1/fail",
     "/tasks/1/release",
+    "/quiz",
     "/users",
     "/user",
     "/login",

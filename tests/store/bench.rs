@@ -173,6 +173,9 @@ pub(crate) fn once(key: &str, request: &str, command: Command) -> Command {
     let answer = |reply: &Reply| {
         let task = match reply {
             Reply::Created(tasks) => tasks.first().map(|accepted| &accepted.task)?,
+            Reply::CountersChanged(Ok(_)) => {
+                return Some(RememberedAnswer { status: 200, location: None, body: String::new() });
+            }
             Reply::Taken(Ok(Taken::Task(task))) | Reply::Changed(Ok(task)) => task,
             _ => return None,
         };

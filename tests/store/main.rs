@@ -28,6 +28,7 @@ mod books;
 mod conformance;
 mod images;
 mod keys;
+mod library;
 mod order;
 mod outside;
 mod people;
