@@ -118,6 +118,7 @@ mod tests {
         let questions = questions().unwrap();
         let distinct: HashSet<String> = questions.iter().map(NewQuestion::content).collect();
         assert_eq!(distinct.len(), questions.len());
+        assert!(distinct.len() >= 500, "{} questions are too few", distinct.len());
         assert!(questions.iter().all(|question| question.category.is_some()));
     }
 

@@ -201,7 +201,8 @@ async fn what_time_does_not_heal_is_not_tried_again() {
         answer.headers.insert("content-type", "text/html; charset=utf-8".parse().unwrap());
         Ok(answer)
     };
-    let answers: [(&str, Box<dyn Fn() -> Result<Response, Trouble> + Send + Sync>); 5] = [
+    type Says = Box<dyn Fn() -> Result<Response, Trouble> + Send + Sync>;
+    let answers: [(&str, Says); 5] = [
         ("answered with status 404", Box::new(|| status(404, None))),
         ("answered with status 302, a redirect, and none is followed", Box::new(|| status(302, None))),
         ("gave no questions: its answer is \"text/html\", not JSON", Box::new(html)),
