@@ -52,7 +52,19 @@ section! {
 
         /// How long that while is, in seconds; then one request finds out.
         "breaker_pause_s" => breaker_pause: Duration = 60, seconds(0.1..=86_400.0);
+
+        check fits;
     }
+}
+
+/// A request that cannot take its time would always look as if the round had none left, and never as late.
+fn fits(quiz: &QuizSettings) -> Vec<(&'static str, String)> {
+    let mut problems = Vec::new();
+    if quiz.timeout > quiz.time {
+        let (timeout, time) = (quiz.timeout.as_secs_f64(), quiz.time.as_secs_f64());
+        problems.push(("timeout_s", format!("is {timeout} s, more than quiz.time_s ({time} s)")));
+    }
+    problems
 }
 
 /// Sources of questions, separated by commas. Text and not a list, so that a file and a variable write it the

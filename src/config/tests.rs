@@ -272,6 +272,7 @@ fn keys_are_held_against_each_other() {
         &["a.toml:2: `http.default_wait_s` is 90 s, more than http.max_wait_s (60 s)"],
     );
     contains_all(&refusal_of("tasks.retry_cap_s = 1"), &["`tasks.retry_base_s` is 2 s, more than"]);
+    contains_all(&refusal_of("quiz.time_s = 5"), &["`quiz.timeout_s` is 10 s, more than quiz.time_s (5 s)"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::source::Trouble;
 use crate::telemetry::metrics::QuizBreaker;
 
 /// A breaker.
@@ -16,8 +17,9 @@ pub(super) struct Breaker {
     /// For so long.
     pause: Duration,
     state: State,
-    /// Failures since the last success.
+    /// Failures since the last success, and the last of them.
     failures: u32,
+    last: Option<Trouble>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,12 @@ enum State {
 impl Breaker {
     /// A closed one.
     pub(super) fn new(most: u32, pause: Duration) -> Self {
-        Self { most, pause, state: State::Closed, failures: 0 }
+        Self { most, pause, state: State::Closed, failures: 0, last: None }
+    }
+
+    /// What went wrong last, when something did since the last success.
+    pub(super) fn last(&self) -> Option<&Trouble> {
+        self.last.as_ref()
     }
 
     /// How long nobody may ask yet; `None` when somebody may.
@@ -53,10 +60,12 @@ impl Breaker {
     pub(super) fn succeeded(&mut self) {
         self.state = State::Closed;
         self.failures = 0;
+        self.last = None;
     }
 
     /// A request failed. Tells how many did in a row.
-    pub(super) fn failed(&mut self, now: Instant) -> u32 {
+    pub(super) fn failed(&mut self, now: Instant, trouble: &Trouble) -> u32 {
+        self.last = Some(trouble.clone());
         self.failures = self.failures.saturating_add(1);
         if self.state == State::HalfOpen || self.failures >= self.most {
             self.state = State::Open { until: now + self.pause };
@@ -83,7 +92,7 @@ mod tests {
     fn failing(breaker: &mut Breaker, times: u32, now: Instant) {
         for _ in 0..times {
             breaker.asks();
-            breaker.failed(now);
+            breaker.failed(now, &Trouble::Refused { status: 404 });
         }
     }
 
@@ -107,7 +116,7 @@ mod tests {
         assert_eq!(breaker.shut(later), None);
         breaker.asks();
         assert_eq!(breaker.shown(), QuizBreaker::HalfOpen);
-        breaker.failed(later);
+        breaker.failed(later, &Trouble::Refused { status: 404 });
         assert_eq!(breaker.shut(later), Some(PAUSE), "one failure of the probe is enough");
         let last = later + PAUSE;
         breaker.asks();

@@ -51,7 +51,7 @@ impl Site for Jservice {
 
 fn read(body: &[u8]) -> Result<Haul, Trouble> {
     let clues: Vec<Value> = serde_json::from_slice(body)
-        .map_err(|error| Trouble::Wrong(format!("its answer is no list of clues ({error})")))?;
+        .map_err(|error| Trouble::misshapen("its answer is no list of clues", &error))?;
     let mut haul = Haul::default();
     clues.iter().for_each(|clue| haul.take(question(clue)));
     Ok(haul)

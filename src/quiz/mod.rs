@@ -23,6 +23,7 @@ mod report;
 mod round;
 mod source;
 mod text;
+mod timer;
 mod upstream;
 mod web;
 
@@ -39,6 +40,7 @@ use crate::task::QuestionSource;
 pub use self::report::{Ended, SourceReport};
 pub use self::round::Round;
 use self::source::Source;
+use self::timer::{Runtime, Timer};
 use self::upstream::{Shared, Site, Upstream};
 use self::web::{Web, Wire};
 
@@ -52,6 +54,7 @@ pub struct Quiz {
 struct Inner {
     settings: QuizSettings,
     sources: Vec<Arc<dyn Source>>,
+    timer: Arc<dyn Timer>,
 }
 
 impl Quiz {
@@ -59,13 +62,14 @@ impl Quiz {
     /// is asked.
     #[must_use]
     pub fn new(settings: &QuizSettings) -> Self {
-        Self::over(settings, &Clock::system(), Arc::new(Wire::new(settings)))
+        let timer: Arc<dyn Timer> = Arc::new(Runtime);
+        Self::over(settings, (&Clock::system(), &timer), Arc::new(Wire::new(settings)))
     }
 
-    /// The same over another way out.
-    fn over(settings: &QuizSettings, clock: &Clock, web: Arc<dyn Web>) -> Self {
+    /// The same with other clocks, over another way out.
+    fn over(settings: &QuizSettings, clocks: (&Clock, &Arc<dyn Timer>), web: Arc<dyn Web>) -> Self {
         let upstream = |site: Box<dyn Site>, pace| -> Arc<dyn Source> {
-            let upstream = Upstream::new(site, pace, settings, clock, Arc::clone(&web));
+            let upstream = Upstream::new(site, pace, settings, clocks, Arc::clone(&web));
             Arc::new(Shared(Arc::new(upstream)))
         };
         let source = |source: &QuestionSource| match source {
@@ -80,13 +84,13 @@ impl Quiz {
             QuestionSource::Bank => Arc::new(bank::Bank),
         };
         let sources = settings.provider.iter().map(source).collect();
-        Self { inner: Arc::new(Inner { settings: settings.clone(), sources }) }
+        Self { inner: Arc::new(Inner { settings: settings.clone(), sources, timer: Arc::clone(clocks.1) }) }
     }
 
     /// A round, whose time runs from now on.
     #[must_use]
     pub fn round(&self) -> Round {
-        Round::new(&self.inner.settings, &self.inner.sources)
+        Round::new(&self.inner.settings, &self.inner.sources, self.inner.timer.now())
     }
 }
 

@@ -165,7 +165,7 @@ impl Site for Opentdb {
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Trouble> {
     serde_json::from_slice(body)
-        .map_err(|error| Trouble::Wrong(format!("its answer has another shape than documented ({error})")))
+        .map_err(|error| Trouble::misshapen("its answer has another shape than documented", &error))
 }
 
 fn read_token(body: &[u8]) -> Result<Token, Trouble> {

@@ -35,10 +35,10 @@ struct Leg {
     empty: u32,
     /// Requests in a row that failed.
     failed: u32,
-    /// What the last of them was.
+    /// What last went wrong, though it was asked again.
     trouble: Option<Trouble>,
-    /// Why there is no more from it.
-    stop: Option<Stop>,
+    /// Why it is asked no more.
+    end: Option<Stop>,
 }
 
 /// The most questions that are drawn at once.
@@ -48,8 +48,8 @@ const MOST: u32 = 100;
 const TRIES: u32 = 2;
 
 impl Round {
-    pub(super) fn new(settings: &QuizSettings, sources: &[Arc<dyn Source>]) -> Self {
-        let deadline = Instant::now() + settings.time;
+    pub(super) fn new(settings: &QuizSettings, sources: &[Arc<dyn Source>], now: Instant) -> Self {
+        let deadline = now + settings.time;
         let leg = |(place, source): (usize, &Arc<dyn Source>)| Leg {
             source: source.name(),
             is_endless: source.is_endless(),
@@ -70,7 +70,7 @@ impl Round {
             empty: 0,
             failed: 0,
             trouble: None,
-            stop: None,
+            end: None,
         };
         Self { legs: sources.iter().enumerate().map(leg).collect(), at: 0 }
     }
@@ -84,7 +84,7 @@ impl Round {
         while let Some(leg) = self.legs.get_mut(self.at) {
             match leg.draw(wanted.max(1)).await {
                 Ok(questions) => return Ok(questions),
-                Err(stop) => leg.stop = Some(stop),
+                Err(stop) => leg.end = Some(stop),
             }
             self.at += 1;
         }
@@ -123,7 +123,6 @@ impl Leg {
                 Ok(questions) if questions.is_empty() => self.empty += 1,
                 Ok(questions) => {
                     self.failed = 0;
-                    self.trouble = None;
                     self.drawn += count(&questions);
                     self.last.clone_from(&questions);
                     return Ok(questions);
@@ -133,20 +132,6 @@ impl Leg {
                 }
                 Err(stop) => return Err(stop),
             }
-        }
-    }
-
-    /// Whether it was for want of time that there is no more; of a source that is left alone after it failed, whether that
-    /// was.
-    fn was_late(&self) -> bool {
-        self.stop.as_ref().is_some_and(Stop::is_late) || self.trouble.as_ref().is_some_and(Trouble::is_late)
-    }
-
-    fn story(&self) -> Option<String> {
-        match (&self.stop, &self.trouble) {
-            (Some(stop), Some(trouble)) => Some(format!("{stop}; before that it {trouble}")),
-            (Some(stop), None) => Some(stop.to_string()),
-            (None, trouble) => trouble.as_ref().map(ToString::to_string),
         }
     }
 
@@ -180,6 +165,24 @@ impl Leg {
         }
     }
 
+    /// Whether it was for want of time that there is no more: at the end, or in the failures before it.
+    fn was_late(&self) -> bool {
+        let failed_late = self.failed > 0 && self.trouble.as_ref().is_some_and(Trouble::is_late);
+        self.end.as_ref().is_some_and(Stop::is_late) || failed_late
+    }
+
+    /// Why it is asked no more, and what went wrong before, where the end does not say it.
+    fn told(&self) -> Option<String> {
+        match (&self.end, &self.trouble) {
+            (Some(end @ (Stop::Trouble(_) | Stop::Broken { .. } | Stop::Pausing { .. })), _) => {
+                Some(end.to_string())
+            }
+            (Some(end), Some(trouble)) => Some(format!("{end}; last it {trouble}")),
+            (Some(end), None) => Some(end.to_string()),
+            (None, trouble) => trouble.as_ref().map(ToString::to_string),
+        }
+    }
+
     fn report(&self) -> SourceReport {
         let rejected = self.ledger.tally.rejected();
         SourceReport {
@@ -189,7 +192,7 @@ impl Leg {
             new: self.new,
             known: self.known,
             rejected: rejected.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
-            trouble: self.story(),
+            trouble: self.told(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use super::text;
 use crate::task::{NewQuestion, NoQuestion, QuestionSource};
 use crate::telemetry::metrics::{QuizCall, QuizItem};
 
@@ -133,6 +134,15 @@ pub(super) enum Trouble {
     Forbidden(String),
 }
 
+impl Trouble {
+    /// An answer of another shape. What the parser says of it may hold a piece of the answer, as long as the service
+    /// wants.
+    pub(super) fn misshapen(what: &str, error: &serde_json::Error) -> Self {
+        let error = error.to_string();
+        Self::Wrong(format!("{what} ({})", text::cut(&error, 200)))
+    }
+}
+
 fn asked_for(wait: Option<Duration>) -> String {
     wait.map_or_else(String::new, |wait| format!(", and to be left alone for {} s", wait.as_secs()))
 }
@@ -184,11 +194,11 @@ pub(super) enum Stop {
     #[error(transparent)]
     Trouble(#[from] Trouble),
     /// It failed too often of late, and is not asked.
-    #[error("failed too often of late, and is left alone for {} s more", left.as_secs_f64().ceil())]
-    Broken { left: Duration },
+    #[error("{why}, failed too often of late, and is left alone for {} s more", left.as_secs_f64().ceil())]
+    Broken { left: Duration, why: Trouble },
     /// It may be asked again only after a pause for which the round does not wait.
-    #[error("is left alone for {} s more, after it failed or asked for it", left.as_secs_f64().ceil())]
-    Pausing { left: Duration },
+    #[error("{why}, and is left alone for {} s more", left.as_secs_f64().ceil())]
+    Pausing { left: Duration, why: Trouble },
     /// The round made as many requests as it may.
     #[error("was asked {0} times, which is the most for one try (quiz.requests)")]
     Requests(u32),
@@ -207,11 +217,9 @@ impl Stop {
     /// Whether it was for want of time.
     pub(super) fn is_late(&self) -> bool {
         match self {
-            Self::Trouble(trouble) => trouble.is_late(),
+            Self::Trouble(why) | Self::Broken { why, .. } | Self::Pausing { why, .. } => why.is_late(),
             Self::Time(_) => true,
-            Self::Broken { .. } | Self::Pausing { .. } | Self::Requests(_) | Self::Dry(_) | Self::Over => {
-                false
-            }
+            Self::Requests(_) | Self::Dry(_) | Self::Over => false,
         }
     }
 }

@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 use url::Url;
 
 use super::breaker::Breaker;
 use super::source::{Draws, Haul, Ledger, Source, Stop, Trouble};
+use super::timer::{Timer, until};
 use super::web::{self, Web};
 use crate::clock::Clock;
 use crate::config::QuizSettings;
@@ -40,6 +41,7 @@ pub(super) trait Site: Send + Sync {
 pub(super) struct Upstream {
     site: Box<dyn Site>,
     web: Arc<dyn Web>,
+    timer: Arc<dyn Timer>,
     clock: Clock,
     pace: Duration,
     /// Whoever holds it may ask.
@@ -79,12 +81,12 @@ impl Upstream {
         site: Box<dyn Site>,
         pace: Duration,
         settings: &QuizSettings,
-        clock: &Clock,
+        (clock, timer): (&Clock, &Arc<dyn Timer>),
         web: Arc<dyn Web>,
     ) -> Self {
         let state = State {
             breaker: Breaker::new(settings.breaker_failures, settings.breaker_pause),
-            ready: Instant::now(),
+            ready: timer.now(),
             pause: None,
             spare: VecDeque::new(),
         };
@@ -92,6 +94,7 @@ impl Upstream {
         Self {
             site,
             web,
+            timer: Arc::clone(timer),
             clock: clock.clone(),
             pace,
             line: tokio::sync::Mutex::new(()),
@@ -108,8 +111,8 @@ impl Upstream {
             if self.has_no_spare() {
                 self.pause(ledger).await?;
             }
-            let turn = timeout_at(ledger.deadline, self.line.lock()).await;
-            let _turn = turn.map_err(|_| late.clone())?;
+            let turn = until(&*self.timer, ledger.deadline, self.line.lock()).await;
+            let _turn = turn.ok_or_else(|| late.clone())?;
             let spare = self.take_spare(wanted);
             if !spare.is_empty() {
                 return Ok(spare);
@@ -145,38 +148,40 @@ impl Upstream {
     /// Waits until a pause is over that follows a failure, or says why the round should not.
     async fn pause(&self, ledger: &Ledger) -> Result<(), Stop> {
         while let Some(until) = self.shut(ledger)? {
-            self.metrics.waited(until.saturating_duration_since(Instant::now()));
-            sleep_until(until).await;
+            self.metrics.waited(until.saturating_duration_since(self.timer.now()));
+            self.timer.sleep_until(until).await;
         }
         Ok(())
     }
 
     /// Until when nobody may ask after a failure, where the round may wait for that.
     fn shut(&self, ledger: &Ledger) -> Result<Option<Instant>, Stop> {
-        let (now, state) = (Instant::now(), self.state());
+        let (now, state) = (self.timer.now(), self.state());
+        // Nobody keeps away from a service that has not failed.
+        let Some(why) = state.breaker.last().cloned() else { return Ok(None) };
         if let Some(left) = state.breaker.shut(now) {
-            return Err(Stop::Broken { left });
+            return Err(Stop::Broken { left, why });
         }
         let Some(until) = state.pause.filter(|until| *until > now) else { return Ok(None) };
         let left = until - now;
         if until > ledger.deadline || (ledger.has_next && left > PATIENCE) {
-            return Err(Stop::Pausing { left });
+            return Err(Stop::Pausing { left, why });
         }
         Ok(Some(until))
     }
 
     /// Waits until the pace of the service lets a request go out.
     async fn keep_pace(&self, ledger: &Ledger) -> Result<(), Stop> {
-        let ready = self.state().ready;
-        let left = ready.saturating_duration_since(Instant::now());
+        let (ready, now) = (self.state().ready, self.timer.now());
+        if ready.max(now) >= ledger.deadline {
+            return Err(Stop::Time(ledger.time));
+        }
+        let left = ready.saturating_duration_since(now);
         if left.is_zero() {
             return Ok(());
         }
-        if ready >= ledger.deadline {
-            return Err(Stop::Time(ledger.time));
-        }
         self.metrics.waited(left);
-        sleep_until(ready).await;
+        self.timer.sleep_until(ready).await;
         Ok(())
     }
 
@@ -185,7 +190,7 @@ impl Upstream {
     }
 
     fn take_spare(&self, wanted: u32) -> Vec<NewQuestion> {
-        let now = Instant::now();
+        let now = self.timer.now();
         let mut state = self.state();
         state.spare.retain(|(since, _)| now.duration_since(*since) < SPARE_AGE);
         let taken = state.spare.len().min(wanted as usize);
@@ -195,11 +200,17 @@ impl Upstream {
     }
 
     fn keep(&self, questions: Vec<NewQuestion>) {
-        let now = Instant::now();
+        let now = self.timer.now();
         let mut state = self.state();
         let room = SPARE.saturating_sub(state.spare.len());
         state.spare.extend(questions.into_iter().take(room).map(|question| (now, question)));
         self.metrics.set_spare(state.spare.len());
+    }
+
+    fn asks(&self) {
+        let mut state = self.state();
+        state.breaker.asks();
+        self.metrics.set_breaker(state.breaker.shown());
     }
 
     fn succeeded(&self) {
@@ -211,9 +222,9 @@ impl Upstream {
     }
 
     fn failed(&self, trouble: &Trouble) {
-        let now = Instant::now();
+        let now = self.timer.now();
         let mut state = self.state();
-        let failures = state.breaker.failed(now);
+        let failures = state.breaker.failed(now, trouble);
         let pause = trouble.wait().map_or_else(|| self.back_off(failures), |wait| wait.min(LONGEST_WAIT));
         state.pause = Some(now + pause);
         self.metrics.set_breaker(state.breaker.shown());
@@ -272,11 +283,11 @@ impl Gate<'_> {
             return Err(Stop::Requests(self.ledger.requests));
         }
         upstream.keep_pace(self.ledger).await?;
-        upstream.state().breaker.asks();
+        upstream.asks();
         self.ledger.requests += 1;
         let under_way = UnderWay { upstream, judged: false };
-        let answer = timeout_at(self.ledger.deadline, upstream.web.get(url)).await;
-        let Ok(answer) = answer else { return Err(Stop::Time(self.ledger.time)) };
+        let answer = until(&*upstream.timer, self.ledger.deadline, upstream.web.get(url)).await;
+        let Some(answer) = answer else { return Err(Stop::Time(self.ledger.time)) };
         let read =
             answer.and_then(|response| web::body(response, &upstream.clock)).and_then(|body| read(&body));
         under_way.over();
@@ -307,7 +318,7 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.upstream.state().ready = Instant::now() + self.upstream.pace;
+        self.upstream.state().ready = self.upstream.timer.now() + self.upstream.pace;
         if !self.judged {
             self.upstream.metrics.called(QuizCall::Dropped);
         }
