@@ -4,8 +4,8 @@
 //! What strangers wrote is on these pages, so the rules are strict. Control characters, and whatever has no shape but
 //! changes how its neighbours are shown (overrides of direction, joiners, selectors), is taken out; space of any kind is
 //! one space; no more than three marks stand on a letter. A sign that no face has is drawn as U+FFFD, and copying it
-//! still gives the sign itself. Text from right to left is put in the order of the eye and copies in the order of
-//! speech.
+//! still gives the sign itself. Text from right to left is put in the order of the eye, which readers turn again when it
+//! is copied.
 
 use unicode_bidi::{BidiInfo, Level};
 use unicode_normalization::UnicodeNormalization;
@@ -224,7 +224,8 @@ fn from_right(sign: char) -> bool {
     matches!(sign, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
-/// A part that runs from right to left: letters joined, then mirrored, with what it says in the order of speech.
+/// A part that runs from right to left: letters joined, and in the order of the eye. Readers of PDFs know the order of
+/// speech by themselves; telling them as well would have it turned twice.
 fn turned(canvas: &dyn Canvas, text: &str, face: Face, runs: &mut Vec<Run>) {
     let mut letters: Vec<String> = Vec::new();
     for sign in join(text).chars() {
@@ -233,13 +234,7 @@ fn turned(canvas: &dyn Canvas, text: &str, face: Face, runs: &mut Vec<Run>) {
             _ => letters.push(mirrored(sign).into()),
         }
     }
-    let mut shown = Vec::new();
-    signs(canvas, &letters.into_iter().rev().collect::<String>(), face, &mut shown);
-    // One run says it all: what is read is one text, however many faces it is drawn in.
-    for (index, run) in shown.iter_mut().enumerate() {
-        run.said = Some(if index == 0 { text.to_owned() } else { String::new() });
-    }
-    runs.extend(shown);
+    signs(canvas, &letters.into_iter().rev().collect::<String>(), face, runs);
 }
 
 /// The sign that opens where the other closes.
@@ -271,5 +266,85 @@ fn signs(canvas: &dyn Canvas, text: &str, wanted: Face, runs: &mut Vec<Run>) {
             }
             _ => runs.push(Run { face, shown: shown.into(), said: missing.then(|| sign.into()), advance }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pdf::Paper;
+    use super::*;
+
+    fn composed(text: &str) -> Vec<Run> {
+        line(&Paper::new().unwrap(), text, Weight::Regular).runs
+    }
+
+    fn shown(text: &str) -> String {
+        composed(text).into_iter().map(|run| run.shown).collect()
+    }
+
+    #[test]
+    fn what_has_no_shape_is_taken_out_and_space_is_one_space() {
+        assert_eq!(clean("  a\tb\n\r\nc\u{0}d\u{7}  "), "a b cd");
+        assert_eq!(clean("\u{202e}gnp.exe\u{202c}\u{200b}\u{feff}"), "gnp.exe");
+        assert_eq!(clean("👩\u{200d}👧\u{fe0f}"), "👩👧");
+        assert_eq!(clean("\u{301}\u{302}"), "");
+        assert_eq!(clean("co\u{ad}op"), "coop");
+        assert_eq!(clean("e\u{301}"), "é", "composed, as the fonts have it");
+        assert_eq!(clean(&format!("x{}", "\u{323}".repeat(50))).chars().count(), 4, "three marks at most");
+        assert_eq!(clean(&"я".repeat(9_000)).chars().count(), SIGNS_MAX);
+    }
+
+    #[test]
+    fn a_sign_is_drawn_in_a_face_that_has_it_or_stood_in_for_and_copies_as_it_was() {
+        let runs = composed("Ж → 山");
+        let faces: Vec<Face> = runs.iter().map(|run| run.face).collect();
+        assert_eq!(faces, [Face::Regular, Face::Signs, Face::Regular, Face::Regular]);
+        assert_eq!((runs[1].shown.as_str(), &runs[1].said), ("→", &None));
+        assert_eq!((runs[3].shown.as_str(), runs[3].said.as_deref()), ("\u{fffd}", Some("山")));
+    }
+
+    #[test]
+    fn what_runs_from_right_to_left_is_shown_so_with_its_letters_joined() {
+        assert_eq!(shown("אב (ג)"), "(ג) בא");
+        assert_eq!(shown("ab אב cd"), "ab בא cd");
+        assert_eq!(shown("سلام"), "\u{fee1}\u{fefc}\u{feb3}", "joined: seen, lam with alef, meem");
+    }
+
+    #[test]
+    fn text_that_is_too_wide_ends_with_an_ellipsis_within_its_width() {
+        let canvas = Paper::new().unwrap();
+        for text in [
+            "Wide Words Without Way",
+            "שלום עולם ומלואו",
+            "السلام عليكم",
+            "山田太郎山田太郎",
+            "é\u{323}é\u{323}é\u{323}é\u{323}é\u{323}",
+        ] {
+            for width in [5.0, 12.0, 30.0, 50.0] {
+                let line = fitted(&canvas, text, Weight::Bold, 10.0, width);
+                let said: String = line.runs.iter().map(|run| run.shown.as_str()).collect();
+                let alone = said == "…";
+                assert!(line.width(10.0) <= width || alone, "{said:?} is {} wide", line.width(10.0));
+                let whole = super::line(&canvas, text, Weight::Bold).width(10.0) <= width;
+                assert!(whole || said.contains('…'), "{said:?}");
+            }
+        }
+        let whole = fitted(&canvas, "fits", Weight::Regular, 10.0, 100.0);
+        assert_eq!(whole.runs[0].shown, "fits");
+    }
+
+    #[test]
+    fn lines_break_between_words_and_within_them_only_if_they_must() {
+        let canvas = Paper::new().unwrap();
+        let said = |text: &str, width: f32, most: usize| -> Vec<String> {
+            let lines = wrapped(&canvas, text, Weight::Regular, 10.0, width, most);
+            lines.iter().map(|line| line.runs.iter().map(|run| run.shown.as_str()).collect()).collect()
+        };
+        assert_eq!(said("one two three", 42.0, 5), ["one two", "three"]);
+        assert_eq!(said("one two three four five", 42.0, 2), ["one two", "three f…"]);
+        let broken = said(&"w".repeat(20), 42.0, 9);
+        assert!(broken.len() > 1 && broken.concat() == "w".repeat(20), "{broken:?}");
+        assert_eq!(said("", 42.0, 3), Vec::<String>::new());
+        assert_eq!(said("ww", 0.1, 9), ["w", "w"], "a line has one sign at least");
     }
 }
