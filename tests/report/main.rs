@@ -98,8 +98,8 @@ fn normal(text: &str, form: &str) -> String {
 
 #[test]
 fn text_from_right_to_left_copies_in_the_order_of_speech() {
-    for name in ["שלום עולם", "سلام"] {
-        let text = Document::of(&named(name)).run("pdftotext", &["-raw", "-enc", "UTF-8"]);
+    for name in ["שלום עולם", "مرحبا", "ab גד"] {
+        let text = Document::of(&named(name)).run("pdftotext", &["-enc", "UTF-8"]);
         // Poppler puts marks of direction around it.
         let text: String = text.chars().filter(|sign| !('\u{200b}'..='\u{202e}').contains(sign)).collect();
         assert!(text.contains(name), "{name:?} is not in\n{text}");
@@ -243,8 +243,8 @@ fn the_pictures_of_the_design_are_in_the_documentation_and_small() {
         let picture = image::load_from_memory(&bytes).unwrap();
         assert_eq!(
             (picture.width(), picture.height()),
-            (745, 1053),
-            "A4 at 90 dots an inch: {}",
+            (695, 983),
+            "A4 at 84 dots an inch: {}",
             path.display()
         );
         assert!(bytes.len() < 150_000, "{}: {} bytes", path.display(), bytes.len());

@@ -65,7 +65,7 @@ impl Document {
     /// A page as a picture, `<stem>.png`.
     pub(crate) fn render(&self, page: u32, stem: &Path) {
         let page = page.to_string();
-        let options = ["-png", "-r", "90", "-singlefile", "-f", &page, "-l", &page];
+        let options = ["-png", "-r", "84", "-singlefile", "-f", &page, "-l", &page];
         let ended = tool("pdftoppm").args(options).arg(self.path()).arg(stem).status().unwrap();
         assert!(ended.success());
     }

@@ -16,6 +16,8 @@ use super::joining::join;
 
 /// What is drawn in place of a sign that no face has.
 const STAND_IN: char = '\u{fffd}';
+/// The minus, which Noto Sans lacks, and what it draws just like it in every weight.
+const MINUS: (char, char) = ('−', '–');
 /// What is cut off ends with it.
 const ELLIPSIS: char = '…';
 /// More marks than that on one letter reach into other lines.
@@ -148,14 +150,18 @@ pub(super) fn wrapped(
     lines
 }
 
-/// Where the first line of a text ends, in bytes: after the last word that fits, else within it; after one sign at least.
+/// Where the first line of a text ends, in bytes: after the last word that fits, or a hyphen in it, else anywhere; after
+/// one sign at least.
 fn break_at(canvas: &dyn Canvas, text: &str, weight: Weight, size: f32, width: f32) -> usize {
     let fits = prefix(canvas, text, weight, size, width);
     if fits == text.len() {
         return fits;
     }
-    let word = if text[fits..].starts_with(' ') { Some(fits) } else { text[..fits].rfind(' ') };
     let first = text.chars().next().map_or(0, char::len_utf8);
+    if text[fits..].starts_with(' ') {
+        return fits.max(first);
+    }
+    let word = text[..fits].rfind([' ', '-']).map(|at| if text[at..].starts_with('-') { at + 1 } else { at });
     word.filter(|at| *at > 0).unwrap_or(fits).max(first)
 }
 
@@ -186,14 +192,23 @@ fn prefix(canvas: &dyn Canvas, text: &str, weight: Weight, size: f32, width: f32
 
 /// The face that a sign is drawn in and its width there; [`None`] for the face where it is the stand-in.
 fn sign_in(canvas: &dyn Canvas, sign: char, wanted: Face) -> (Option<Face>, u32) {
-    // A space that does not break looks like any other, and not every face knows it.
-    let sign = if sign == '\u{a0}' { ' ' } else { sign };
+    let sign = alike(sign);
     for face in [wanted, Face::Signs] {
         if let Some(advance) = canvas.advance(face, sign) {
             return (Some(face), u32::from(advance));
         }
     }
     (None, canvas.advance(wanted, STAND_IN).map_or(0, u32::from))
+}
+
+/// The sign that is drawn for another, since it looks the same. A space that does not break looks like any other, and not
+/// every face knows it.
+fn alike(sign: char) -> char {
+    match sign {
+        '\u{a0}' => ' ',
+        _ if sign == MINUS.0 => MINUS.1,
+        _ => sign,
+    }
 }
 
 /// Cleaned text as runs, from left to right.
@@ -249,22 +264,19 @@ fn signs(canvas: &dyn Canvas, text: &str, wanted: Face, runs: &mut Vec<Run>) {
     let from = runs.len();
     for sign in text.chars() {
         let (face, advance) = sign_in(canvas, sign, wanted);
-        let shown = match (face, sign) {
-            (None, _) => STAND_IN,
-            (Some(_), '\u{a0}') => ' ',
-            (Some(_), sign) => sign,
-        };
-        let missing = face.is_none();
+        let shown = face.map_or(STAND_IN, |_| alike(sign));
+        // A space is copied as a space, whatever kind it was.
+        let said = shown != sign && sign != '\u{a0}';
         let face = face.unwrap_or(wanted);
         match runs[from..].last_mut() {
-            Some(run) if run.face == face && run.said.is_some() == missing => {
+            Some(run) if run.face == face && run.said.is_some() == said => {
                 run.shown.push(shown);
                 run.advance += advance;
                 if let Some(said) = &mut run.said {
                     said.push(sign);
                 }
             }
-            _ => runs.push(Run { face, shown: shown.into(), said: missing.then(|| sign.into()), advance }),
+            _ => runs.push(Run { face, shown: shown.into(), said: said.then(|| sign.into()), advance }),
         }
     }
 }
@@ -301,6 +313,8 @@ mod tests {
         assert_eq!(faces, [Face::Regular, Face::Signs, Face::Regular, Face::Regular]);
         assert_eq!((runs[1].shown.as_str(), &runs[1].said), ("→", &None));
         assert_eq!((runs[3].shown.as_str(), runs[3].said.as_deref()), ("\u{fffd}", Some("山")));
+        let minus = composed("−5");
+        assert_eq!((minus[0].shown.as_str(), minus[0].said.as_deref()), ("–", Some("−")));
     }
 
     #[test]
@@ -342,6 +356,7 @@ mod tests {
         };
         assert_eq!(said("one two three", 42.0, 5), ["one two", "three"]);
         assert_eq!(said("one two three four five", 42.0, 2), ["one two", "three f…"]);
+        assert_eq!(said("one-two three", 34.0, 5), ["one-", "two", "three"]);
         let broken = said(&"w".repeat(20), 42.0, 9);
         assert!(broken.len() > 1 && broken.concat() == "w".repeat(20), "{broken:?}");
         assert_eq!(said("", 42.0, 3), Vec::<String>::new());

@@ -45,7 +45,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>) {
 fn row(sheet: &mut Sheet<'_>, columns: &[Column; 7], task: &RecentTask, odd: bool) {
     let [number, kind, status, created, took, attempt, note] = columns;
     let said = task.note.as_deref().unwrap_or_default();
-    let lines = note.wrapped(sheet, said, plain(SIZE, MUTED), 2);
+    let lines = note.wrapped(sheet, said, plain(SIZE, MUTED), 3);
     let height = HEIGHT + LEADING * lines.len().saturating_sub(1) as f32;
     table::row(sheet, columns, height, odd);
     let (y, text, words) = (sheet.y + 11.5, plain(SIZE, INK), sheet.words);
