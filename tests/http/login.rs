@@ -89,6 +89,7 @@ async fn a_logout_ends_the_session_and_takes_the_cookie_away() {
         assert!(gone.header("set-cookie").starts_with("gristmill_session=; Path=/; Max-Age=0"));
     }
     assert_eq!(daemon.ask("POST", "/logout", |request| request).await.status, 204, "without a session too");
+    assert_eq!(daemon.action_lines().matches("Success: user Ann logged out.").count(), 1);
     let refused = daemon.with_cookie(&cookie, "GET", "/tasks", json!(null)).await;
     refused.problem(Code::InvalidToken);
     assert!(refused.header("set-cookie").contains("Max-Age=0"), "so that it happens once");
