@@ -63,7 +63,8 @@ impl Rule for HostNames {
     }
 
     fn allowed(&self) -> String {
-        "names of hosts without port, separated by commas, as \"mill.example, mill.lan\", or \"\" for none".to_owned()
+        "names of hosts without port, separated by commas, as \"mill.example, mill.lan\", or \"\" for none"
+            .to_owned()
     }
 
     fn show(&self, value: &Vec<HostName>) -> Literal {
@@ -83,7 +84,9 @@ mod tests {
         assert!(names[0].is("mill.example") && names[0].is("MILL.example."));
         assert!(!names[0].is("mill.example.evil") && !names[0].is("xmill.example") && !names[0].is(""));
         assert_eq!(read("  ").unwrap(), []);
-        for bad in ["mill.example:5000", "http://mill", "*.example", "a,,b", "a..b", ".", "м", &"a".repeat(254)] {
+        for bad in
+            ["mill.example:5000", "http://mill", "*.example", "a,,b", "a..b", ".", "м", &"a".repeat(254)]
+        {
             assert!(read(bad).unwrap_err().contains("no name of a host"), "{bad}");
         }
     }

@@ -63,8 +63,7 @@ async fn what_says_that_it_is_too_long_is_refused_before_it_comes() {
 async fn a_body_in_pieces_that_passes_the_limit_piece_by_piece_is_stopped_there() {
     let daemon = quiet(&[("images.max_bytes", "64 KiB")]).await;
     let mut socket = TcpStream::connect(daemon.address).await.unwrap();
-    let head =
-        "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     let (mut read, mut write) = socket.into_split();
     let sender = tokio::spawn(async move {

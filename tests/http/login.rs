@@ -416,7 +416,10 @@ async fn passwords_are_chosen_from_one_address_only_so_often() {
     let token = ann["token"].as_str().unwrap();
     let change = |address: &'static str| {
         daemon.ask("PATCH", &path, move |request| {
-            request.header("x-forwarded-for", address).bearer_auth(token).json(&json!({"password": "another horse"}))
+            request
+                .header("x-forwarded-for", address)
+                .bearer_auth(token)
+                .json(&json!({"password": "another horse"}))
         })
     };
     change("192.0.2.1").await.problem(Code::RateLimited);

@@ -75,7 +75,9 @@ async fn provoke(code: Code) -> Option<Answer> {
             let evil = |request: reqwest::RequestBuilder| request.header("origin", "https://evil.example");
             daemon.ask("POST", "/tasks", evil).await
         }
-        Code::ForeignHost => daemon.ask("GET", "/tasks", |request| request.header("host", "evil.example")).await,
+        Code::ForeignHost => {
+            daemon.ask("GET", "/tasks", |request| request.header("host", "evil.example")).await
+        }
         Code::UserNotFound => daemon.get("/users/99").await,
         Code::AvatarNotFound => daemon.get(&format!("/users/{}/avatar", ann.id)).await,
         Code::RateLimited => {

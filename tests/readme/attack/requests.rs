@@ -111,8 +111,9 @@ async fn lengths(target: &Target) {
         "Content-Length: 1\r\nContent-Length: 2",
         "Content-Length: 18446744073709551616",
     ] {
-        let head =
-            format!("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n{lengths}\r\n\r\n");
+        let head = format!(
+            "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n{lengths}\r\n\r\n"
+        );
         assert_eq!(raw(target, head.as_bytes()).await.status, 400, "{lengths}");
     }
 }
