@@ -82,7 +82,7 @@ async fn provoke(code: Code) -> Option<Answer> {
             daemon.upload("/records", reqwest::multipart::Form::new().text("x", "y"), "").await
         }
         Code::IncompleteBody => {
-            let head = "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+            let head = "POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
             daemon.raw(head.as_bytes(), true).await
         }
         Code::Unauthenticated => daemon.get("/tasks").await,
@@ -96,6 +96,9 @@ async fn provoke(code: Code) -> Option<Answer> {
         Code::CrossOrigin => {
             let evil = |request: reqwest::RequestBuilder| request.header("origin", "https://evil.example");
             daemon.ask("POST", "/tasks", evil).await
+        }
+        Code::ForeignHost => {
+            daemon.ask("GET", "/tasks", |request| request.header("host", "evil.example")).await
         }
         Code::UserNotFound => daemon.get("/users/99").await,
         Code::AvatarNotFound => daemon.get(&format!("/users/{}/avatar", ann.id)).await,
@@ -145,7 +148,7 @@ async fn provoke(code: Code) -> Option<Answer> {
         }
         Code::MethodNotAllowed => daemon.ask("PUT", "/tasks", |request| request).await,
         Code::RequestTimeout => {
-            let head = "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+            let head = "POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
             daemon.raw(head.as_bytes(), false).await
         }
         Code::StatusForbids => {
