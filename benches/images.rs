@@ -83,7 +83,7 @@ fn row(report: &mut Report, name: &str, who: &str, (seconds, megabytes): (f64, f
 }
 
 /// CPU seconds of this thread.
-fn measured<T>(work: impl FnOnce() -> T) -> f64 {
+pub fn measured<T>(work: impl FnOnce() -> T) -> f64 {
     let used = || -> f64 {
         let line = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
         line.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9

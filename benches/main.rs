@@ -25,6 +25,7 @@ mod nodes;
 mod outside;
 mod raw;
 mod report;
+mod reports;
 mod serve;
 mod takeover;
 mod transcode;
@@ -48,9 +49,10 @@ enum Part {
     ImagesServe,
     ImagesUpload,
     Images,
+    Reports,
 }
 
-const PARTS: [(&str, Part); 11] = [
+const PARTS: [(&str, Part); 12] = [
     ("raw", Part::Raw),
     ("engine", Part::Engine),
     ("ingress", Part::Ingress),
@@ -62,6 +64,7 @@ const PARTS: [(&str, Part); 11] = [
     ("images-serve", Part::ImagesServe),
     ("images-upload", Part::ImagesUpload),
     ("images", Part::Images),
+    ("reports", Part::Reports),
 ];
 
 /// What the measurements run beside.
@@ -88,6 +91,9 @@ fn main() {
     }
     if let Ok(path) = std::env::var(images::ONLY) {
         return images::once(&path);
+    }
+    if std::env::var_os(reports::MANY).is_some() {
+        return reports::many();
     }
     let seconds =
         std::env::var("GRISTMILL_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
@@ -133,6 +139,7 @@ async fn alone(part: Part, report: &mut Report, span: Duration) {
         Part::ImagesServe => serve::compare(report, span).await,
         Part::ImagesUpload => serve::uploads(report, span).await,
         Part::Images => images::compare(report),
+        Part::Reports => reports::compare(report),
         Part::Ingress | Part::Nodes | Part::Listeners | Part::Takeover => {}
     }
 }
@@ -159,7 +166,7 @@ async fn beside(servers: &Servers, part: Part, report: &mut Report, span: Durati
         }
         Part::Takeover => takeover::compare(report, postgres, &broker::fresh(rabbitmq), 10, 3).await,
         Part::Outside => outside::claim_and_complete(report, "postgres", Some(postgres), span).await,
-        Part::Transcode | Part::ImagesServe | Part::ImagesUpload | Part::Images => {}
+        Part::Transcode | Part::ImagesServe | Part::ImagesUpload | Part::Images | Part::Reports => {}
     }
 }
 

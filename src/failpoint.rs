@@ -30,11 +30,16 @@ pub enum Failpoint {
     InboxBeforeAck,
     /// The broker has a page of events, and how far the relay is was not noted yet.
     RelayBeforeNote,
+    /// Questions are saved, and the run that drew them does not know yet.
+    QuestionsSaved,
 }
 
 impl Failpoint {
     /// Every one that is reached with a broker only.
     pub const WITH_A_BROKER: [Self; 2] = [Self::InboxBeforeAck, Self::RelayBeforeNote];
+
+    /// Every one that is reached by a task of kind `quiz` only.
+    pub const IN_A_QUIZ: [Self; 1] = [Self::QuestionsSaved];
 
     /// Every other one.
     pub const ALL: [Self; 8] = [
@@ -62,6 +67,7 @@ impl Failpoint {
             Self::DrainBegun => "drain_begun",
             Self::InboxBeforeAck => "inbox_before_ack",
             Self::RelayBeforeNote => "relay_before_note",
+            Self::QuestionsSaved => "questions_saved",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::account::Portfolio;
+use crate::failpoint::{self, Failpoint};
 use crate::kinds::desk::{Desk, DeskError, Shelved};
 use crate::store::{Store, StoreError};
 use crate::task::{Attempt, NewQuestion, Question, QuestionId, TaskId, Timestamp, UserId};
@@ -35,6 +36,7 @@ impl Desk for StoreDesk {
         questions: Vec<NewQuestion>,
     ) -> Result<Shelved, DeskError> {
         let saved = self.store.save_questions(task, attempt, goal, &questions).await.map_err(unavailable)?;
+        failpoint::hit_for(Failpoint::QuestionsSaved, task);
         let saved = saved.ok_or(DeskError::Lost(task, attempt))?;
         Ok(Shelved { new: saved.new, known: saved.known, of_task: saved.of_task })
     }

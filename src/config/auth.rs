@@ -25,6 +25,10 @@ section! {
         /// address; more are answered 429 until time has passed.
         "login_attempts" => login_attempts: u32 = 10, whole(1..=10_000);
 
+        /// How many passwords may be chosen in a quarter of an hour from one address, for new users and in place of old ones:
+        /// each is hashed, which is dear. More are answered 429 until time has passed. 0 for any number.
+        "passwords_per_address" => passwords_per_address: u32 = 300, whole(0..=1_000_000);
+
         /// The memory that hashing a password takes (Argon2id), in KiB: the more, the dearer is guessing. A password
         /// is hashed anew with changed parameters when its user logs in.
         "argon2_memory_kib" => argon2_memory: u32 = 19_456, whole(8..=4_194_304);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::host_names::{HostName, host_names};
 use super::network::{Network, networks};
 use super::rule::{address, bytes, cores_or, optional_web_url, seconds, whole};
 use super::section::section;
@@ -26,6 +27,12 @@ section! {
         /// The address under which callers reach the daemon, for the links in answers, when it stands behind
         /// a proxy. When empty, links are built from the Host header of each request.
         "public_url" => public_url: Option<Url> = "", optional_web_url();
+
+        /// Names by which callers reach the daemon, besides addresses, `localhost` and the host of http.public_url. Where
+        /// http.bind is a loopback address and callers are let in without proof, or when names are listed here, a
+        /// request whose Host is none of these is refused: a page of another site whose name leads to this machine is
+        /// not taken for one of ours. A proxy that passes on the Host of its callers needs their names here.
+        "hosts" => hosts: Vec<HostName> = "", host_names();
 
         /// Networks of proxies that are believed when they say, in `X-Forwarded-For` and `X-Forwarded-Proto`, whom they
         /// speak for and how they were reached. Limits are for each address, so without this all who come through a

@@ -22,6 +22,9 @@ section! {
         /// Runs of `quiz` at once. They wait for the sources of questions most of the time, and share their pace.
         "quiz.concurrency" => quiz_concurrency: NonZeroUsize = 16, cores_or(1024);
 
+        /// Runs of `report` at once.
+        "report.concurrency" => report_concurrency: NonZeroUsize = 0, cores_or(1024);
+
         /// Kinds that programs outside do: the daemon accepts their tasks, keeps them, and hands them to whoever
         /// claims them. `manual`, which people do, is always there. Nodes that share a database must list the
         /// same.
@@ -65,7 +68,7 @@ impl Rule for Kinds {
 }
 
 /// The kinds that have a setting here, since the daemon does them itself.
-const OURS: [&str; 4] = ["noop", "transcode", "image", "quiz"];
+const OURS: [&str; 5] = ["noop", "transcode", "image", "quiz", "report"];
 
 impl KindSettings {
     /// How many tasks of this kind run at once, if the kind is one that this daemon runs itself.
@@ -75,6 +78,7 @@ impl KindSettings {
             "transcode" => Some(self.transcode_concurrency),
             "image" => Some(self.image_concurrency),
             "quiz" => Some(self.quiz_concurrency),
+            "report" => Some(self.report_concurrency),
             _ => None,
         }
     }

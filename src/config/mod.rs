@@ -18,6 +18,7 @@
 
 // The machinery.
 mod error;
+mod host_names;
 mod load;
 mod network;
 mod print;
@@ -55,6 +56,7 @@ pub use self::broker::{BrokerSettings, QueueForm};
 pub use self::database::DatabaseSettings;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::general::GeneralSettings;
+pub use self::host_names::HostName;
 pub use self::http::HttpSettings;
 pub use self::images::ImageSettings;
 pub use self::kinds::KindSettings;

@@ -174,6 +174,11 @@ catalogue! {
     RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE,
         "The range lies outside of the file",
         "`Range` asks for bytes behind the end; `Content-Range` tells the length.";
+    ForeignHost = "foreign_host", MISDIRECTED_REQUEST,
+        "The daemon does not go by this name",
+        "`Host` names neither an address, nor `localhost`, nor the host of `http.public_url`, nor one of `http.hosts`, on a \
+         daemon that lets in whoever is on its machine: it may be a page of another site whose name leads here. Call it \
+         by its address, or list the name in `http.hosts`.";
     InvalidBody = "invalid_body", UNPROCESSABLE_ENTITY,
         "The body is not what is expected",
         "The JSON can be read, but a field is unknown, given twice, missing, of the wrong type or out of bounds. \

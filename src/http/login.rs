@@ -138,7 +138,13 @@ async fn begin(
 pub(super) async fn logout(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[]).finish()?;
     if let Held::Session(session) = session::of(&request) {
-        state.store.close_session(&session).await?;
+        let user = state.store.user_by_session(&session).await?;
+        // Of two that end it at the same time one did.
+        if state.store.close_session(&session).await?
+            && let Some(user) = user
+        {
+            state.actions.record(&Action::LoggedOut { name: called(&user) });
+        }
     }
     Ok(HttpResponse::NoContent().insert_header((header::SET_COOKIE, session::taken_away())).finish())
 }

@@ -17,7 +17,7 @@
 //! - `spool` takes large bodies to the disk, and keeps what blocks off the threads that serve.
 //! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
-//!   it sent; `operator` is whoever runs the daemon.
+//!   it sent, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
@@ -38,6 +38,7 @@ mod file;
 mod filename;
 mod form_proof;
 mod health;
+mod hosts;
 mod hot;
 mod idempotency;
 mod image_desk;

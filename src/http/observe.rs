@@ -1,5 +1,5 @@
-//! What happens around every request: its id, its span, its metrics, whether it may come from there, a panic that becomes
-//! a 500, and the one place where errors become answers.
+//! What happens around every request: its id, its span, its metrics, whether it may come from there and by that name, a
+//! panic that becomes a 500, and the one place where errors become answers.
 //!
 //! Wrapped around each route by [`routes`](super::routes), so that the route is known without looking. It is in the way
 //! of every request: what is added here, every request pays for.
@@ -20,6 +20,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::catalogue::Code;
+use super::hosts::Hosts;
 use super::{Problem, State, origin};
 use crate::telemetry::logging::request_span;
 use crate::telemetry::metrics::{Method, OneRouteMetrics};
@@ -38,6 +39,8 @@ pub(super) struct Way {
     pub(super) acts: bool,
     /// What answers it without waiting, where that can be.
     pub(super) at_once: Option<AtOnce>,
+    /// By which names it may be called, where that matters.
+    pub(super) hosts: Option<Rc<Hosts>>,
     /// What its requests are counted in.
     pub(super) metrics: OneRouteMetrics,
 }
@@ -54,7 +57,8 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     let method = Method::of(request.method().as_str());
     let id = request_id(&request);
     // A panic is left to the handler, which will not fare better, to be told of.
-    let asked = || way.at_once.and_then(|answer| answer(&state, request.request()));
+    let welcome = way.hosts.as_ref().is_none_or(|hosts| hosts.admit(request.headers()));
+    let asked = || way.at_once.filter(|_| welcome).and_then(|answer| answer(&state, request.request()));
     if let Ok(Some(answer)) = std::panic::catch_unwind(AssertUnwindSafe(asked)) {
         return Ok(told(&way, method, id, started, request.into_response(answer)));
     }
@@ -63,7 +67,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
     let http = request.request().clone();
     // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
-    let served = match route.map_or(Ok(()), |_| origin::check(&state.http, &http, way.acts)) {
+    let served = match may_come(&state, &way, &http) {
         Ok(()) => AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await,
         Err(problem) => Ok(Err(problem.into())),
     };
@@ -79,6 +83,15 @@ pub(super) async fn observe<B: MessageBody + 'static>(
         }
     };
     Ok(told(&way, method, id, started, response))
+}
+
+/// Refuses what may not come from where it does, or not by that name. To a path that there is not, anything may.
+fn may_come(state: &State, way: &Way, request: &HttpRequest) -> Result<(), Problem> {
+    if way.route.is_none() {
+        return Ok(());
+    }
+    way.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(request.headers()))?;
+    origin::check(&state.http, request, way.acts)
 }
 
 /// The answer with the request's id, counted.

@@ -5,6 +5,7 @@
 //! a machine that may be let in where that site is not (a daemon on loopback lets in whoever is on it). True here:
 //! - A request with `Authorization: Bearer` passes: no browser adds that by itself.
 //! - So does one in which nothing tells of a browser: programs send neither `Origin` nor `Sec-Fetch-Site`.
+//! - A page whose name was made to lead to this machine is of our own origin: `hosts` knows it by the name.
 //! - `Sec-Fetch-Site` is the browser's own judgement, which no page can write, so it counts first; what came through a
 //!   proxy that changes `Host` passes by it as well.
 

@@ -2,7 +2,8 @@
 //!
 //! Called by `login` and `users`. True here: however many come at once, only [`AT_ONCE`] are hashed, so that memory stays
 //! bounded and a core is left for others; the line for them has an end and a patience. Who tries passwords spends of two
-//! allowances, the account's and the address's, which hold on all nodes together and outlive a restart.
+//! allowances, the account's and the address's, and who chooses them of another one of the address; they hold on all nodes
+//! together and outlive a restart.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,8 +51,18 @@ impl Passwords {
         Ok(Self { hasher, places: Arc::new(Semaphore::new(AT_ONCE)), line: Semaphore::new(LINE) })
     }
 
-    /// What to keep of a password.
-    pub(super) async fn hash(&self, password: Password) -> Result<PasswordHash, Problem> {
+    /// What to keep of a password that somebody chose. From one address only so many are taken.
+    pub(super) async fn chosen(
+        &self,
+        state: &State,
+        request: &HttpRequest,
+        password: Password,
+    ) -> Result<PasswordHash, Problem> {
+        spend_of_choices(state, request).await?;
+        self.hash(password).await
+    }
+
+    async fn hash(&self, password: Password) -> Result<PasswordHash, Problem> {
         self.work(move |hasher| hasher.hash(&password)).await
     }
 
@@ -138,6 +149,21 @@ pub(super) async fn spend_of_address(state: &State, request: &HttpRequest) -> Re
 /// Counts an attempt for an account.
 pub(super) async fn spend_of_account(state: &State, key: &str) -> Result<(), Problem> {
     spend(state, key, 1, "for this account").await
+}
+
+/// Counts a password that is to be hashed for whoever sent the request.
+async fn spend_of_choices(state: &State, request: &HttpRequest) -> Result<(), Problem> {
+    let most = state.auth.passwords_per_address;
+    if most == 0 {
+        return Ok(());
+    }
+    let key = format!("password from {}", client::counted_as(client::address(&state.http, request)));
+    let Some(wait) = state.store.spend(&key, 1, Rate::per(most, PERIOD)).await? else { return Ok(()) };
+    let detail = format!(
+        "too many passwords were chosen from this address: another may be in {} s (auth.passwords_per_address)",
+        wait.as_secs() + 1
+    );
+    Err(Problem::new(Code::RateLimited, detail).after(wait))
 }
 
 async fn spend(state: &State, key: &str, times: u32, whose: &str) -> Result<(), Problem> {

@@ -12,6 +12,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, Route};
 
 use super::catalogue::Code;
+use super::hosts::Hosts;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::{
     Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions,
@@ -54,8 +55,8 @@ pub struct RouteInfo {
     pub problems: Vec<Code>,
 }
 
-/// Any route: a query that is not understood, and our own mistakes.
-const ALWAYS: &[Code] = &[Code::InvalidParameter, Code::Internal];
+/// Any route: a query that is not understood, a name that is not ours, and our own mistakes.
+const ALWAYS: &[Code] = &[Code::InvalidParameter, Code::ForeignHost, Code::Internal];
 /// Routes that find out who is calling.
 const CALLER: &[Code] =
     &[Code::Unauthenticated, Code::InvalidToken, Code::OtherUser, Code::DatabaseUnavailable];
@@ -481,6 +482,7 @@ pub fn table() -> Vec<RouteInfo> {
 pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
     let mut paths: Vec<&'static str> = TABLE.iter().map(|line| line.path).collect();
     paths.dedup();
+    let hosts = Hosts::guarded(&state.http, &state.auth).map(Rc::new);
     for path in paths {
         if state.only_health && !ALWAYS_THERE.contains(&path) {
             continue;
@@ -505,6 +507,7 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
             route: Some(path),
             acts,
             at_once: lines().find_map(|line| line.at_once),
+            hosts: hosts.clone(),
             metrics: state.http_metrics.of_route(Some(path)),
         });
         app.service(
@@ -515,7 +518,7 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
     }
     let state = state.clone();
     let metrics = state.http_metrics.of_route(None);
-    let way = Rc::new(Way { route: None, acts: false, at_once: None, metrics });
+    let way = Rc::new(Way { route: None, acts: false, at_once: None, hosts, metrics });
     app.default_service(
         web::to(no_route)
             .wrap(from_fn(move |request, next| observe(state.clone(), way.clone(), request, next))),

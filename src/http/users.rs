@@ -52,7 +52,7 @@ pub(super) async fn create(
         check_admin(auth::caller(&state, &request, None).await?)?;
     }
     if let Some(password) = form.password {
-        user.password = Some(passwords.hash(password).await?);
+        user.password = Some(passwords.chosen(&state, &request, password).await?);
     }
     let mut pinned = None;
     if let Some(bytes) = form.avatar {
@@ -162,7 +162,10 @@ pub(super) async fn change(
     confirm(&state, &passwords, (caller, &proof), id, sensitive, form.current_password.as_deref()).await?;
     let password = match form.password {
         Change::Keep => Change::Keep,
-        Change::Set(password) => Change::Set(passwords.hash(password).await?),
+        Change::Set(password) => {
+            let hash = passwords.chosen(&state, &request, password).await?;
+            Change::Set(hash)
+        }
         Change::Clear => Change::Clear,
     };
     let (picture, pinned) = match form.avatar {

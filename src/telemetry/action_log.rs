@@ -55,6 +55,11 @@ pub enum Action {
         /// The user's name.
         name: String,
     },
+    /// A user ended a session.
+    LoggedOut {
+        /// The user's name.
+        name: String,
+    },
     /// Somebody tried to log in and could not.
     LoginFailed {
         /// As whom, where there is such a user.
@@ -161,6 +166,10 @@ impl Action {
             (Self::LoggedIn { name }, Language::En) => format!("Success: user {} logged in.", safe(name)),
             (Self::LoggedIn { name }, Language::Ru) => {
                 format!("Успех: пользователь {} вошёл в систему.", safe(name))
+            }
+            (Self::LoggedOut { name }, Language::En) => format!("Success: user {} logged out.", safe(name)),
+            (Self::LoggedOut { name }, Language::Ru) => {
+                format!("Успех: пользователь {} вышел из системы.", safe(name))
             }
             (Self::LoginFailed { name, address }, Language::En) => {
                 let name = name.as_deref().map_or("unknown user".to_owned(), safe);
@@ -540,6 +549,7 @@ mod tests {
             Action::UserChanged { name: "Анна".to_owned() },
             Action::UserDeleted { name: "Анна".to_owned() },
             Action::LoggedIn { name: "Анна".to_owned() },
+            Action::LoggedOut { name: "Анна".to_owned() },
             Action::LoginFailed { name: Some("#3".to_owned()), address: [192, 0, 2, 7].into() },
             Action::LoginFailed { name: None, address: [192, 0, 2, 7].into() },
             Action::RecordingAccepted { filename: "talk.wav".to_owned() },
@@ -569,6 +579,7 @@ mod tests {
 [2024-05-06 07:08:09] Success: user Анна changed.
 [2024-05-06 07:08:09] Success: user Анна deleted.
 [2024-05-06 07:08:09] Success: user Анна logged in.
+[2024-05-06 07:08:09] Success: user Анна logged out.
 [2024-05-06 07:08:09] Error: login failed (#3 from 192.0.2.7).
 [2024-05-06 07:08:09] Error: login failed (unknown user from 192.0.2.7).
 [2024-05-06 07:08:09] Success: recording talk.wav accepted.
@@ -599,6 +610,7 @@ mod tests {
 [2024-05-06 07:08:09] Успех: пользователь Анна изменён.
 [2024-05-06 07:08:09] Успех: пользователь Анна удалён.
 [2024-05-06 07:08:09] Успех: пользователь Анна вошёл в систему.
+[2024-05-06 07:08:09] Успех: пользователь Анна вышел из системы.
 [2024-05-06 07:08:09] Ошибка: вход не удался (#3, адрес 192.0.2.7).
 [2024-05-06 07:08:09] Ошибка: вход не удался (неизвестный пользователь, адрес 192.0.2.7).
 [2024-05-06 07:08:09] Успех: запись talk.wav принята.

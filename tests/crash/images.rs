@@ -14,7 +14,7 @@ use crate::common::{Engine, eventually};
 use crate::daemon::{Place, Start};
 
 /// A picture like no other, and its file as a phone would send it: with a comment that is none of anybody's business.
-fn picture(number: u32) -> (RgbImage, Vec<u8>) {
+pub(crate) fn picture(number: u32) -> (RgbImage, Vec<u8>) {
     let shade = |at: u32| u8::try_from(at % 256).unwrap();
     let pixels = RgbImage::from_fn(90, 60, |x, y| Rgb([shade(x * number), shade(y + number), shade(x * y)]));
     let mut png = Cursor::new(Vec::new());

@@ -20,6 +20,7 @@ mod images;
 mod judged;
 mod load;
 mod points;
+mod printed;
 mod rounds;
 mod shared_bucket;
 mod special;

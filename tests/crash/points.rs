@@ -18,6 +18,7 @@ fn times(point: Failpoint) -> &'static [u64] {
         Failpoint::BlobSynced | Failpoint::BlobMoved => &[1, 9],
         Failpoint::LeaseRenewed => &[1, 2],
         Failpoint::InboxBeforeAck | Failpoint::RelayBeforeNote => unreachable!("there is no broker here"),
+        Failpoint::QuestionsSaved => unreachable!("nobody asks for questions here"),
         // A daemon drains once.
         Failpoint::DrainBegun => &[1],
     }

@@ -1,7 +1,7 @@
 //! The real binary with its recordings in a bucket: nodes that share nothing else but the database.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, StatusCode};
@@ -11,6 +11,7 @@ use crate::bucket::Store;
 use crate::common::wav::sine;
 use crate::common::{Engine, eventually};
 use crate::daemon::{Daemon, Place, Start};
+use crate::images::picture;
 
 /// Two nodes, of which one only talks and the other only works, each with a folder of its own.
 struct Field {
@@ -155,4 +156,57 @@ async fn the_doctor_tries_the_bucket() {
     let (well, said) = tokio::time::timeout(Duration::from_secs(60), doctor()).await.unwrap();
     assert!(!well && said.contains("FAIL blob store: cannot write some/where/probe/"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+/// After so long an image that one node deleted is gone from all (docs/images.md).
+const GONE_EVERYWHERE: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_came_in_at_one_node_is_shown_and_shrunk_by_another_and_gone_from_both_once_deleted() {
+    let store = Store::start();
+    let place = Place::new(Engine::Postgres).await;
+    let (mut one, mut other) =
+        (place.spawn(&start(&store, "one", "")), place.spawn(&start(&store, "other", "http")));
+    let (one, other) = (one.ready().await, other.ready().await);
+    let client = Client::new();
+    let (pixels, file) = picture(7);
+    let sent = client.post(format!("http://{one}/upload?filename=a.png")).header("content-type", "image/png");
+    let sent = sent.body(file.clone()).send().await.unwrap();
+    assert_eq!(sent.status(), 201);
+    let made: Value = sent.json().await.unwrap();
+    let name = made["filename"].as_str().unwrap();
+    let fetch = async |at: std::net::SocketAddr, query: &str| {
+        let answer = client.get(format!("http://{at}/images/{name}{query}")).send().await.unwrap();
+        (answer.status().as_u16(), answer.bytes().await.unwrap())
+    };
+    let queries = ["", "?w=64&h=64", "?w=64&h=64&fit=cover&format=jpeg"];
+    // Twice: from the bucket, and from the memory that it is in from then on.
+    for _ in 0..2 {
+        let (status, whole) = fetch(other, "").await;
+        assert_eq!(status, 200);
+        assert!(whole.len() < file.len() && image::load_from_memory(&whole).unwrap().to_rgb8() == pixels);
+        for (query, sides) in [(queries[1], (64, 43)), (queries[2], (60, 60))] {
+            let (status, small) = fetch(other, query).await;
+            assert_eq!(status, 200, "{}", String::from_utf8_lossy(&small));
+            let small = image::load_from_memory(&small).unwrap();
+            assert_eq!((small.width(), small.height()), sides, "{query}");
+        }
+    }
+    let token = made["delete_token"].as_str().unwrap();
+    let gone = client.delete(format!("http://{one}/images/{name}?token={token}")).send().await.unwrap();
+    assert_eq!(gone.status(), 204);
+    let deleted = Instant::now();
+    for query in queries {
+        assert_eq!(fetch(one, query).await.0, 404, "{query}");
+    }
+    eventually("the other node to know of it", async || {
+        let mut all = true;
+        for query in queries {
+            all &= fetch(other, query).await.0 == 404;
+        }
+        all.then_some(())
+    })
+    .await;
+    let took = deleted.elapsed();
+    assert!(took < GONE_EVERYWHERE, "it took {took:?}");
 }

@@ -52,7 +52,7 @@ async fn what_says_that_it_is_too_long_is_refused_before_it_comes() {
         ("multipart/form-data; boundary=b", 101 << 20),
     ] {
         let head = format!(
-            "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+            "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
         );
         daemon.raw(head.as_bytes(), false).await.problem(Code::ImageTooLarge);
     }
@@ -63,8 +63,7 @@ async fn what_says_that_it_is_too_long_is_refused_before_it_comes() {
 async fn a_body_in_pieces_that_passes_the_limit_piece_by_piece_is_stopped_there() {
     let daemon = quiet(&[("images.max_bytes", "64 KiB")]).await;
     let mut socket = TcpStream::connect(daemon.address).await.unwrap();
-    let head =
-        "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     let (mut read, mut write) = socket.into_split();
     let sender = tokio::spawn(async move {
@@ -95,7 +94,7 @@ async fn slow_and_broken_bodies_leave_nothing_behind() {
     .concat();
     let head = |media_type: &str| {
         format!(
-            "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: 300000\r\n\r\n"
+            "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: 300000\r\n\r\n"
         )
         .into_bytes()
     };
@@ -182,7 +181,7 @@ async fn requests_behind_a_refused_upload_are_answered_on_the_same_connection() 
     let mut socket = TcpStream::connect(daemon.address).await.unwrap();
     let text = b"no image at all".repeat(2000);
     let head = format!(
-        "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n",
+        "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n",
         text.len()
     );
     socket.write_all(&[head.as_bytes(), &text].concat()).await.unwrap();

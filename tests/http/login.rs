@@ -89,6 +89,7 @@ async fn a_logout_ends_the_session_and_takes_the_cookie_away() {
         assert!(gone.header("set-cookie").starts_with("gristmill_session=; Path=/; Max-Age=0"));
     }
     assert_eq!(daemon.ask("POST", "/logout", |request| request).await.status, 204, "without a session too");
+    assert_eq!(daemon.action_lines().matches("Success: user Ann logged out.").count(), 1);
     let refused = daemon.with_cookie(&cookie, "GET", "/tasks", json!(null)).await;
     refused.problem(Code::InvalidToken);
     assert!(refused.header("set-cookie").contains("Max-Age=0"), "so that it happens once");
@@ -391,4 +392,39 @@ async fn a_password_is_hashed_anew_when_the_price_has_changed_and_no_session_end
         second.with_cookie(&cookie, "GET", "/tasks", json!(null)).await.json(200);
     }
     second.log_in(&who).await;
+}
+
+#[tokio::test]
+async fn passwords_are_chosen_from_one_address_only_so_often() {
+    let proxied = [("auth.passwords_per_address", "3"), ("http.trusted_proxies", "127.0.0.1")];
+    let daemon = start(with(&proxied)).await;
+    let from = |address: &'static str, password: Option<&'static str>| {
+        let body = json!({"name": "Ann", "password": password});
+        daemon.ask("POST", "/users", move |request| request.header("x-forwarded-for", address).json(&body))
+    };
+    for _ in 0..2 {
+        from("192.0.2.1", Some(PASSWORD)).await.json(201);
+    }
+    let ann = from("192.0.2.1", Some(PASSWORD)).await.json(201);
+    let refused = from("192.0.2.1", Some(PASSWORD)).await;
+    let problem = refused.problem(Code::RateLimited);
+    assert!(problem["detail"].as_str().unwrap().contains("auth.passwords_per_address"), "{problem}");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((200..=300).contains(&wait), "a third of a quarter of an hour: {wait}");
+    // One in place of an old one counts as well, and neither who needs none, nor another address.
+    let path = format!("/users/{}", ann["id"]);
+    let token = ann["token"].as_str().unwrap();
+    let change = |address: &'static str| {
+        daemon.ask("PATCH", &path, move |request| {
+            request
+                .header("x-forwarded-for", address)
+                .bearer_auth(token)
+                .json(&json!({"password": "another horse"}))
+        })
+    };
+    change("192.0.2.1").await.problem(Code::RateLimited);
+    from("192.0.2.1", None).await.json(201);
+    from("192.0.2.2", Some(PASSWORD)).await.json(201);
+    change("192.0.2.2").await.json(200);
+    assert_eq!(try_login(&daemon, json!({"id": ann["id"], "password": "another horse"})).await.status, 200);
 }

@@ -75,3 +75,43 @@ async fn behind_a_proxy_the_public_address_is_ours() {
     send("http://mill.example").await.problem(Code::CrossOrigin);
     send("https://mill.example.evil").await.problem(Code::CrossOrigin);
 }
+
+#[tokio::test]
+async fn a_page_whose_name_was_made_to_lead_here_is_refused_on_every_route() {
+    let settings = vec![("http.hosts", "mill.lan"), ("http.public_url", "https://mill.example/")];
+    let daemon = start(Wishes { settings, ..Wishes::default() }).await;
+    let sent = daemon.send_photos(&[("a.png", crate::photos::png(4, 4))], None).await.json(201);
+    let image = format!("/images/{}", sent["filename"].as_str().unwrap());
+    daemon.get(&image).await;
+    let by = |method: &'static str, path: String, host: &'static str| {
+        let daemon = &daemon;
+        async move { daemon.ask(method, &path, |request| request.header("host", host)).await }
+    };
+    for route in table() {
+        // As a page does that is of the same origin by its name.
+        let path = route.path.replace("{id}", "1").replace("{name}", &image["/images/".len()..]);
+        let answer = daemon
+            .ask(route.method, &path, |request| {
+                let request = request.header("host", "evil.example:5000");
+                request.header("origin", "http://evil.example:5000").header("sec-fetch-site", "same-origin")
+            })
+            .await;
+        answer.problem(Code::ForeignHost);
+    }
+    for host in ["localhost:5000", "127.0.0.1", "[::1]:80", "mill.lan", "MILL.example:443"] {
+        assert_eq!(by("GET", image.clone(), host).await.status, 200, "{host}");
+        assert_eq!(by("GET", "/tasks".into(), host).await.status, 200, "{host}");
+    }
+    let old = daemon.raw(format!("GET {image} HTTP/1.0\r\n\r\n").as_bytes(), false).await;
+    assert_eq!(old.status, 200, "a program of old names no host");
+    assert_eq!(daemon.get(&image).await.status, 200, "it is still there");
+}
+
+#[tokio::test]
+async fn where_everybody_has_to_prove_who_they_are_any_name_does() {
+    let settings = vec![("auth.anonymous", "false")];
+    let daemon = start(Wishes { idle: true, settings, ..Wishes::default() }).await;
+    let named = |request: reqwest::RequestBuilder| request.header("host", "mill.example");
+    assert_eq!(daemon.ask("GET", "/users", named).await.status, 200);
+    daemon.ask("GET", "/tasks", named).await.problem(Code::Unauthenticated);
+}

@@ -307,7 +307,7 @@ async fn who_hangs_up_while_waiting_is_given_nothing() {
     let daemon = start(wishes()).await;
     let body = r#"{"kinds":["ocr"],"wait_s":60}"#;
     let head = format!(
-        "POST /tasks/claim HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /tasks/claim HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     let mut socket = TcpStream::connect(daemon.address).await.unwrap();

@@ -31,6 +31,8 @@ fn no_bucket() -> Vec<(&'static str, &'static str)> {
 /// Makes the daemon answer with that problem. `None` where no client can (the disk would have to be full).
 async fn provoke(code: Code) -> Option<Answer> {
     let mut wishes = Wishes::default();
+    // Connections are taken, and nobody reads them.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     if code == Code::OriginalNotKept {
         wishes = with("records.keep_original", "false");
     } else if code == Code::RequestTimeout {
@@ -51,11 +53,11 @@ async fn provoke(code: Code) -> Option<Answer> {
             ("quiz.time_s", "0.5"),
         ];
     } else if code == Code::UpstreamTimeout {
-        // An address from which nothing ever comes back (RFC 5737).
+        let address = mute.local_addr().unwrap();
         wishes.settings = vec![
             ("quiz.provider", "jservice"),
-            ("quiz.url", "http://192.0.2.1/"),
-            ("quiz.allow", "192.0.2.0/24"),
+            ("quiz.url", format!("http://{address}/").leak()),
+            ("quiz.allow", "127.0.0.1/32"),
             ("quiz.timeout_s", "0.2"),
             ("quiz.time_s", "0.3"),
         ];
@@ -80,7 +82,7 @@ async fn provoke(code: Code) -> Option<Answer> {
             daemon.upload("/records", reqwest::multipart::Form::new().text("x", "y"), "").await
         }
         Code::IncompleteBody => {
-            let head = "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+            let head = "POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
             daemon.raw(head.as_bytes(), true).await
         }
         Code::Unauthenticated => daemon.get("/tasks").await,
@@ -94,6 +96,9 @@ async fn provoke(code: Code) -> Option<Answer> {
         Code::CrossOrigin => {
             let evil = |request: reqwest::RequestBuilder| request.header("origin", "https://evil.example");
             daemon.ask("POST", "/tasks", evil).await
+        }
+        Code::ForeignHost => {
+            daemon.ask("GET", "/tasks", |request| request.header("host", "evil.example")).await
         }
         Code::UserNotFound => daemon.get("/users/99").await,
         Code::AvatarNotFound => daemon.get(&format!("/users/{}/avatar", ann.id)).await,
@@ -143,7 +148,7 @@ async fn provoke(code: Code) -> Option<Answer> {
         }
         Code::MethodNotAllowed => daemon.ask("PUT", "/tasks", |request| request).await,
         Code::RequestTimeout => {
-            let head = "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+            let head = "POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
             daemon.raw(head.as_bytes(), false).await
         }
         Code::StatusForbids => {

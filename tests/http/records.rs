@@ -320,7 +320,7 @@ async fn an_upload_that_declares_too_much_is_refused_before_it_comes() {
     let daemon = start(Wishes { settings: vec![("records.max_bytes", "65536")], ..Wishes::default() }).await;
     let head = |length: usize| {
         format!(
-            "POST /records HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: \
+            "POST /records HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: \
              {length}\r\n\r\n"
         )
     };

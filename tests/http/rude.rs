@@ -15,7 +15,7 @@ async fn impatient() -> Daemon {
 
 fn head(path: &str, media_type: &str, length: usize) -> String {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
     )
 }
 
@@ -94,7 +94,7 @@ async fn a_byte_now_and_then_holds_no_connection_for_ever() {
 #[tokio::test]
 async fn slow_headers_are_given_up() {
     let daemon = impatient().await;
-    let answer = daemon.raw(b"POST /tasks HTTP/1.1\r\nHost: x\r\nX-Slow: ", false).await;
+    let answer = daemon.raw(b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", false).await;
     assert_eq!(answer.status, 408);
 }
 
@@ -149,14 +149,14 @@ async fn a_form_without_its_end_is_incomplete() {
 #[tokio::test]
 async fn what_is_no_http_is_answered_and_hurts_nobody() {
     let daemon = start(Wishes { idle: true, ..Wishes::default() }).await;
-    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(200_000));
+    let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(200_000));
     for bytes in [
         &b"nonsense\r\n\r\n"[..],
         b"GET / HTTP/9.9\r\n\r\n",
-        b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-        b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
-        b"GET /tasks HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        b"GET /tasks HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n",
         long.as_bytes(),
     ] {
         let mut socket = TcpStream::connect(daemon.address).await.unwrap();

@@ -24,6 +24,7 @@ mod stripped;
 mod thumbhash;
 mod upright;
 mod variant;
+mod vp8l;
 mod webp;
 
 pub use decode::check;

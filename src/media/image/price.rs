@@ -70,20 +70,77 @@ pub(super) fn gif(largest_frame: u64) -> u64 {
     FIXED.saturating_add(8 * 65_535).saturating_add(largest_frame)
 }
 
-/// A WebP: what is shown, in four bytes a pixel, and what a frame takes on its way: for a lossy one with transparency
-/// its planes (1.5), itself (4), and the transparency, which is a lossless picture of its own (6); an animation has a
-/// canvas besides. Lossless data is read by tables that the data describes, in places by few bits each: that is what
-/// makes a large lossless file dear, whatever its sides.
-pub(super) fn webp(canvas: u64, largest_frame: u64, animated: bool, lossless: u64) -> u64 {
+/// A WebP: what is shown, and what a picture takes on its way there; an animation has a canvas besides, and one picture
+/// at a time. `profile`: the bytes of its colour profile, which is copied.
+pub(super) fn webp(canvas: u64, transparent: bool, animated: bool, dearest: u64, profile: u64) -> u64 {
+    let shown = if transparent { 4 } else { 3 };
+    let kept = if animated { 4 } else { 0 };
+    FIXED
+        .saturating_add(canvas.saturating_mul(shown + kept))
+        .saturating_add(dearest)
+        .saturating_add(profile.saturating_mul(2))
+}
+
+/// A picture of a WebP.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WebpPicture {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) coding: WebpCoding,
+    /// What its transparency takes, where it comes apart.
+    pub(super) alpha: Option<WebpAlpha>,
+}
+
+/// How it is coded.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum WebpCoding {
+    /// In so many bytes of lossy data.
+    Lossy(u64),
+    /// Without loss; what reading it takes besides its pixels.
+    Lossless(u64),
+}
+
+/// How the transparency of a lossy picture is coded.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum WebpAlpha {
+    /// A byte a pixel.
+    Plain,
+    /// As a lossless picture of its own; what reading that takes besides its pixels.
+    Lossless(u64),
+}
+
+/// What a picture of a WebP takes before it is shown. `direct` tells that it is decoded into what is shown.
+pub(super) fn webp_picture(picture: &WebpPicture, direct: bool) -> u64 {
+    let pixels = area(picture.width, picture.height);
+    let own = match picture.coding {
+        WebpCoding::Lossless(set_up) => {
+            return set_up.saturating_add(if direct { 0 } else { pixels.saturating_mul(4) });
+        }
+        // Three planes in whole blocks of 16 by 16, and of each block its kind, in a list that doubles as it grows; the
+        // data twice, and while a list of it grows once more.
+        WebpCoding::Lossy(bytes) => {
+            let blocks = u64::from(picture.width).div_ceil(16) * u64::from(picture.height).div_ceil(16);
+            let columns = u64::from(picture.width).div_ceil(16);
+            blocks
+                .saturating_mul(16 * 24 + 3 * 32)
+                .saturating_add(columns * 128)
+                .saturating_add(bytes.saturating_mul(4))
+        }
+    };
+    let alpha = match picture.alpha {
+        None => 0,
+        Some(WebpAlpha::Plain) => pixels,
+        Some(WebpAlpha::Lossless(set_up)) => pixels.saturating_mul(5).saturating_add(set_up),
+    };
+    let shown = if direct { 0 } else { pixels.saturating_mul(4) };
+    own.saturating_add(shown).saturating_add(alpha)
+}
+
+/// What lossless data takes of which nobody knows what it says: more than its bytes can ask for.
+pub(super) fn webp_unread(pixels: u64, bytes: u64) -> u64 {
     /// The bytes of tables that a byte of data can ask for: 4 KiB by 61 bits.
     const TABLES_BY_BYTE: u64 = 550;
-    /// Five tables of 4 KiB and a little for each of 65,536 groups.
-    const MOST_TABLES: u64 = 65_536 * 5 * 4_352;
-    let kept = if animated { 8 } else { 4 };
-    FIXED
-        .saturating_add(canvas.saturating_mul(kept))
-        .saturating_add(largest_frame.saturating_mul(12))
-        .saturating_add(lossless.saturating_mul(TABLES_BY_BYTE).min(MOST_TABLES))
+    pixels.saturating_add(bytes.saturating_mul(TABLES_BY_BYTE)).saturating_add(FIXED)
 }
 
 /// Pixels of a rectangle.

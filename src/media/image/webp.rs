@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use super::gate::{Picture, Trouble, cut_off, damaged};
 use super::jpeg::removed_with_exif;
-use super::price::{self, area};
-use super::{Orientation, Removed, Stripped, exif};
+use super::price::{self, WebpAlpha, WebpCoding, WebpPicture, area};
+use super::{Orientation, Removed, Stripped, exif, vp8l};
 
 /// `RIFF`, a length, `WEBP`.
 const HEAD: usize = 12;
@@ -27,52 +27,62 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
     let Some(canvas) = Canvas::read(&first)? else {
         let (width, height) = sides(&first)?;
         while chunks.next_chunk()?.is_some() {}
-        return Ok(Still { width, height }.picture(lossless(&first), Orientation::Upright));
+        // A lossless one says itself whether it is transparent.
+        let lossless = &first.kind == b"VP8L";
+        let transparent = lossless && first.data.get(4).is_some_and(|byte| byte & 0x10 != 0);
+        let cost = price::webp_picture(&picture(&first, None)?, !lossless || transparent);
+        let pixels = area(width, height);
+        let price = price::webp(pixels, transparent, false, cost, 0);
+        return Ok(Picture { width, height, orientation: Orientation::Upright, frames: 1, pixels, price });
     };
+    let whole = area(canvas.width, canvas.height);
     let mut orientation = None;
-    let (mut still, mut frames, mut drawn, mut largest) = (None, 0_u64, 0_u64, 0);
+    let (mut still, mut alpha, mut profile) = (None, None, 0);
+    let (mut frames, mut drawn, mut dearest) = (0_u64, 0_u64, 0);
     let mut timed = !canvas.animated;
-    let mut dearest = 0;
     while let Some(chunk) = chunks.next_chunk()? {
-        dearest = dearest.max(lossless(&chunk));
         match &chunk.kind {
             b"VP8 " | b"VP8L" if !canvas.animated => {
-                let (width, height) = sides(&chunk)?;
-                if (width, height) != (canvas.width, canvas.height)
-                    || still.replace(Still { width, height }).is_some()
-                {
+                if sides(&chunk)? != (canvas.width, canvas.height) || still.replace(chunk).is_some() {
                     return Err(damaged("its picture is doubled, or not as large as it says"));
                 }
             }
+            // Of several the decoder may read any.
+            b"ALPH" if !canvas.animated => {
+                alpha = dearer(alpha, transparency(&chunk, canvas.width, canvas.height))
+            }
             b"ANMF" if canvas.animated => {
-                let pixels = frame(&chunk, &canvas)?;
+                let (pixels, cost) = frame(&chunk, &canvas)?;
                 frames += 1;
                 drawn = drawn.saturating_add(pixels);
-                largest = pixels.max(largest);
+                dearest = cost.max(dearest);
             }
             b"EXIF" if orientation.is_none() => orientation = Some(exif::read(tiff(chunk.data)).orientation),
             b"VP8X" => return Err(damaged("it has two headers")),
+            b"ICCP" => profile = profile.max(chunk.data.len() as u64),
             b"ANIM" => timed = true,
             _ => {}
         }
     }
-    let orientation = orientation.unwrap_or_default();
-    match still {
-        Some(still) => Ok(still.picture(dearest, orientation)),
-        None if frames == 0 => Err(damaged("it has no picture")),
-        None if !timed => Err(damaged("its animation is not described")),
-        None => {
-            let whole = area(canvas.width, canvas.height);
-            Ok(Picture {
-                width: canvas.width,
-                height: canvas.height,
-                orientation,
-                frames,
-                pixels: drawn.max(whole),
-                price: price::webp(whole, largest, true, dearest),
-            })
-        }
+    if let Some(still) = &still {
+        let lossless = &still.kind == b"VP8L";
+        dearest = price::webp_picture(&picture(still, alpha)?, !lossless || canvas.transparent);
+        (frames, drawn) = (1, whole);
     }
+    if frames == 0 {
+        return Err(damaged("it has no picture"));
+    }
+    if !timed {
+        return Err(damaged("its animation is not described"));
+    }
+    Ok(Picture {
+        width: canvas.width,
+        height: canvas.height,
+        orientation: orientation.unwrap_or_default(),
+        frames,
+        pixels: drawn.max(whole),
+        price: price::webp(whole, canvas.transparent, canvas.animated, dearest, profile),
+    })
 }
 
 /// The file with the chunks that its picture needs.
@@ -229,26 +239,12 @@ impl<'a> Chunks<'a> {
     }
 }
 
-/// A picture that is not animated.
-struct Still {
-    width: u32,
-    height: u32,
-}
-
-impl Still {
-    fn picture(&self, lossless: u64, orientation: Orientation) -> Picture {
-        let Self { width, height } = *self;
-        let pixels = area(width, height);
-        let price = price::webp(pixels, pixels, false, lossless);
-        Picture { width, height, orientation, frames: 1, pixels, price }
-    }
-}
-
 /// The header of a file that is more than one picture alone.
 struct Canvas {
     width: u32,
     height: u32,
     animated: bool,
+    transparent: bool,
 }
 
 impl Canvas {
@@ -259,12 +255,13 @@ impl Canvas {
         }
         let [flags, _, _, _, sides @ ..] = chunk.data else { return Err(cut_off("the header")) };
         let side = |at| triple(sides, at).ok_or_else(|| cut_off("the header"));
-        Ok(Some(Self { width: side(0)? + 1, height: side(3)? + 1, animated: flags & ANIMATION != 0 }))
+        let (animated, transparent) = (flags & ANIMATION != 0, flags & ALPHA != 0);
+        Ok(Some(Self { width: side(0)? + 1, height: side(3)? + 1, animated, transparent }))
     }
 }
 
-/// The pixels of a frame of an animation.
-fn frame(chunk: &Chunk<'_>, canvas: &Canvas) -> Result<u64, Trouble> {
+/// The pixels of a frame of an animation, and what decoding it takes.
+fn frame(chunk: &Chunk<'_>, canvas: &Canvas) -> Result<(u64, u64), Trouble> {
     let number = |at| triple(chunk.data, at).ok_or_else(|| cut_off("a frame"));
     let (left, top, width, height) = (number(0)? * 2, number(3)? * 2, number(6)? + 1, number(9)? + 1);
     if left + width > canvas.width || top + height > canvas.height {
@@ -272,24 +269,61 @@ fn frame(chunk: &Chunk<'_>, canvas: &Canvas) -> Result<u64, Trouble> {
     }
     let inner = chunk.data.get(FRAME..).ok_or_else(|| cut_off("a frame"))?;
     let mut chunks = Chunks { bytes: inner, at: 0, behind: &[] };
-    let mut pictures = 0;
+    let (mut pictures, mut found, mut alpha) = (0, None, None);
     while let Some(inner) = chunks.next_chunk()? {
-        if matches!(&inner.kind, b"VP8 " | b"VP8L") {
-            pictures += 1;
-            if sides(&inner)? != (width, height) {
-                return Err(damaged("a frame's picture is not as large as the frame"));
+        match &inner.kind {
+            b"VP8 " | b"VP8L" => {
+                pictures += 1;
+                if sides(&inner)? != (width, height) {
+                    return Err(damaged("a frame's picture is not as large as the frame"));
+                }
+                found = Some(inner);
             }
+            b"ALPH" => alpha = dearer(alpha, transparency(&inner, width, height)),
+            _ => {}
         }
     }
-    if pictures != 1 {
-        return Err(damaged(format!("a frame has {pictures} pictures")));
+    match found {
+        Some(found) if pictures == 1 => {
+            Ok((area(width, height), price::webp_picture(&picture(&found, alpha)?, false)))
+        }
+        Some(_) | None => Err(damaged(format!("a frame has {pictures} pictures"))),
     }
-    Ok(area(width, height))
 }
 
-/// The bytes of lossless data in a chunk, at most.
-fn lossless(chunk: &Chunk<'_>) -> u64 {
-    if matches!(&chunk.kind, b"VP8L" | b"ALPH" | b"ANMF") { chunk.data.len() as u64 } else { 0 }
+/// What the price of a picture depends on.
+fn picture(chunk: &Chunk<'_>, alpha: Option<WebpAlpha>) -> Result<WebpPicture, Trouble> {
+    let (width, height) = sides(chunk)?;
+    let coding = if &chunk.kind == b"VP8L" {
+        WebpCoding::Lossless(set_up(chunk.data.get(5..).unwrap_or_default(), width, height))
+    } else {
+        WebpCoding::Lossy(chunk.data.len() as u64)
+    };
+    Ok(WebpPicture { width, height, coding, alpha })
+}
+
+/// The same for the transparency of a lossy picture.
+fn transparency(chunk: &Chunk<'_>, width: u32, height: u32) -> WebpAlpha {
+    match chunk.data {
+        [how, data @ ..] if how & 3 != 0 => WebpAlpha::Lossless(set_up(data, width, height)),
+        [..] => WebpAlpha::Plain,
+    }
+}
+
+fn dearer(one: Option<WebpAlpha>, other: WebpAlpha) -> Option<WebpAlpha> {
+    match (one, other) {
+        (Some(WebpAlpha::Lossless(one)), WebpAlpha::Lossless(other)) => {
+            Some(WebpAlpha::Lossless(one.max(other)))
+        }
+        (Some(one @ WebpAlpha::Lossless(_)), WebpAlpha::Plain) => Some(one),
+        (None | Some(WebpAlpha::Plain), other) => Some(other),
+    }
+}
+
+/// What reading lossless data takes besides its pixels.
+fn set_up(data: &[u8], width: u32, height: u32) -> u64 {
+    let unread = || price::webp_unread(area(width, height), data.len() as u64);
+    vp8l::set_up(data, width, height).unwrap_or_else(unread)
 }
 
 /// Width and height of a picture, lossy or lossless.

@@ -95,6 +95,7 @@ fn spoken(stem: &str, name: &str) -> String {
     let mut signs = spaced.chars();
     match signs.next() {
         Some(first) => first.to_uppercase().chain(signs).collect(),
-        None => clean(name),
+        // Made of nothing that is seen.
+        None => [clean(name), "—".to_owned()].into_iter().find(|label| !label.is_empty()).unwrap_or_default(),
     }
 }

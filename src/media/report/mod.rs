@@ -19,6 +19,8 @@ mod portrait;
 mod sections;
 mod sheet;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod typeface;
 mod words;

@@ -14,10 +14,10 @@ const PIXELS: u32 = (DIAMETER / 72.0 * 300.0) as u32;
 /// A JPEG that is not larger goes into the document as it came.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// The bounds within which an avatar is decoded: the memory of a phone's photograph.
+/// The bounds within which an avatar is decoded. Those that the daemon keeps are far below.
 fn limits() -> Limits {
     let formats = [Format::Jpeg, Format::Png].into_iter().collect::<FormatSet>();
-    Limits { formats, pixels: 50_000_000, frames: 1, memory: 256 << 20 }
+    Limits { formats, pixels: 16_000_000, frames: 1, memory: 64 << 20 }
 }
 
 /// The picture as it goes into the document; `None` where the bytes are no picture that decodes.

@@ -145,6 +145,11 @@ impl<'a> Sheet<'a> {
         self.write_line(at, side, &line, style)
     }
 
+    /// Writes a text that is a paragraph by itself; how wide it is.
+    pub(super) fn paragraph(&mut self, at: Spot, text: &str, style: Style, width: f32) -> f32 {
+        self.part(Tag::Paragraph, |sheet| sheet.write(at, Side::Left, text, style, width))
+    }
+
     /// Writes a line as it is; how wide it is.
     pub(super) fn write_line(&mut self, at: Spot, side: Side, line: &Line, style: Style) -> f32 {
         let width = line.width(style.size);

@@ -1,7 +1,7 @@
 //! Tables: columns, a head that comes again on each page, lines of any height.
 
-use super::canvas::{Area, Form, Paint, Tag, spot};
-use super::sheet::{INK, MARGIN, MUTED, PALE, Sheet, Side, Style, WIDTH, bold};
+use super::canvas::{Area, Form, Paint, Spot, Tag, spot};
+use super::sheet::{INK, MARGIN, MUTED, PALE, RIGHT, Sheet, Side, Style, WIDTH, bold};
 use super::text::{self, Line};
 
 /// A column: what it is called, where it begins, how wide it is, at which side its texts stand.
@@ -9,7 +9,7 @@ use super::text::{self, Line};
 pub(super) struct Column {
     /// Its name.
     pub(super) label: &'static str,
-    /// From the left margin.
+    /// From the left edge of the page.
     pub(super) x: f32,
     /// Its width, the space to the next one not counted.
     pub(super) width: f32,
@@ -17,13 +17,16 @@ pub(super) struct Column {
     pub(super) side: Side,
 }
 
+/// How far the texts of a row lie within its colour.
+pub(super) const INSET: f32 = 4.0;
+
 /// Columns one after the other, as wide as told, with `gap` between; what is left over goes to the last one.
 pub(super) fn columns<const N: usize>(gap: f32, told: [(&'static str, f32, Side); N]) -> [Column; N] {
-    let mut x = 0.0;
+    let mut x = MARGIN + INSET;
     let mut index = 0;
     told.map(|(label, width, side)| {
         index += 1;
-        let width = if index == N { WIDTH - x } else { width };
+        let width = if index == N { RIGHT - INSET - x } else { width };
         let column = Column { label, x, width, side };
         x += width + gap;
         column
@@ -32,13 +35,13 @@ pub(super) fn columns<const N: usize>(gap: f32, told: [(&'static str, f32, Side)
 
 impl Column {
     /// The place in it at which a text at that height stands.
-    fn anchor(&self, y: f32) -> super::canvas::Spot {
+    fn anchor(&self, y: f32) -> Spot {
         let x = match self.side {
             Side::Left => self.x,
             Side::Middle => self.x + self.width / 2.0,
             Side::Right => self.x + self.width,
         };
-        spot(MARGIN + x, y)
+        spot(x, y)
     }
 
     /// Writes a cell.
@@ -86,7 +89,7 @@ pub(super) fn row(sheet: &mut Sheet<'_>, columns: &[Column], height: f32, odd: b
         head(sheet, columns);
     }
     if odd {
-        let area = Area::new(MARGIN - 4.0, sheet.y, WIDTH + 8.0, height);
+        let area = Area::new(MARGIN, sheet.y, WIDTH, height);
         sheet.canvas.draw(&Form::Rect(area), Paint::Fill(PALE));
     }
 }

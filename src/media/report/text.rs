@@ -4,8 +4,8 @@
 //! What strangers wrote is on these pages, so the rules are strict. Control characters, and whatever has no shape but
 //! changes how its neighbours are shown (overrides of direction, joiners, selectors), is taken out; space of any kind is
 //! one space; no more than three marks stand on a letter. A sign that no face has is drawn as U+FFFD, and copying it
-//! still gives the sign itself. Text from right to left is put in the order of the eye and copies in the order of
-//! speech.
+//! still gives the sign itself. Text from right to left is put in the order of the eye, which readers turn again when it
+//! is copied.
 
 use unicode_bidi::{BidiInfo, Level};
 use unicode_normalization::UnicodeNormalization;
@@ -16,6 +16,8 @@ use super::joining::join;
 
 /// What is drawn in place of a sign that no face has.
 const STAND_IN: char = '\u{fffd}';
+/// The minus, which Noto Sans lacks, and what it draws just like it in every weight.
+const MINUS: (char, char) = ('−', '–');
 /// What is cut off ends with it.
 const ELLIPSIS: char = '…';
 /// More marks than that on one letter reach into other lines.
@@ -148,14 +150,18 @@ pub(super) fn wrapped(
     lines
 }
 
-/// Where the first line of a text ends, in bytes: after the last word that fits, else within it; after one sign at least.
+/// Where the first line of a text ends, in bytes: after the last word that fits, or a hyphen in it, else anywhere; after
+/// one sign at least.
 fn break_at(canvas: &dyn Canvas, text: &str, weight: Weight, size: f32, width: f32) -> usize {
     let fits = prefix(canvas, text, weight, size, width);
     if fits == text.len() {
         return fits;
     }
-    let word = if text[fits..].starts_with(' ') { Some(fits) } else { text[..fits].rfind(' ') };
     let first = text.chars().next().map_or(0, char::len_utf8);
+    if text[fits..].starts_with(' ') {
+        return fits.max(first);
+    }
+    let word = text[..fits].rfind([' ', '-']).map(|at| if text[at..].starts_with('-') { at + 1 } else { at });
     word.filter(|at| *at > 0).unwrap_or(fits).max(first)
 }
 
@@ -186,14 +192,23 @@ fn prefix(canvas: &dyn Canvas, text: &str, weight: Weight, size: f32, width: f32
 
 /// The face that a sign is drawn in and its width there; [`None`] for the face where it is the stand-in.
 fn sign_in(canvas: &dyn Canvas, sign: char, wanted: Face) -> (Option<Face>, u32) {
-    // A space that does not break looks like any other, and not every face knows it.
-    let sign = if sign == '\u{a0}' { ' ' } else { sign };
+    let sign = alike(sign);
     for face in [wanted, Face::Signs] {
         if let Some(advance) = canvas.advance(face, sign) {
             return (Some(face), u32::from(advance));
         }
     }
     (None, canvas.advance(wanted, STAND_IN).map_or(0, u32::from))
+}
+
+/// The sign that is drawn for another, since it looks the same. A space that does not break looks like any other, and not
+/// every face knows it.
+fn alike(sign: char) -> char {
+    match sign {
+        '\u{a0}' => ' ',
+        _ if sign == MINUS.0 => MINUS.1,
+        _ => sign,
+    }
 }
 
 /// Cleaned text as runs, from left to right.
@@ -224,7 +239,8 @@ fn from_right(sign: char) -> bool {
     matches!(sign, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
-/// A part that runs from right to left: letters joined, then mirrored, with what it says in the order of speech.
+/// A part that runs from right to left: letters joined, and in the order of the eye. Readers of PDFs know the order of
+/// speech by themselves; telling them as well would have it turned twice.
 fn turned(canvas: &dyn Canvas, text: &str, face: Face, runs: &mut Vec<Run>) {
     let mut letters: Vec<String> = Vec::new();
     for sign in join(text).chars() {
@@ -233,13 +249,7 @@ fn turned(canvas: &dyn Canvas, text: &str, face: Face, runs: &mut Vec<Run>) {
             _ => letters.push(mirrored(sign).into()),
         }
     }
-    let mut shown = Vec::new();
-    signs(canvas, &letters.into_iter().rev().collect::<String>(), face, &mut shown);
-    // One run says it all: what is read is one text, however many faces it is drawn in.
-    for (index, run) in shown.iter_mut().enumerate() {
-        run.said = Some(if index == 0 { text.to_owned() } else { String::new() });
-    }
-    runs.extend(shown);
+    signs(canvas, &letters.into_iter().rev().collect::<String>(), face, runs);
 }
 
 /// The sign that opens where the other closes.
@@ -254,22 +264,102 @@ fn signs(canvas: &dyn Canvas, text: &str, wanted: Face, runs: &mut Vec<Run>) {
     let from = runs.len();
     for sign in text.chars() {
         let (face, advance) = sign_in(canvas, sign, wanted);
-        let shown = match (face, sign) {
-            (None, _) => STAND_IN,
-            (Some(_), '\u{a0}') => ' ',
-            (Some(_), sign) => sign,
-        };
-        let missing = face.is_none();
+        let shown = face.map_or(STAND_IN, |_| alike(sign));
+        // A space is copied as a space, whatever kind it was.
+        let said = shown != sign && sign != '\u{a0}';
         let face = face.unwrap_or(wanted);
         match runs[from..].last_mut() {
-            Some(run) if run.face == face && run.said.is_some() == missing => {
+            Some(run) if run.face == face && run.said.is_some() == said => {
                 run.shown.push(shown);
                 run.advance += advance;
                 if let Some(said) = &mut run.said {
                     said.push(sign);
                 }
             }
-            _ => runs.push(Run { face, shown: shown.into(), said: missing.then(|| sign.into()), advance }),
+            _ => runs.push(Run { face, shown: shown.into(), said: said.then(|| sign.into()), advance }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pdf::Paper;
+    use super::*;
+
+    fn composed(text: &str) -> Vec<Run> {
+        line(&Paper::new().unwrap(), text, Weight::Regular).runs
+    }
+
+    fn shown(text: &str) -> String {
+        composed(text).into_iter().map(|run| run.shown).collect()
+    }
+
+    #[test]
+    fn what_has_no_shape_is_taken_out_and_space_is_one_space() {
+        assert_eq!(clean("  a\tb\n\r\nc\u{0}d\u{7}  "), "a b cd");
+        assert_eq!(clean("\u{202e}gnp.exe\u{202c}\u{200b}\u{feff}"), "gnp.exe");
+        assert_eq!(clean("👩\u{200d}👧\u{fe0f}"), "👩👧");
+        assert_eq!(clean("\u{301}\u{302}"), "");
+        assert_eq!(clean("co\u{ad}op"), "coop");
+        assert_eq!(clean("e\u{301}"), "é", "composed, as the fonts have it");
+        assert_eq!(clean(&format!("x{}", "\u{323}".repeat(50))).chars().count(), 4, "three marks at most");
+        assert_eq!(clean(&"я".repeat(9_000)).chars().count(), SIGNS_MAX);
+    }
+
+    #[test]
+    fn a_sign_is_drawn_in_a_face_that_has_it_or_stood_in_for_and_copies_as_it_was() {
+        let runs = composed("Ж → 山");
+        let faces: Vec<Face> = runs.iter().map(|run| run.face).collect();
+        assert_eq!(faces, [Face::Regular, Face::Signs, Face::Regular, Face::Regular]);
+        assert_eq!((runs[1].shown.as_str(), &runs[1].said), ("→", &None));
+        assert_eq!((runs[3].shown.as_str(), runs[3].said.as_deref()), ("\u{fffd}", Some("山")));
+        let minus = composed("−5");
+        assert_eq!((minus[0].shown.as_str(), minus[0].said.as_deref()), ("–", Some("−")));
+    }
+
+    #[test]
+    fn what_runs_from_right_to_left_is_shown_so_with_its_letters_joined() {
+        assert_eq!(shown("אב (ג)"), "(ג) בא");
+        assert_eq!(shown("ab אב cd"), "ab בא cd");
+        assert_eq!(shown("سلام"), "\u{fee1}\u{fefc}\u{feb3}", "joined: seen, lam with alef, meem");
+    }
+
+    #[test]
+    fn text_that_is_too_wide_ends_with_an_ellipsis_within_its_width() {
+        let canvas = Paper::new().unwrap();
+        for text in [
+            "Wide Words Without Way",
+            "שלום עולם ומלואו",
+            "السلام عليكم",
+            "山田太郎山田太郎",
+            "é\u{323}é\u{323}é\u{323}é\u{323}é\u{323}",
+        ] {
+            for width in [5.0, 12.0, 30.0, 50.0] {
+                let line = fitted(&canvas, text, Weight::Bold, 10.0, width);
+                let said: String = line.runs.iter().map(|run| run.shown.as_str()).collect();
+                let alone = said == "…";
+                assert!(line.width(10.0) <= width || alone, "{said:?} is {} wide", line.width(10.0));
+                let whole = super::line(&canvas, text, Weight::Bold).width(10.0) <= width;
+                assert!(whole || said.contains('…'), "{said:?}");
+            }
+        }
+        let whole = fitted(&canvas, "fits", Weight::Regular, 10.0, 100.0);
+        assert_eq!(whole.runs[0].shown, "fits");
+    }
+
+    #[test]
+    fn lines_break_between_words_and_within_them_only_if_they_must() {
+        let canvas = Paper::new().unwrap();
+        let said = |text: &str, width: f32, most: usize| -> Vec<String> {
+            let lines = wrapped(&canvas, text, Weight::Regular, 10.0, width, most);
+            lines.iter().map(|line| line.runs.iter().map(|run| run.shown.as_str()).collect()).collect()
+        };
+        assert_eq!(said("one two three", 42.0, 5), ["one two", "three"]);
+        assert_eq!(said("one two three four five", 42.0, 2), ["one two", "three f…"]);
+        assert_eq!(said("one-two three", 34.0, 5), ["one-", "two", "three"]);
+        let broken = said(&"w".repeat(20), 42.0, 9);
+        assert!(broken.len() > 1 && broken.concat() == "w".repeat(20), "{broken:?}");
+        assert_eq!(said("", 42.0, 3), Vec::<String>::new());
+        assert_eq!(said("ww", 0.1, 9), ["w", "w"], "a line has one sign at least");
     }
 }

@@ -11,7 +11,7 @@ use super::producer::QUEUE;
 use crate::common::{Engine, eventually};
 
 /// What the daemon says while it keeps messages that it cannot deal with.
-const STOPPED: &str = "no more messages are taken until these are dealt with";
+pub(super) const STOPPED: &str = "no more messages are taken until these are dealt with";
 
 /// Makes a queue that holds one message and refuses all others, and fills it.
 async fn full(channel: &Channel, queue: &str) {
@@ -23,24 +23,24 @@ async fn full(channel: &Channel, queue: &str) {
     send(channel, queue, "", BasicProperties::default()).await;
 }
 
-async fn send(channel: &Channel, queue: &str, body: &str, properties: BasicProperties) {
+pub(super) async fn send(channel: &Channel, queue: &str, body: &str, properties: BasicProperties) {
     let options = BasicPublishOptions::default();
     let sent = channel.basic_publish("".into(), queue.into(), options, body.as_bytes(), properties).await;
     sent.unwrap().await.unwrap();
 }
 
-async fn channel(field: &Field) -> Channel {
+pub(super) async fn channel(field: &Field) -> Channel {
     let channel = field.connection().await.create_channel().await.unwrap();
     channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await.unwrap();
     channel
 }
 
-async fn tasks(field: &Field) -> i64 {
+pub(super) async fn tasks(field: &Field) -> i64 {
     let rows: Vec<(i64,)> = field.world.rows("SELECT count(*) FROM tasks").await;
     rows[0].0
 }
 
-async fn become_tasks(field: &Field, count: i64) {
+pub(super) async fn become_tasks(field: &Field, count: i64) {
     eventually(&format!("{count} tasks"), async || (tasks(field).await >= count).then_some(())).await;
 }
 

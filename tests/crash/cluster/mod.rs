@@ -11,6 +11,7 @@ mod ingress;
 mod network;
 mod nodes;
 mod outages;
+mod pictures;
 mod producer;
 mod restarts;
 mod roles;

@@ -70,7 +70,7 @@ pub(super) async fn aborted_at_once(target: &Target) {
     join_all(cut.map(|(round, (path, media_type, body))| async move {
         let mut socket = TcpStream::connect(&target.daemon.address).await.unwrap();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: 4000000\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: 4000000\r\n\r\n"
         );
         socket.write_all(head.as_bytes()).await.unwrap();
         // It may be refused before it breaks off: all uploads count.

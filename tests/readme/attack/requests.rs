@@ -45,7 +45,7 @@ async fn read_answer(socket: &mut (impl AsyncRead + Unpin), to: &str) -> Answer 
 
 fn head(path: &str, media_type: &str, length: usize) -> Vec<u8> {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
     )
     .into_bytes()
 }
@@ -111,8 +111,9 @@ async fn lengths(target: &Target) {
         "Content-Length: 1\r\nContent-Length: 2",
         "Content-Length: 18446744073709551616",
     ] {
-        let head =
-            format!("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n{lengths}\r\n\r\n");
+        let head = format!(
+            "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n{lengths}\r\n\r\n"
+        );
         assert_eq!(raw(target, head.as_bytes()).await.status, 400, "{lengths}");
     }
 }
@@ -128,7 +129,7 @@ async fn pieces(target: &Target) {
         ("/tasks", "application/json", "{\"payload\":\"", vec![b'a'; 17 << 20], 413),
     ] {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
         let mut sent = head.into_bytes();
         for piece in [start.as_bytes(), &body].concat().chunks(60_000) {

@@ -286,3 +286,103 @@ pub(crate) fn bomb(bytes: usize) -> Vec<u8> {
     // The data of its only large chunk.
     png[41..png.len() - 16].to_vec()
 }
+
+/// Bits, from the lowest of each byte up.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, count: u32) {
+        for bit in 0..count {
+            if self.count.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            let last = self.bytes.len() - 1;
+            self.bytes[last] |= ((value >> bit & 1) as u8) << (self.count % 8);
+            self.count += 1;
+        }
+    }
+
+    /// A code of one symbol, which takes no bits.
+    fn put_only(&mut self, symbol: u32) {
+        self.put(0b101, 3);
+        self.put(symbol, 8);
+    }
+
+    /// A code of eleven symbols, the longest of ten bits: a table of 4 KiB.
+    fn put_code(&mut self) {
+        const LENGTHS: [u32; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10];
+        self.put(0, 1);
+        // The code of the lengths: 1 to 5 in three bits, 0 and 6 to 10 in four.
+        self.put(15 - 4, 4);
+        for length in [0, 0, 4, 3, 3, 3, 3, 3, 0, 4, 4, 4, 4, 4, 0] {
+            self.put(length, 3);
+        }
+        // So many of them, and then no more.
+        self.put(1, 1);
+        self.put(1, 3);
+        self.put(LENGTHS.len() as u32 - 2, 4);
+        for length in LENGTHS {
+            let (code, bits) = if length <= 5 { (length - 1, 3) } else { (length + 5, 4) };
+            for bit in (0..bits).rev() {
+                self.put(code >> bit & 1, 1);
+            }
+        }
+    }
+}
+
+/// The data of a lossless WebP, behind its sides, that asks for so many groups of codes with tables of 4 KiB each.
+pub(crate) fn lossless(width: u32, height: u32, groups: u32) -> Vec<u8> {
+    let mut bits = Bits::default();
+    // No transforms, no cache, and a picture of groups, a pixel of it for 512 by 512: all of them name the last group.
+    bits.put(0b100, 3);
+    bits.put(7, 3);
+    bits.put(0, 1);
+    let last = groups - 1;
+    for symbol in [last & 0xff, last >> 8, 0, 0, 0] {
+        bits.put_only(symbol);
+    }
+    for _ in 0..groups * 5 {
+        bits.put_code();
+    }
+    // Each pixel is a bit a channel.
+    bits.bytes.extend(vec![0; (width * height) as usize / 2 + 16]);
+    bits.bytes
+}
+
+/// A chunk with a lossless picture of so many groups of codes.
+pub(crate) fn grouped(width: u32, height: u32, groups: u32, transparent: bool) -> Vec<u8> {
+    let sides = (width - 1) | (height - 1) << 14 | u32::from(transparent) << 28;
+    riff(b"VP8L", &[&[0x2f][..], &sides.to_le_bytes(), &lossless(width, height, groups)].concat())
+}
+
+/// A chunk with a lossy picture of one colour: zeros are read as whatever is likeliest.
+pub(crate) fn lossy(width: u32, height: u32) -> Vec<u8> {
+    let blocks = width.div_ceil(16) * height.div_ceil(16);
+    let first = (blocks * 2 + 64).min((1 << 19) - 1);
+    let tag = (first << 5 | 1 << 4).to_le_bytes();
+    let sides = [(width as u16).to_le_bytes(), (height as u16).to_le_bytes()].concat();
+    let data = vec![0; (first + blocks * 8 + 64) as usize];
+    riff(b"VP8 ", &[&tag[..3], &[0x9d, 0x01, 0x2a], &sides, &data].concat())
+}
+
+/// A chunk with a transparency, as it is or as a lossless picture of so many groups of codes.
+pub(crate) fn transparency(width: u32, height: u32, groups: Option<u32>) -> Vec<u8> {
+    let data = match groups {
+        None => [vec![0], vec![0x80; (width * height) as usize]].concat(),
+        Some(groups) => [vec![1], lossless(width, height, groups)].concat(),
+    };
+    riff(b"ALPH", &data)
+}
+
+/// A frame of an animation, with these chunks.
+pub(crate) fn webp_frame(width: u32, height: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
+    let numbers = [0, 0, width - 1, height - 1, 100];
+    let mut data: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()[..3].to_vec()).collect();
+    data.push(0);
+    data.extend(chunks.concat());
+    riff(b"ANMF", &data)
+}

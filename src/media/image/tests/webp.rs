@@ -1,6 +1,8 @@
 //! WebP: one picture, a canvas, an animation.
 
-use super::make::{animated_webp, camera, canvas, riff, webp, webp_of};
+use super::make::{
+    animated_webp, camera, canvas, grouped, lossy, riff, transparency, webp, webp_frame, webp_of,
+};
 use super::*;
 
 /// A canvas with these flags, these chunks, and a picture of 43 by 29.
@@ -85,9 +87,56 @@ fn a_file_that_breaks_the_rules_is_told_which() {
 }
 
 #[test]
-fn lossless_data_is_paid_for_by_the_tables_that_it_can_ask_for() {
-    let plain = look(&webp(43, 29)).unwrap().price;
-    let picture = [&webp(43, 29)[20..], &[0; 100_000]].concat();
-    let padded = look(&webp_of(&[riff(b"VP8L", &picture)])).unwrap().price;
-    assert!(padded >= plain + 100_000 * 500);
+fn lossless_data_is_paid_for_by_the_tables_that_it_asks_for() {
+    let price = |chunks: &[Vec<u8>]| look(&webp_of(chunks)).unwrap().price;
+    let of = |groups| price(&[grouped(1, 1, groups, false)]);
+    let (few, many) = (of(1000), of(3000));
+    let tables = 2000 * 5 * 4096;
+    assert!((tables..tables * 11 / 10).contains(&(many - few)), "{few} {many}");
+    assert!(of(1) < 1 << 20, "{}", of(1));
+    // The same in a transparency and in an animation.
+    let apart = |groups| price(&[canvas(0x10, 9, 9), transparency(9, 9, Some(groups)), lossy(9, 9)]);
+    assert!(apart(3000) - apart(1000) >= tables);
+    let moving = |groups| {
+        let frame = webp_frame(9, 9, &[grouped(9, 9, groups, false)]);
+        price(&[canvas(0x02, 9, 9), riff(b"ANIM", &[0; 6]), frame])
+    };
+    assert!(moving(3000) - moving(1000) >= tables);
+}
+
+#[test]
+fn a_bomb_of_tables_is_refused_and_an_honest_file_of_its_size_is_not() {
+    let limits = Limits { memory: 256 << 20, ..limits() };
+    let bomb = webp_of(&[grouped(1, 1, 65_536, false)]);
+    let refusal = inspect(&bomb, &limits).unwrap_err().to_string();
+    assert!(refusal.contains("bytes of memory to decode"), "{refusal}");
+    // What comes behind the codes is pixels, and asks for nothing.
+    let honest = [&webp(430, 290)[20..], &vec![0; bomb.len()]].concat();
+    let header = inspect(&webp_of(&[riff(b"VP8L", &honest)]), &limits).unwrap();
+    assert!(header.price < 4 << 20, "{}", header.price);
+    // What cannot be read costs what its bytes could ask for.
+    let nonsense = [&webp(1, 1)[20..25], &vec![0xff; 1 << 20]].concat();
+    assert!(inspect(&webp_of(&[riff(b"VP8L", &nonsense)]), &limits).is_err());
+}
+
+#[test]
+fn every_format_may_be_large_within_the_memory_that_is_the_default() {
+    let limits = Limits { memory: 256 << 20, pixels: 40_000_000, ..limits() };
+    let (width, height) = (8000, 5000);
+    let still = |picture: Vec<u8>| webp_of(&[picture]);
+    for (name, bytes, fits) in [
+        ("a GIF", [make::gif_head(8000, 5000), make::gif_frame(8000, 5000), vec![0x3b]].concat(), true),
+        ("a lossy WebP", still(lossy(width, height)), true),
+        ("a transparent lossless WebP", still(grouped(width, height, 2000, true)), true),
+        ("a lossless WebP of 32 MP", still(grouped(width, 4000, 1, false)), true),
+        ("a lossless WebP", still(grouped(width, height, 1, false)), false),
+        (
+            "a transparent lossy WebP of 22 MP",
+            webp_of(&[canvas(0x10, 5500, 4000), transparency(5500, 4000, Some(1)), lossy(5500, 4000)]),
+            true,
+        ),
+    ] {
+        let told = inspect(&bytes, &limits);
+        assert_eq!(told.is_ok(), fits, "{name}: {told:?}");
+    }
 }

@@ -9,10 +9,12 @@ mod structure;
 use std::collections::BTreeMap;
 
 use printpdf::{
-    Color, DictItem, ExternalStream, ExternalXObject, FontId, LinePoint, Mm, Op, PaintMode, PdfDocument,
-    PdfFontHandle, PdfPage, PdfSaveOptions, Point, Polygon, PolygonRing, Pt, Px, Rect, Rgb, TextItem,
-    TextMatrix, WindingOrder, XObject, XObjectId, XObjectTransform,
+    Codepoint, Color, DictItem, ExternalStream, ExternalXObject, FontId, LinePoint, Mm, Op, PaintMode,
+    PdfDocument, PdfFontHandle, PdfPage, PdfSaveOptions, Point, Polygon, PolygonRing, Pt, Px, Rect, Rgb,
+    TextItem, TextMatrix, WindingOrder, XObject, XObjectId, XObjectTransform,
 };
+
+use unicode_normalization::UnicodeNormalization;
 
 pub(super) use finish::About;
 use structure::Structure;
@@ -84,6 +86,20 @@ impl Paper {
         finish::finish(written, about, &self.bookmarks, &self.structure)
     }
 
+    /// A run for the document. Forms of letters say there which letter they are, since nobody types a form.
+    fn item(&self, run: &Run) -> TextItem {
+        let form = |sign: &char| matches!(sign, '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}');
+        if !run.shown.chars().any(|sign| form(&sign)) {
+            return TextItem::Text(run.shown.clone());
+        }
+        let font = &self.faces.face(run.face).parsed;
+        let glyph = |sign: char| {
+            let letter = if form(&sign) { sign.nfkc().collect() } else { sign.to_string() };
+            Codepoint::with_cid(font.lookup_glyph_index(u32::from(sign)).unwrap_or(0), 0.0, letter)
+        };
+        TextItem::GlyphIds(run.shown.chars().map(glyph).collect())
+    }
+
     fn push(&mut self, ops: impl IntoIterator<Item = Op>) {
         self.mark();
         if let Some(page) = self.pages.last_mut() {
@@ -142,7 +158,7 @@ impl Canvas for Paper {
             Op::SetTextMatrix {
                 matrix: TextMatrix::Raw([1.0, 0.0, 0.0, 1.0, even(at.x), even(PAGE_HEIGHT - at.y)]),
             },
-            Op::ShowText { items: vec![TextItem::Text(run.shown.clone())] },
+            Op::ShowText { items: vec![self.item(run)] },
             Op::EndTextSection,
         ]);
         if run.said.is_some() {

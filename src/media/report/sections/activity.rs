@@ -9,7 +9,7 @@ use super::super::canvas::{Area, Form, Paint, Tag, spot};
 use super::super::data::{Outcomes, ReportData};
 use super::super::figure::Unit;
 use super::super::sheet::{HAIR, INK, MARGIN, MUTED, RIGHT, Sheet, Side, WIDTH, bold, plain};
-use super::{plus, sum, ways};
+use super::{length, plus, sum, ways};
 
 const HEIGHT: f32 = 168.0;
 /// Room for what is written beside the value axis.
@@ -80,7 +80,7 @@ fn short(sheet: &Sheet<'_>, count: u64) -> String {
 
 fn chart(sheet: &mut Sheet<'_>, area: Area, days: &[(NaiveDate, Outcomes)]) {
     let plot = Area::new(area.x + BESIDE, area.y + 22.0, area.width - BESIDE, area.height - 38.0);
-    let values = Values::over(days.iter().map(|(_, outcomes)| sum(*outcomes) as f64), Unit::Things);
+    let values = Values::over(days.iter().map(|(_, outcomes)| length(*outcomes)), Unit::Things);
     for tick in &values.ticks {
         let y = plot.bottom() - values.place(*tick) * plot.height;
         let colour = if *tick == 0.0 { MUTED } else { HAIR };
@@ -99,13 +99,13 @@ fn chart(sheet: &mut Sheet<'_>, area: Area, days: &[(NaiveDate, Outcomes)]) {
 fn bar(sheet: &mut Sheet<'_>, plot: Area, values: &Values, slot: f32, index: usize, outcomes: Outcomes) {
     let width = (slot * 0.72).min(22.0);
     let x = plot.x + slot * index as f32 + (slot - width) / 2.0;
-    let mut below = 0u64;
+    let mut below = 0.0;
     for (_, colour, count) in ways(sheet.words, outcomes) {
         if count == 0 {
             continue;
         }
-        let top = below.saturating_add(count);
-        let (from, to) = (values.place(below as f64), values.place(top as f64));
+        let top = below + count as f64;
+        let (from, to) = (values.place(below), values.place(top));
         // A single task among thousands is still to be seen.
         let height = ((to - from) * plot.height).max(0.4);
         let y = plot.bottom() - from * plot.height - height;

@@ -1,12 +1,11 @@
 //! The counters as cards, and how many games were won.
 
-use super::super::canvas::{Area, Form, Paint, Tag, spot};
+use super::super::canvas::{Area, Form, Paint, spot};
 use super::super::data::{Counter, ReportData};
 use super::super::figure::{Figure, known};
-use super::super::sheet::{ACCENT, INK, MARGIN, MUTED, PALE, RIGHT, Sheet, Side, WIDTH, bold, plain};
+use super::super::sheet::{ACCENT, INK, MARGIN, MUTED, PALE, RIGHT, Sheet, WIDTH, bold, plain};
 use super::{CANCELLED, COMPLETED};
 
-const COLUMNS: usize = 4;
 const GAP: f32 = 10.0;
 const HEIGHT: f32 = 62.0;
 const INSET: f32 = 10.0;
@@ -19,9 +18,10 @@ pub(super) fn draw(sheet: &mut Sheet<'_>) {
         return;
     }
     let counters: Vec<&Counter> = known(&data.counters).into_iter().take(ReportData::COUNTERS_MAX).collect();
-    for row in counters.chunks(COLUMNS) {
+    let columns = columns(counters.len());
+    let width = (WIDTH - GAP * (columns - 1) as f32) / columns as f32;
+    for row in counters.chunks(columns) {
         sheet.room(HEIGHT);
-        let width = (WIDTH - GAP * (COLUMNS - 1) as f32) / COLUMNS as f32;
         for (column, counter) in row.iter().enumerate() {
             let x = MARGIN + column as f32 * (width + GAP);
             card(sheet, Area::new(x, sheet.y, width, HEIGHT), counter);
@@ -33,17 +33,21 @@ pub(super) fn draw(sheet: &mut Sheet<'_>) {
     win_ratio(sheet, &data.counters);
 }
 
+/// Four cards in a row, or three where that leaves fewer places empty.
+fn columns(cards: usize) -> usize {
+    let empty = |columns: usize| cards.next_multiple_of(columns) - cards;
+    if cards > 4 && empty(3) < empty(4) { 3 } else { 4 }
+}
+
 fn card(sheet: &mut Sheet<'_>, area: Area, counter: &Counter) {
     sheet.canvas.draw(&Form::Rounded(area, 4.0), Paint::Fill(PALE));
     let figure = Figure::of(counter, sheet.words);
     let (x, width) = (area.x + INSET, area.width - 2.0 * INSET);
-    sheet.part(Tag::Paragraph, |sheet| {
-        sheet.write(spot(x, area.y + 17.0), Side::Left, &figure.label, plain(8.0, MUTED), width);
-        value(sheet, x, area.y + 38.0, width, [figure.value(counter.value), figure.short(counter.value)]);
-        if let Some(change) = figure.change(counter) {
-            sheet.write(spot(x, area.y + 53.0), Side::Left, &change, plain(7.5, MUTED), width);
-        }
-    });
+    sheet.paragraph(spot(x, area.y + 17.0), &figure.label, plain(8.0, MUTED), width);
+    value(sheet, x, area.y + 38.0, width, [figure.value(counter.value), figure.short(counter.value)]);
+    if let Some(change) = figure.change(counter) {
+        sheet.paragraph(spot(x, area.y + 53.0), &change, plain(7.5, MUTED), width);
+    }
 }
 
 /// A number as large as it fits: in full if it can be, in few signs if not.
@@ -52,7 +56,7 @@ fn value(sheet: &mut Sheet<'_>, x: f32, baseline: f32, width: f32, forms: [Strin
     let sizes = [(full, 17.0), (full, 14.0), (full, 11.0), (short, 14.0), (short, 11.0)];
     let fits = sizes.into_iter().find(|(form, size)| sheet.width(form, bold(*size, INK)) <= width);
     let (form, size) = fits.unwrap_or((short, 9.0));
-    sheet.write(spot(x, baseline), Side::Left, form, bold(size, INK), width);
+    sheet.paragraph(spot(x, baseline), form, bold(size, INK), width);
 }
 
 /// What did not fit, in words.
@@ -62,10 +66,7 @@ fn more(sheet: &mut Sheet<'_>, hidden: usize) {
     }
     let said = sheet.words.counted(hidden as u64, &sheet.words.more_figures);
     sheet.room(16.0);
-    sheet.part(Tag::Paragraph, |sheet| {
-        let at = spot(MARGIN, sheet.y + 13.0);
-        sheet.write(at, Side::Left, &said, plain(8.0, MUTED), WIDTH);
-    });
+    sheet.paragraph(spot(MARGIN, sheet.y + 13.0), &said, plain(8.0, MUTED), WIDTH);
     sheet.skip(16.0);
 }
 
@@ -87,11 +88,8 @@ fn win_ratio(sheet: &mut Sheet<'_>, counters: &[Counter]) {
     sheet.canvas.draw(&Form::Rounded(area, 4.0), Paint::Fill(PALE));
     let (label, share) = (sheet.words.win_ratio, sheet.words.percent(part));
     let baseline = area.y + 20.0;
-    sheet.part(Tag::Paragraph, |sheet| {
-        let from = sheet.write(spot(MARGIN + INSET, baseline), Side::Left, label, plain(8.0, MUTED), 110.0);
-        let at = spot(MARGIN + INSET + from + 8.0, baseline + 0.5);
-        sheet.write(at, Side::Left, &share, bold(12.0, ACCENT), 60.0);
-    });
+    let from = sheet.paragraph(spot(MARGIN + INSET, baseline), label, plain(8.0, MUTED), 110.0);
+    sheet.paragraph(spot(MARGIN + INSET + from + 8.0, baseline + 0.5), &share, bold(12.0, ACCENT), 60.0);
     let left = MARGIN + 190.0;
     let bar = Area::new(left, area.y + 12.5, RIGHT - INSET - left, 7.0);
     sheet.canvas.draw(&Form::Rounded(bar, 3.5), Paint::Fill(CANCELLED));

@@ -1,8 +1,8 @@
 //! What is kept: recordings, images, and all of it.
 
-use super::super::canvas::{Area, Form, Paint, Tag, spot};
+use super::super::canvas::{Area, Form, Paint, spot};
 use super::super::data::Holding;
-use super::super::sheet::{INK, MARGIN, MUTED, PALE, Sheet, Side, WIDTH, bold, plain};
+use super::super::sheet::{INK, MARGIN, MUTED, PALE, Sheet, WIDTH, bold, plain};
 
 const GAP: f32 = 10.0;
 const HEIGHT: f32 = 58.0;
@@ -23,13 +23,11 @@ pub(super) fn draw(sheet: &mut Sheet<'_>) {
         let area = Area::new(MARGIN + column as f32 * (width + GAP), sheet.y, width, HEIGHT);
         sheet.canvas.draw(&Form::Rounded(area, 4.0), Paint::Fill(PALE));
         let (x, room) = (area.x + 12.0, area.width - 24.0);
-        sheet.part(Tag::Paragraph, |sheet| {
-            sheet.write(spot(x, area.y + 17.0), Side::Left, label, plain(8.0, MUTED), room);
-            let large = sheet.width(&value, bold(16.0, INK)) <= room;
-            let style = bold(if large { 16.0 } else { 10.0 }, INK);
-            sheet.write(spot(x, area.y + 36.0), Side::Left, &value, style, room);
-            sheet.write(spot(x, area.y + 49.5), Side::Left, &note, plain(7.5, MUTED), room);
-        });
+        sheet.paragraph(spot(x, area.y + 17.0), label, plain(8.0, MUTED), room);
+        let large = sheet.width(&value, bold(16.0, INK)) <= room;
+        let style = bold(if large { 16.0 } else { 10.0 }, INK);
+        sheet.paragraph(spot(x, area.y + 36.0), &value, style, room);
+        sheet.paragraph(spot(x, area.y + 49.5), &note, plain(7.5, MUTED), room);
     }
     sheet.skip(HEIGHT);
 }

@@ -1,10 +1,10 @@
 //! All work by kind and by what has become of it, with a bar that shows the shares.
 
-use super::super::canvas::{Area, Form, Paint, Tag, spot};
+use super::super::canvas::{Area, Form, Paint, Tag};
 use super::super::data::{KindTotal, Outcomes, ReportData};
-use super::super::sheet::{INK, MARGIN, MUTED, Sheet, Side, bold, plain};
+use super::super::sheet::{INK, MARGIN, MUTED, Sheet, Side, WIDTH, bold, plain};
 use super::super::table::{self, Column, HEAD, columns};
-use super::{plus, sum, ways};
+use super::{length, plus, sum, ways};
 
 const HEIGHT: f32 = 17.0;
 
@@ -36,11 +36,11 @@ pub(super) fn draw(sheet: &mut Sheet<'_>) {
             sheet.part(Tag::Row, |sheet| row(sheet, &columns, kind, *outcomes));
             sheet.skip(HEIGHT);
         }
+        if rows.len() > 1 {
+            let all = rows.iter().fold(Outcomes::default(), |all, (_, outcomes)| plus(all, *outcomes));
+            totals(sheet, &columns, all);
+        }
     });
-    let all = data.by_kind.iter().fold(Outcomes::default(), |all, kind| plus(all, kind.outcomes));
-    if rows.len() > 1 {
-        totals(sheet, &columns, all);
-    }
 }
 
 /// The kinds with the most work; what is beyond them, summed up.
@@ -69,7 +69,7 @@ fn row(sheet: &mut Sheet<'_>, columns: &[Column; 7], kind: &str, outcomes: Outco
         column.cell(sheet, y, &number(sheet, count), plain(8.0, colour));
     }
     total.cell(sheet, y, &number(sheet, sum(outcomes)), bold(8.0, INK));
-    shares(sheet, Area::new(MARGIN + share.x + 4.0, sheet.y + 5.5, share.width - 4.0, 6.0), outcomes);
+    shares(sheet, Area::new(share.x, sheet.y + 5.5, share.width, 6.0), outcomes);
 }
 
 fn number(sheet: &Sheet<'_>, count: u64) -> String {
@@ -80,7 +80,7 @@ fn number(sheet: &Sheet<'_>, count: u64) -> String {
 }
 
 fn shares(sheet: &mut Sheet<'_>, area: Area, outcomes: Outcomes) {
-    let all = sum(outcomes).max(1) as f64;
+    let all = length(outcomes).max(1.0);
     let mut x = area.x;
     for (_, colour, count) in ways(sheet.words, outcomes) {
         let width = (count as f64 / all) as f32 * area.width;
@@ -91,18 +91,17 @@ fn shares(sheet: &mut Sheet<'_>, area: Area, outcomes: Outcomes) {
     }
 }
 
+/// The sums below, where there is more than one kind to sum up.
 fn totals(sheet: &mut Sheet<'_>, columns: &[Column; 7], all: Outcomes) {
-    sheet.room(HEIGHT);
-    sheet.hair(MARGIN, sheet.y, super::super::sheet::WIDTH);
-    let y = sheet.y + 12.0;
+    table::row(sheet, columns, HEIGHT, false);
+    sheet.hair(MARGIN, sheet.y, WIDTH);
+    let (y, style) = (sheet.y + 12.0, bold(8.0, MUTED));
+    let [name, numbers @ .., _] = columns;
     let sums = [all.completed, all.failed, all.cancelled, all.other, sum(all)];
-    let label = sheet.words.total;
-    sheet.part(Tag::Paragraph, |sheet| {
-        sheet.write(spot(MARGIN, y), Side::Left, label, bold(8.0, MUTED), 90.0);
-        for (column, count) in columns[1..6].iter().zip(sums) {
-            let at = spot(MARGIN + column.x + column.width, y);
-            let said = number(sheet, count);
-            sheet.write(at, Side::Right, &said, bold(8.0, MUTED), column.width);
+    sheet.part(Tag::Row, |sheet| {
+        name.cell(sheet, y, sheet.words.total, style);
+        for (column, count) in numbers.iter().zip(sums) {
+            column.cell(sheet, y, &number(sheet, count), style);
         }
     });
     sheet.skip(HEIGHT);

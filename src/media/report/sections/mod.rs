@@ -52,6 +52,12 @@ fn sum(outcomes: Outcomes) -> u64 {
     completed.saturating_add(failed).saturating_add(cancelled).saturating_add(other)
 }
 
+/// All of it as a length, beyond what can be counted.
+fn length(outcomes: Outcomes) -> f64 {
+    let Outcomes { completed, failed, cancelled, other } = outcomes;
+    [completed, failed, cancelled, other].into_iter().map(|count| count as f64).sum()
+}
+
 /// One and the other.
 fn plus(one: Outcomes, other: Outcomes) -> Outcomes {
     Outcomes {

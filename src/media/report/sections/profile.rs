@@ -1,10 +1,8 @@
 //! The head of the first page: what this is, about whom, from when.
 
-use super::super::canvas::{Area, Form, PAGE_WIDTH, Paint, Tag, spot};
+use super::super::canvas::{Area, Form, PAGE_WIDTH, Paint, Spot, Tag, spot};
 use super::super::portrait::{DIAMETER, initials};
-use super::super::sheet::{
-    ACCENT, DEEP, INK, MARGIN, MUTED, RIGHT, Sheet, Side, TINT, WHITE, WIDTH, bold, plain,
-};
+use super::super::sheet::{ACCENT, DEEP, INK, MARGIN, MUTED, RIGHT, Sheet, Side, TINT, WHITE, bold, plain};
 use super::super::text::{self, Weight};
 use super::super::words::local;
 
@@ -37,12 +35,20 @@ fn portrait(sheet: &mut Sheet<'_>) {
         return;
     }
     sheet.canvas.draw(&Form::Circle(centre, DIAMETER / 2.0), Paint::Fill(ACCENT));
-    let letters = match initials(&report.name) {
-        letters if letters.is_empty() => "?".to_owned(),
-        letters => letters,
-    };
+    let letters = report.data.user.name.as_ref().map(|name| initials(name.as_str())).unwrap_or_default();
+    if letters.is_empty() {
+        somebody(sheet, centre);
+        return;
+    }
     let at = spot(centre.x, centre.y + 10.5);
     sheet.write(at, Side::Middle, &letters, bold(30.0, WHITE), DIAMETER - 16.0);
+}
+
+/// Somebody of whom there is neither picture nor name: a head and shoulders.
+fn somebody(sheet: &mut Sheet<'_>, centre: Spot) {
+    let shoulders = Area::new(centre.x - 20.0, centre.y + 7.0, 40.0, 20.0);
+    sheet.canvas.draw(&Form::Circle(spot(centre.x, centre.y - 10.0), 12.0), Paint::Fill(TINT));
+    sheet.canvas.draw(&Form::Rounded(shoulders, 10.0), Paint::Fill(TINT));
 }
 
 fn names(sheet: &mut Sheet<'_>) {
@@ -66,7 +72,6 @@ fn names(sheet: &mut Sheet<'_>) {
         }
     });
     sheet.y = y.max(BAND + DIAMETER / 2.0 + 6.0);
-    debug_assert!(sheet.y > BAND && WIDTH > 0.0);
 }
 
 /// What is known of the user, in a line.
@@ -74,7 +79,9 @@ fn facts(sheet: &Sheet<'_>) -> String {
     let (user, words) = (&sheet.report.data.user, sheet.words);
     let mut facts = Vec::new();
     facts.extend(user.email.as_ref().map(|email| email.as_str().to_owned()));
-    facts.push(format!("{}\u{a0}{}", words.user, user.id));
+    if user.name.is_some() {
+        facts.push(format!("{}\u{a0}{}", words.user, user.id));
+    }
     facts.extend(user.gender.as_ref().map(|gender| gender.as_str().to_owned()));
     facts.extend(
         local(user.created_at, sheet.report.data.time_zone)

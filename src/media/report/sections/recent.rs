@@ -21,14 +21,14 @@ pub(super) fn draw(sheet: &mut Sheet<'_>) {
         return;
     }
     let columns = columns(
-        9.0,
+        8.0,
         [
             (words.number, 40.0, Side::Right),
             (words.kind, 62.0, Side::Left),
             (words.status, 62.0, Side::Left),
-            (words.created, 84.0, Side::Left),
-            (words.took, 52.0, Side::Right),
-            (words.attempts, 34.0, Side::Right),
+            (words.created, 78.0, Side::Left),
+            (words.took, 54.0, Side::Right),
+            (words.attempts, 38.0, Side::Right),
             (words.note, 0.0, Side::Left),
         ],
     );
@@ -45,14 +45,14 @@ pub(super) fn draw(sheet: &mut Sheet<'_>) {
 fn row(sheet: &mut Sheet<'_>, columns: &[Column; 7], task: &RecentTask, odd: bool) {
     let [number, kind, status, created, took, attempt, note] = columns;
     let said = task.note.as_deref().unwrap_or_default();
-    let lines = note.wrapped(sheet, said, plain(SIZE, MUTED), 2);
+    let lines = note.wrapped(sheet, said, plain(SIZE, MUTED), 3);
     let height = HEIGHT + LEADING * lines.len().saturating_sub(1) as f32;
     table::row(sheet, columns, height, odd);
     let (y, text, words) = (sheet.y + 11.5, plain(SIZE, INK), sheet.words);
     sheet.part(Tag::Row, |sheet| {
         number.cell(sheet, y, &task.id.to_string(), plain(SIZE, MUTED));
         kind.cell(sheet, y, task.kind.as_str(), bold(SIZE, INK));
-        let dot = spot(MARGIN + status.x + 2.6, y - 2.7);
+        let dot = spot(status.x + 2.6, y - 2.7);
         sheet.canvas.draw(&Form::Circle(dot, 2.6), Paint::Fill(colour(task.status)));
         let beside = Column { x: status.x + 9.0, width: status.width - 9.0, ..*status };
         beside.cell(sheet, y, words.status(task.status), text);
@@ -92,9 +92,6 @@ fn more(sheet: &mut Sheet<'_>, hidden: u64) {
     let said = sheet.words.counted(hidden, &sheet.words.and_more);
     sheet.room(24.0);
     sheet.hair(MARGIN, sheet.y + 2.0, WIDTH);
-    sheet.part(Tag::Paragraph, |sheet| {
-        let at = spot(MARGIN, sheet.y + 16.0);
-        sheet.write(at, Side::Left, &said, plain(8.0, MUTED), WIDTH);
-    });
+    sheet.paragraph(spot(MARGIN, sheet.y + 16.0), &said, plain(8.0, MUTED), WIDTH);
     sheet.skip(24.0);
 }
