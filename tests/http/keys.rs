@@ -277,7 +277,7 @@ async fn counters_are_added_to_once_and_a_report_is_ordered_once() {
         let first = ask().await;
         replay(&first, &ask().await);
     }
-    let told = daemon.by(&ann, "GET", &format!("/users/{}/stats", ann.id), serde_json::Value::Null).await;
+    let told = daemon.by(&ann, "GET", &format!("/users/{}/stats", ann.id), Value::Null).await;
     assert_eq!(told.json(200)["counters"], json!({"wins": 2}));
     assert_eq!(daemon.rows().await, 1, "one report");
 }
