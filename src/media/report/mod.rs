@@ -24,6 +24,7 @@ mod tests;
 mod text;
 mod typeface;
 mod words;
+mod written;
 
 use chrono::DateTime;
 use chrono_tz::Tz;
@@ -35,7 +36,8 @@ pub use data::{
 use blank::Blank;
 use canvas::Picture;
 use pdf::{About, Paper};
-use words::{Words, local};
+use words::Words;
+use written::local;
 
 /// Why there is no report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -91,8 +91,8 @@ impl<'a> Sheet<'a> {
         sheet
     }
 
-    /// How many pages there are by now.
-    pub(super) fn pages(&self) -> usize {
+    /// The number of the last page, when all is drawn.
+    pub(super) fn end(self) -> usize {
         self.page
     }
 

@@ -13,7 +13,7 @@ use super::{length, plus, sum, ways};
 
 const HEIGHT: f32 = 168.0;
 /// Room for what is written beside the value axis.
-const BESIDE: f32 = 34.0;
+const BESIDE: f32 = 40.0;
 
 pub(super) fn draw(sheet: &mut Sheet<'_>) {
     let days = days(sheet.report.data);

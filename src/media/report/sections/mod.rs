@@ -24,7 +24,7 @@ pub(super) fn draw(canvas: &mut dyn Canvas, report: &Report<'_>, pages: usize) -
     kinds::draw(&mut sheet);
     kept::draw(&mut sheet);
     recent::draw(&mut sheet);
-    sheet.pages()
+    sheet.end()
 }
 
 /// Completed: blue. These four differ in lightness as well as in hue, so that nobody needs the hue.

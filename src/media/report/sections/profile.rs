@@ -4,7 +4,7 @@ use super::super::canvas::{Area, Form, PAGE_WIDTH, Paint, Spot, Tag, spot};
 use super::super::portrait::{DIAMETER, initials};
 use super::super::sheet::{ACCENT, DEEP, INK, MARGIN, MUTED, RIGHT, Sheet, Side, TINT, WHITE, bold, plain};
 use super::super::text::{self, Weight};
-use super::super::words::local;
+use super::super::written::local;
 
 /// How high the band is.
 const BAND: f32 = 108.0;
@@ -36,12 +36,13 @@ fn portrait(sheet: &mut Sheet<'_>) {
     }
     sheet.canvas.draw(&Form::Circle(centre, DIAMETER / 2.0), Paint::Fill(ACCENT));
     let letters = report.data.user.name.as_ref().map(|name| initials(name.as_str())).unwrap_or_default();
-    if letters.is_empty() {
+    let line = text::line(sheet.canvas, &letters, Weight::Bold);
+    // Nor are letters that no font has anybody's initials.
+    if line.runs.is_empty() || line.runs.iter().any(|run| run.said.is_some()) {
         somebody(sheet, centre);
         return;
     }
-    let at = spot(centre.x, centre.y + 10.5);
-    sheet.write(at, Side::Middle, &letters, bold(30.0, WHITE), DIAMETER - 16.0);
+    sheet.write_line(spot(centre.x, centre.y + 10.5), Side::Middle, &line, bold(30.0, WHITE));
 }
 
 /// Somebody of whom there is neither picture nor name: a head and shoulders.

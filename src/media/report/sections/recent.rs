@@ -4,7 +4,7 @@ use super::super::canvas::{Colour, Form, Paint, Tag, spot};
 use super::super::data::{RecentTask, ReportData};
 use super::super::sheet::{INK, MARGIN, MUTED, Sheet, Side, WIDTH, bold, plain};
 use super::super::table::{self, Column, HEAD, columns};
-use super::super::words::local;
+use super::super::written::local;
 use super::{CANCELLED, COMPLETED, FAILED, OPEN};
 use crate::task::Status;
 
