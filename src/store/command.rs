@@ -206,6 +206,8 @@ pub struct NewTask {
     pub recording: Option<NewRecording>,
     /// The image that it is made for.
     pub image: Option<NewImage>,
+    /// The picture that comes with it, which is one of its attachments.
+    pub picture: Option<NewPicture>,
 }
 
 impl NewTask {
@@ -229,8 +231,24 @@ impl NewTask {
             attachments: Vec::new(),
             recording: None,
             image: None,
+            picture: None,
         }
     }
+
+    /// What it adds to what its owner has here, and how much that may be.
+    pub(super) fn adds(&self) -> Option<(u64, Quota)> {
+        let image = self.image.as_ref().map(|image| (image.bytes, image.quota));
+        image.or_else(|| self.picture.as_ref().map(|picture| (picture.bytes, picture.quota)))
+    }
+}
+
+/// A picture with a task, as it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewPicture {
+    /// What is stored of it.
+    pub bytes: u64,
+    /// How much its owner may have here, this one included.
+    pub quota: Quota,
 }
 
 /// Where a producer on the broker listens for the end of its task.
