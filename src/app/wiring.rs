@@ -88,6 +88,7 @@ impl Wiring {
                 imaging: self.imaging.clone(),
                 blobs: self.blobs.clone(),
                 max_bytes: self.settings.images.max_bytes,
+                quota: http::image_quota(&self.settings.images),
             },
             policy,
         )

@@ -51,10 +51,11 @@ section! {
         /// How much of the images that are asked for often is kept in memory, in bytes; 0 for nothing.
         "memory_cache" => memory_cache: ByteSize = "32 MiB", bytes(0..=1 << 40);
 
-        /// The most images of one user; 0 for any number. Callers without an identity are counted as one.
+        /// The most images of one user, pictures with tasks among them; 0 for any number. Callers without an identity are
+        /// counted as one. A user's own picture is not counted: there is one, made small.
         "max_per_user" => max_per_user: u64 = 0, whole(0..=1_000_000_000);
 
-        /// The most bytes of images of one user; 0 for any number. Callers without an identity are counted as one.
+        /// The most bytes of images of one user, counted likewise; 0 for any number.
         "max_bytes_per_user" => max_bytes_per_user: ByteSize = "0 B", bytes(0..=1 << 60);
 
         /// How many images a user, or an address without an identity, may send in a minute, with tasks and as their own

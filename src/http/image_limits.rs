@@ -10,6 +10,7 @@ use actix_web::HttpRequest;
 
 use super::catalogue::Code;
 use super::{Problem, State, client};
+use crate::config::ImageSettings;
 use crate::store::{Quota, Rate};
 use crate::task::UserId;
 
@@ -46,7 +47,8 @@ pub(super) async fn spend(
 }
 
 /// How much an owner may have here.
-pub(super) fn quota(state: &State) -> Quota {
-    let (images, bytes) = (state.images.max_per_user, state.images.max_bytes_per_user.bytes());
+#[must_use]
+pub fn image_quota(settings: &ImageSettings) -> Quota {
+    let (images, bytes) = (settings.max_per_user, settings.max_bytes_per_user.bytes());
     Quota { images: Some(images).filter(|most| *most > 0), bytes: Some(bytes).filter(|most| *most > 0) }
 }

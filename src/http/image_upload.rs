@@ -176,7 +176,7 @@ impl Shown {
 
 /// Puts the files into the blob store, and gives each what it is known by from now on.
 async fn keep(state: &State, files: Vec<Sent>) -> Result<(Vec<ImageUpload>, Vec<Token>), Problem> {
-    let (blobs, quota) = (state.blobs.clone(), image_limits::quota(state));
+    let (blobs, quota) = (state.blobs.clone(), image_limits::image_quota(&state.images));
     let kept = blocking(move || {
         let kept = files.into_iter().map(|Sent { draft, filename, header }| {
             let bytes = blobs.keep(draft)?;

@@ -92,6 +92,7 @@ pub use catalogue::{Code, problems_markdown};
 pub use file::{Part, wanted};
 pub use filename::{Shown, disposition, kept as kept_name, said as said_name};
 pub use hot::HotImages;
+pub use image_limits::image_quota;
 pub use operator::Operator;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
 pub use routes::{RouteInfo, table};

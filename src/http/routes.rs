@@ -77,6 +77,7 @@ const SUBMIT: &[Code] = &[
     Code::ImageTooLarge,
     Code::DamagedImage,
     Code::RateLimited,
+    Code::QuotaExceeded,
     Code::StorageFull,
     Code::BlobStoreUnavailable,
 ];

@@ -11,7 +11,7 @@ use crate::imaging::{Imaging, ImagingError};
 use crate::kinds::manual;
 use crate::media::CancelOnDrop;
 use crate::media::image::{Facts, ImageError};
-use crate::store::NewTask;
+use crate::store::{NewPicture, NewTask, Quota};
 use crate::task::{Attachment, Role};
 
 /// What pictures are checked and kept with. Cheap to clone.
@@ -23,6 +23,8 @@ pub struct Pictures {
     pub blobs: Blobs,
     /// The largest file.
     pub max_bytes: ByteSize,
+    /// How much their owner may have here.
+    pub quota: Quota,
 }
 
 impl Intake {
@@ -34,7 +36,7 @@ impl Intake {
         task: &mut NewTask,
         bytes: Bytes,
     ) -> Result<Kept, IntakeError> {
-        let Pictures { imaging, blobs, max_bytes } = self.pictures.clone();
+        let Pictures { imaging, blobs, max_bytes, quota } = self.pictures.clone();
         let refused = |error: ImagingError| IntakeError::Image { index, error };
         if bytes.len() as u64 > max_bytes.bytes() {
             let what = format!("has {} bytes", bytes.len());
@@ -51,6 +53,7 @@ impl Intake {
                 let picture = manual::Picture { format, width, height, bytes: kept.bytes };
                 task.payload = manual::with_picture(&task.payload, picture);
                 let blob = kept.name.clone();
+                task.picture = Some(NewPicture { bytes: kept.bytes, quota });
                 task.attachments.push(Attachment { role: Role::Input, blob, bytes: kept.bytes });
                 Ok(kept)
             }

@@ -222,6 +222,8 @@ pub struct NewTask {
     pub image: Option<NewImage>,
     /// The report that it makes, about its owner.
     pub report: Option<NewReport>,
+    /// The picture that comes with it, which is one of its attachments.
+    pub picture: Option<NewPicture>,
 }
 
 impl NewTask {
@@ -246,8 +248,24 @@ impl NewTask {
             recording: None,
             image: None,
             report: None,
+            picture: None,
         }
     }
+
+    /// What it adds to what its owner has here, and how much that may be.
+    pub(super) fn adds(&self) -> Option<(u64, Quota)> {
+        let image = self.image.as_ref().map(|image| (image.bytes, image.quota));
+        image.or_else(|| self.picture.as_ref().map(|picture| (picture.bytes, picture.quota)))
+    }
+}
+
+/// A picture with a task, as it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewPicture {
+    /// What is stored of it.
+    pub bytes: u64,
+    /// How much its owner may have here, this one included.
+    pub quota: Quota,
 }
 
 /// Where a producer on the broker listens for the end of its task.

@@ -39,9 +39,9 @@ use async_trait::async_trait;
 
 pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Rate, Told};
 pub use command::{
-    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewRecording, NewReport, NewTask,
-    Purged, Quota, Refused, Remember, RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take, Taken, Usage,
-    UserRefused, Wanted, Word,
+    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewPicture, NewRecording, NewReport,
+    NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take,
+    Taken, Usage, UserRefused, Wanted, Word,
 };
 pub use library::{QuestionFilter, Questions, Report, Reports, SavedQuestions};
 pub use postgres::{PostgresOptions, PostgresStore};

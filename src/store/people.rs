@@ -216,6 +216,15 @@ macro_rules! people {
                 .await
                 .map_err(doing("keep an image"))?;
             }
+            for (task, owner, bytes) in &changes.pictures {
+                sqlx::query("INSERT INTO pictures (task, owner, bytes) VALUES ($1, $2, $3)")
+                    .bind(task.0)
+                    .bind(owner.map(|owner| owner.0))
+                    .bind(i64::try_from(*bytes).unwrap_or(i64::MAX))
+                    .execute(&mut **tx)
+                    .await
+                    .map_err(StoreError::of("write the picture of a task"))?;
+            }
             for (task, facts, bytes) in &changes.images_ready {
                 sqlx::query(
                     "UPDATE images SET bytes = $2, width = $3, height = $4, frames = $5, thumbhash = $6, \

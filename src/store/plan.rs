@@ -90,7 +90,7 @@ impl Needs {
                     .iter()
                     .filter_map(|task| Some((task.owner, task.kind.clone(), task.unique_key.clone()?)));
                 self.unique.extend(keys);
-                let limited = |task: &&NewTask| task.image.as_ref().is_some_and(|image| image.quota.limits());
+                let limited = |task: &&NewTask| task.adds().is_some_and(|(_, quota)| quota.limits());
                 self.usage.extend(tasks.iter().filter(limited).map(|task| task.owner));
             }
             Command::Claim(claim) => self.claims.push(claim.clone()),
@@ -214,6 +214,8 @@ pub(super) struct Changes {
     pub(super) inputs_dropped: Vec<TaskId>,
     pub(super) recordings: Vec<(NewRecording, TaskId, Option<UserId>, Timestamp)>,
     pub(super) images: Vec<(NewImage, TaskId, Option<UserId>, Timestamp)>,
+    /// Pictures that came with tasks, whose they are, and their bytes.
+    pub(super) pictures: Vec<(TaskId, Option<UserId>, u64)>,
     /// Images of which all is known now: that, and the size of what is stored.
     pub(super) images_ready: Vec<(TaskId, Facts, u64)>,
     /// Images that are none: their tasks keep the reason, and nothing else.
@@ -475,6 +477,7 @@ impl<'a> Planner<'a> {
         if let (Some(report), Some(owner)) = (new.report, new.owner) {
             self.changes.reports.push((report, id, owner, self.now));
         }
+        self.changes.pictures.extend(new.picture.map(|picture| (id, new.owner, picture.bytes)));
         if let Some(key) = unique_key(&task) {
             self.unique.insert(key, id);
         }
@@ -565,6 +568,7 @@ impl<'a> Planner<'a> {
                     changes.recordings.retain(|(_, task, ..)| *task != id);
                     changes.images.retain(|(_, task, ..)| *task != id);
                     changes.reports.retain(|(_, task, ..)| *task != id);
+                    changes.pictures.retain(|(task, ..)| *task != id);
                     changes.replies.retain(|(task, _)| *task != id);
                 }
                 (None, false) => changes.created.push(task),

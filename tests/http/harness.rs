@@ -112,7 +112,8 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         callbacks: outbound::Policy::public(),
     };
     let max_bytes = settings.images.max_bytes;
-    let pictures = Pictures { imaging: imaging.clone(), blobs: blobs.clone(), max_bytes };
+    let quota = http::image_quota(&settings.images);
+    let pictures = Pictures { imaging: imaging.clone(), blobs: blobs.clone(), max_bytes, quota };
     let (to, heard, free) = (writer.clone(), arrivals.clone(), openings.clone());
     let intake = Intake::new(to, store.clone(), kinds.clone(), heard, free, pictures, policy);
     let health = Health::new();

@@ -508,6 +508,28 @@ async fn quotas_end_with_429_and_begin_again_when_something_is_removed() {
 }
 
 #[tokio::test]
+async fn pictures_with_tasks_count_among_the_images_of_a_user() {
+    let daemon = start(with(&[("images.max_per_user", "2")])).await;
+    let ann = daemon.someone("Ann").await;
+    let task = |side: u32| json!({"kind": "manual", "image": STANDARD.encode(png(side, side))});
+    let made = daemon.by(&ann, "POST", "/tasks", task(4)).await.json(201);
+    let batch = json!([task(5), task(6)]);
+    daemon.by(&ann, "POST", "/tasks/batch", batch).await.problem(Code::QuotaExceeded);
+    daemon.photo("a.png", Some(&ann)).await;
+    daemon.send_photos(&[("b.png", png(7, 7))], Some(&ann)).await.problem(Code::QuotaExceeded);
+    let over = daemon.by(&ann, "POST", "/tasks", task(8)).await;
+    let problem = over.problem(Code::QuotaExceeded);
+    assert_eq!(over.header("retry-after"), problem["retry_after_s"].to_string());
+    // Their own picture, and tasks without one, are not counted; and who is nobody is another.
+    let face = json!({"avatar": STANDARD.encode(png(9, 9))});
+    daemon.by(&ann, "PATCH", &format!("/users/{}", ann.id), face).await.json(200);
+    daemon.by(&ann, "POST", "/tasks", json!({"kind": "manual"})).await.json(201);
+    daemon.post("/tasks", &task(4).to_string()).await.json(201);
+    daemon.by(&ann, "DELETE", &format!("/tasks/{}", made["id"]), json!(null)).await;
+    daemon.by(&ann, "POST", "/tasks", task(8)).await.json(201);
+}
+
+#[tokio::test]
 async fn uploads_are_counted_by_user_and_else_by_address() {
     let daemon = start(with(&[("images.uploads_per_minute", "3")])).await;
     let [ann, bob] = [daemon.someone("Ann").await, daemon.someone("Bob").await];

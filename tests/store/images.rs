@@ -2,13 +2,13 @@
 
 use gristmill::account::{Caller, Token};
 use gristmill::media::image::{Facts, Format};
-use gristmill::store::{Command, Image, NewImage, NewTask, Quota, Reply, Usage};
+use gristmill::store::{Command, Image, NewImage, NewPicture, NewTask, Quota, Reply, Usage};
 use gristmill::task::{
     Attachment, Attempt, BlobName, Failure, FailureReason, ImageId, ImageName, Json, Outcome, Role, Status,
     TaskId, UserId,
 };
 
-use crate::bench::{Bench, backoff, ids, new_task};
+use crate::bench::{Bench, backoff, ids, manual, new_task};
 
 on_both!(
     an_image_is_there_at_once_and_ready_once_its_task_is_done,
@@ -19,6 +19,7 @@ on_both!(
     a_quota_lets_in_as_many_as_it_says,
     a_quota_of_bytes_counts_what_is_stored,
     racing_uploads_do_not_pass_a_quota_together,
+    pictures_with_tasks_count_as_images_do_and_go_with_their_tasks,
 );
 
 const NO_QUOTA: Quota = Quota { images: None, bytes: None };
@@ -251,4 +252,40 @@ async fn racing_uploads_do_not_pass_a_quota_together(bench: Bench) {
     let replies = racers.join_all().await;
     let let_in = replies.iter().filter(|reply| matches!(reply, Reply::Created(_))).count();
     assert_eq!(let_in, 7, "{replies:?}");
+}
+
+async fn pictures_with_tasks_count_as_images_do_and_go_with_their_tasks(bench: Bench) {
+    let ann = bench.user("ann@example.com").await;
+    let quota = Quota { images: Some(3), bytes: Some(100) };
+    let with_picture = |owner, bytes, quota| {
+        let attachments = vec![attachment(Role::Input, 3, bytes)];
+        NewTask { owner, attachments, picture: Some(NewPicture { bytes, quota }), ..manual() }
+    };
+    // Whether they are limited themselves or not, they are there.
+    let task = ids(&bench.create(vec![with_picture(Some(ann), 60, NO_QUOTA)]).await)[0];
+    let ask = |bytes| Command::Create(vec![upload(Some(ann), image(bytes, quota))]);
+    match bench.one(ask(41)).await {
+        Reply::OverQuota(told, usage) => assert_eq!((told, usage), (quota, Usage { images: 1, bytes: 60 })),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(bench.one(ask(30)).await, Reply::Created(_)));
+    let picture = |bytes| Command::Create(vec![with_picture(Some(ann), bytes, quota)]);
+    match bench.one(picture(11)).await {
+        Reply::OverQuota(_, usage) => assert_eq!(usage, Usage { images: 2, bytes: 90 }),
+        other => panic!("{other:?}"),
+    }
+    let replies = bench.group(&[picture(1), picture(1)]).await;
+    assert!(matches!(replies[..], [Reply::Created(_), Reply::OverQuota(..)]), "{replies:?}");
+    // A task without a picture is none, and another's is another's.
+    assert!(matches!(
+        bench.one(Command::Create(vec![NewTask { owner: Some(ann), ..manual() }])).await,
+        Reply::Created(_)
+    ));
+    assert!(matches!(
+        bench.one(Command::Create(vec![with_picture(None, 99, quota)])).await,
+        Reply::Created(_)
+    ));
+    bench.change(Command::Delete { task, caller: Caller::User(ann) }).await.unwrap();
+    assert!(matches!(bench.one(picture(69)).await, Reply::Created(_)));
+    assert!(matches!(bench.one(ask(1)).await, Reply::OverQuota(..)));
 }

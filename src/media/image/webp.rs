@@ -42,11 +42,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
     let mut timed = !canvas.animated;
     while let Some(chunk) = chunks.next_chunk()? {
         match &chunk.kind {
-            b"VP8 " | b"VP8L" if !canvas.animated => {
-                if sides(&chunk)? != (canvas.width, canvas.height) || still.replace(chunk).is_some() {
-                    return Err(damaged("its picture is doubled, or not as large as it says"));
-                }
-            }
+            b"VP8 " | b"VP8L" if !canvas.animated => canvas.show(chunk, &mut still)?,
             // Of several the decoder may read any.
             b"ALPH" if !canvas.animated => {
                 alpha = dearer(alpha, transparency(&chunk, canvas.width, canvas.height))
@@ -257,6 +253,15 @@ impl Canvas {
         let side = |at| triple(sides, at).ok_or_else(|| cut_off("the header"));
         let (animated, transparent) = (flags & ANIMATION != 0, flags & ALPHA != 0);
         Ok(Some(Self { width: side(0)? + 1, height: side(3)? + 1, animated, transparent }))
+    }
+
+    /// Takes the only picture of one that is not animated.
+    fn show<'a>(&self, picture: Chunk<'a>, still: &mut Option<Chunk<'a>>) -> Result<(), Trouble> {
+        let fits = sides(&picture)? == (self.width, self.height);
+        if fits && still.replace(picture).is_none() {
+            return Ok(());
+        }
+        Err(damaged("its picture is doubled, or not as large as it says"))
     }
 }
 

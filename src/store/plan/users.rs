@@ -123,11 +123,10 @@ impl Planner<'_> {
     /// The refusal, where the images of these tasks are more than their owner may have. What is let in is counted.
     pub(super) fn over_quota(&mut self, tasks: &[NewTask]) -> Option<Reply> {
         let mut usage = self.usage.clone();
-        for (task, image) in tasks.iter().filter_map(|task| Some((task, task.image.as_ref()?))) {
-            let has = usage.entry(task.owner).or_default();
+        for (owner, (bytes, quota)) in tasks.iter().filter_map(|task| Some((task.owner, task.adds()?))) {
+            let has = usage.entry(owner).or_default();
             let before = *has;
-            *has = Usage { images: has.images + 1, bytes: has.bytes.saturating_add(image.bytes) };
-            let quota = image.quota;
+            *has = Usage { images: has.images + 1, bytes: has.bytes.saturating_add(bytes) };
             if quota.images.is_some_and(|most| has.images > most)
                 || quota.bytes.is_some_and(|most| has.bytes > most)
             {

@@ -341,8 +341,9 @@ async fn usage(
             .await
             .map_err(StoreError::of("lock the images of a user"))?;
         let (images, bytes): (i64, i64) = sqlx::query_as(
-            "SELECT count(*), CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM images \
-             WHERE coalesce(owner, 0) = $1 AND bytes > 0",
+            "SELECT count(*), CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM ( \
+             SELECT bytes FROM images WHERE coalesce(owner, 0) = $1 AND bytes > 0 \
+             UNION ALL SELECT bytes FROM pictures WHERE coalesce(owner, 0) = $1) AS had",
         )
         .bind(number)
         .fetch_one(&mut **tx)

@@ -289,7 +289,9 @@ async fn usage(
     let mut usage = HashMap::new();
     for owner in owners {
         let (images, bytes): (i64, i64) = sqlx::query_as(
-            "SELECT count(*), coalesce(sum(bytes), 0) FROM images WHERE coalesce(owner, 0) = ?1 AND bytes > 0",
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM ( \
+             SELECT bytes FROM images WHERE coalesce(owner, 0) = ?1 AND bytes > 0 \
+             UNION ALL SELECT bytes FROM pictures WHERE coalesce(owner, 0) = ?1)",
         )
         .bind(owner.map_or(0, |owner| owner.0))
         .fetch_one(&mut **tx)
