@@ -33,7 +33,7 @@ impl Rule for TimeZone {
 
     fn parse(&self, raw: &Raw) -> Result<Tz, Refusal> {
         let text = raw.text()?;
-        text.parse().map_err(|_| format!("names the time zone {text:?}, which is not known").into())
+        text.parse().map_err(|_| format!("names the time zone {text:?}, which is not known"))
     }
 
     fn allowed(&self) -> String {
