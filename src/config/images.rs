@@ -14,7 +14,8 @@ section! {
         /// The largest image file, in bytes.
         "max_bytes" => max_bytes: ByteSize = "5 MiB", bytes(1 << 10..=1 << 30);
 
-        /// The formats that are taken, told by the bytes, never by a name.
+        /// The formats that are taken, told by the bytes, never by a name. AVIF is decoded in a process of its own, which
+        /// this program starts of itself for each image.
         "formats" => formats: FormatSet = "jpeg, png, gif", formats();
 
         /// The most pixels of an image; of an animation, of all its frames together. Checked before anything is

@@ -123,9 +123,7 @@ fn imaging_error(error: ImagingError) -> RunError {
         ImagingError::Image(ImageError::Unavailable(_))
         | ImagingError::Overloaded
         | ImagingError::Source(_)
-        | ImagingError::Stopping => {
-            RunError::Error(error.to_string())
-        }
+        | ImagingError::Stopping => RunError::Error(error.to_string()),
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn avif(colour: &Layer<'_>, alpha: Option<&Layer<'_>>, file: u64) -> 
 
 fn avif_layer(layer: &Layer<'_>) -> u64 {
     /// What the decoder keeps of a tile that AV1 cuts a picture into.
-    const BY_TILE: u64 = 64 << 10;
+    const BY_TILE: u64 = 24 << 10;
     let frame = layer.frame();
     let bytes = if frame.samples.bits > 8 { 2 } else { 1 };
     // It lays planes out in blocks of 128, and a little more.
@@ -115,8 +115,10 @@ fn avif_layer(layer: &Layer<'_>) -> u64 {
         Sampling::Full => 6,
     };
     let plane = pixels.saturating_mul(samples * bytes) / 2;
-    let pictures = u64::from(layer.columns) + if frame.grain { 2 } else { 1 };
-    let beside = pixels.saturating_mul(2) + u64::from(frame.tiles) * BY_TILE;
+    // Of both at once when it is wider than coded and has noise.
+    let pictures = u64::from(layer.columns) + if frame.doubled { 2 } else { 0 };
+    // What it knows of blocks of four by four pixels, to filter their edges and to guess the next.
+    let beside = pixels + u64::from(frame.tiles) * BY_TILE;
     plane.saturating_mul(pictures).saturating_add(beside)
 }
 

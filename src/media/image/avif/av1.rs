@@ -56,8 +56,8 @@ pub(crate) struct Frame {
     pub(crate) cicp: Cicp,
     /// Into how many parts it is cut that are decoded each for itself.
     pub(crate) tiles: u32,
-    /// Whether noise is drawn over it.
-    pub(crate) grain: bool,
+    /// Whether a second picture is made of it: wider than it is coded, or with noise drawn over it.
+    pub(crate) doubled: bool,
 }
 
 /// A picture: what it is, and its units.
@@ -88,7 +88,8 @@ pub(super) fn read(data: &[u8]) -> Result<Coded<'_>, Trouble> {
             }
             SEQUENCE => return Err(damaged("its AV1 data has two sequence headers")),
             FRAME | FRAME_HEADER if frame.is_none() && unit.layer == 0 => {
-                let sequence = sequence.as_ref().ok_or_else(|| damaged("its AV1 data has no sequence header"))?;
+                let sequence =
+                    sequence.as_ref().ok_or_else(|| damaged("its AV1 data has no sequence header"))?;
                 frame = Some(sequence.frame(unit.data)?);
                 tiles = unit.kind == FRAME;
                 true
@@ -350,7 +351,7 @@ impl Sequence {
         }
         let tiles = self.tiles(&mut bits, coded, height)?;
         let Self { samples, cicp, grain, .. } = *self;
-        Ok(Frame { width, height, samples, cicp, tiles, grain })
+        Ok(Frame { width, height, samples, cicp, tiles, doubled: grain || coded != width })
     }
 
     fn removal_times(&self, bits: &mut Bits<'_>) -> Result<(), Trouble> {

@@ -118,7 +118,7 @@ impl<'a> Meta<'a> {
             if protected {
                 return Err(Trouble::Unreadable("an AVIF picture that is encrypted".to_owned()));
             }
-            self.words |= !numbers.text()?.is_empty();
+            self.words |= !is_usual(numbers.text()?);
             let content_type = if &kind == b"mime" { numbers.text()? } else { &[] };
             let item = Item { kind, content_type, ..Item::default() };
             if self.items.insert(id, item).is_some() {
@@ -264,7 +264,13 @@ fn is_of_pictures(handler: &Box4<'_>) -> Result<bool, Trouble> {
     if &numbers.kind()? != b"pict" {
         return Err(Trouble::Unreadable("an AVIF file without a picture".to_owned()));
     }
-    Ok(numbers.rest().iter().all(|byte| *byte == 0))
+    let name = numbers.rest().get(12..).unwrap_or_default();
+    Ok(is_usual(name.strip_suffix(&[0]).unwrap_or(name)))
+}
+
+/// A name that says nothing: the encoder that most files are of writes these.
+fn is_usual(name: &[u8]) -> bool {
+    matches!(name, b"" | b"libavif" | b"Color" | b"Alpha" | b"Exif" | b"XMP")
 }
 
 fn few(count: usize, what: &str) -> Result<(), Trouble> {

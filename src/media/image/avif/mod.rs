@@ -10,15 +10,15 @@ mod boxes;
 mod meta;
 mod write;
 
-pub(super) use av1::{Cicp, Frame, Sampling};
 use av1::Coded;
+pub(super) use av1::{Cicp, Frame, Sampling};
 use boxes::{Boxes, Kind, Numbers, named};
 use meta::{Item, Meta};
 pub(super) use write::strip;
 
+use super::Orientation;
 use super::gate::{Picture, Trouble, cut_off, damaged};
 use super::price::{self, area};
-use super::Orientation;
 
 /// More tiles than this is no picture cut for its size.
 const MOST_TILES: usize = 1024;
@@ -217,12 +217,15 @@ fn sides(meta: &Meta<'_>, item: &Item<'_>) -> Result<(u32, u32), Trouble> {
                 sides = Some((numbers.u32()?, numbers.u32()?));
             }
             b"ispe" => return Err(damaged("one of its items has two sizes")),
-            b"clap" => return Err(Trouble::Unreadable("an AVIF picture that is to be cropped (clap)".to_owned())),
+            b"clap" => {
+                return Err(Trouble::Unreadable("an AVIF picture that is to be cropped (clap)".to_owned()));
+            }
             b"a1op" | b"lsel" => {
                 return Err(Trouble::Unreadable("an AVIF picture in several layers".to_owned()));
             }
             kind if essential && !is_kept(kind) => {
-                let what = format!("an AVIF picture that nobody may show who does not know its {}", named(*kind));
+                let what =
+                    format!("an AVIF picture that nobody may show who does not know its {}", named(*kind));
                 return Err(Trouble::Unreadable(what));
             }
             _ => {}
@@ -235,7 +238,17 @@ fn sides(meta: &Meta<'_>, item: &Item<'_>) -> Result<(u32, u32), Trouble> {
 fn is_kept(kind: &Kind) -> bool {
     matches!(
         kind,
-        b"ispe" | b"pixi" | b"av1C" | b"colr" | b"irot" | b"imir" | b"auxC" | b"pasp" | b"clli" | b"mdcv" | b"cclv"
+        b"ispe"
+            | b"pixi"
+            | b"av1C"
+            | b"colr"
+            | b"irot"
+            | b"imir"
+            | b"auxC"
+            | b"pasp"
+            | b"clli"
+            | b"mdcv"
+            | b"cclv"
     )
 }
 
@@ -281,7 +294,8 @@ impl<'a> Layer<'a> {
             all >= u64::from(side) && all - u64::from(tile) < u64::from(side)
         };
         let whole = self.columns > 1 || rows > 1;
-        let same = covers(first.width, self.columns.into(), self.width) && covers(first.height, rows, self.height);
+        let same =
+            covers(first.width, self.columns.into(), self.width) && covers(first.height, rows, self.height);
         // Colours are shared by pixels side by side, and may not be shared by tiles.
         let even = match first.samples.sampling {
             Sampling::Grey | Sampling::Full => true,
@@ -336,7 +350,9 @@ impl<'a> Tile<'a> {
             _ => Sampling::Full,
         };
         if version != 0x81 || (profile, bits, sampling) != (samples.profile, samples.bits, samples.sampling) {
-            return Err(damaged("it says two things about its samples: in its box av1C, and in its AV1 data"));
+            return Err(damaged(
+                "it says two things about its samples: in its box av1C, and in its AV1 data",
+            ));
         }
         Ok(Self { item: id, coded })
     }

@@ -113,7 +113,8 @@ struct Written<'a> {
 
 impl<'a> Plan<'a> {
     fn of(avif: &'a Avif<'a>) -> Self {
-        let mut plan = Self { items: Vec::new(), properties: Vec::new(), references: Vec::new(), data: Vec::new() };
+        let mut plan =
+            Self { items: Vec::new(), properties: Vec::new(), references: Vec::new(), data: Vec::new() };
         let mut numbers = BTreeMap::new();
         let mut written = BTreeMap::new();
         let mut at = BTreeMap::new();
@@ -205,7 +206,8 @@ impl<'a> Plan<'a> {
             }
         }
         let properties: Vec<u8> = self.properties.iter().flat_map(|(kind, data)| boxed(kind, data)).collect();
-        let described = [boxed(b"ipco", &properties), full(b"ipma", 0, u8::from(wide), &associations)].concat();
+        let described =
+            [boxed(b"ipco", &properties), full(b"ipma", 0, u8::from(wide), &associations)].concat();
         let references = self.references.iter().flat_map(|(kind, from, to)| {
             let numbers = [*from, to.len() as u16].into_iter().chain(to.iter().copied());
             boxed(kind, &numbers.flat_map(u16::to_be_bytes).collect::<Vec<u8>>())

@@ -15,6 +15,8 @@ use super::{Format, Header, ImageError};
 use crate::media::Cancel;
 
 pub use avif::DecoderProcess;
+#[cfg(test)]
+pub(super) use avif::push as push_avif;
 
 /// How much of an animation is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,7 @@
 //! What is true: the colours stay those of the file's own primaries and curve; where these are not those of sRGB, a profile
 //! says so.
 
-use moxcms::{
-    CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics,
-};
+use moxcms::{CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
 
 use super::{Cicp, Layout};
 
@@ -15,6 +13,17 @@ pub(super) struct Line {
     pub(super) luma: Vec<f32>,
     pub(super) blue: Vec<f32>,
     pub(super) red: Vec<f32>,
+}
+
+impl Line {
+    /// Takes out the transparency that they were multiplied with. What is wholly transparent has no colour.
+    pub(super) fn divide(&mut self, alpha: &[f32]) {
+        for samples in [&mut self.luma, &mut self.blue, &mut self.red] {
+            for (sample, alpha) in samples.iter_mut().zip(alpha) {
+                *sample = if *alpha > 0.0 { *sample / alpha } else { 0.0 };
+            }
+        }
+    }
 }
 
 /// How samples become colours.
@@ -61,8 +70,8 @@ impl Colours {
         (f32::from(sample) - self.chroma.0) * self.chroma.1
     }
 
-    /// A row of pixels; `alpha` with whether the colours are multiplied by it.
-    pub(super) fn row(&self, line: &Line, alpha: Option<(&[f32], bool)>, layout: Layout, row: &mut [u8]) {
+    /// A row of pixels.
+    pub(super) fn row(&self, line: &Line, alpha: Option<&[f32]>, layout: Layout, row: &mut [u8]) {
         let channels = layout.channels();
         match layout.opaque() {
             Layout::Grey | Layout::GreyAlpha => {
@@ -72,15 +81,8 @@ impl Colours {
             }
             Layout::Rgb | Layout::Rgba => self.colours(line, channels, row),
         }
-        let Some((alpha, premultiplied)) = alpha else { return };
-        for (pixel, alpha) in row.chunks_exact_mut(channels).zip(alpha) {
-            let alpha = alpha.clamp(0.0, 1.0);
-            if premultiplied && alpha > 0.0 {
-                for sample in &mut pixel[..channels - 1] {
-                    *sample = eight(f32::from(*sample) / 255.0 / alpha);
-                }
-            }
-            pixel[channels - 1] = eight(alpha);
+        for (pixel, alpha) in row.chunks_exact_mut(channels).zip(alpha.unwrap_or_default()) {
+            pixel[channels - 1] = eight(*alpha);
         }
     }
 
@@ -105,7 +107,8 @@ impl Colours {
                 let (from_red, from_blue) = (of_red * to_red / of_green, of_blue * to_blue / of_green);
                 for (pixel, (luma, (blue, red))) in pixels {
                     let green = luma - from_red * red - from_blue * blue;
-                    pixel[..3].copy_from_slice(&[luma + to_red * red, green, luma + to_blue * blue].map(eight));
+                    pixel[..3]
+                        .copy_from_slice(&[luma + to_red * red, green, luma + to_blue * blue].map(eight));
                 }
             }
         }
@@ -119,7 +122,8 @@ impl Colours {
             return None;
         }
         let primaries = if matches!(primaries, 0 | 2) { 1 } else { u8::try_from(primaries).ok()? };
-        let transfer = if matches!(transfer, 0..=2 | 6 | 14 | 15) { 13 } else { u8::try_from(transfer).ok()? };
+        let transfer =
+            if matches!(transfer, 0..=2 | 6 | 14 | 15) { 13 } else { u8::try_from(transfer).ok()? };
         let mut profile = ColorProfile::new_from_cicp(CicpProfile {
             color_primaries: CicpColorPrimaries::try_from(primaries).ok()?,
             transfer_characteristics: TransferCharacteristics::try_from(transfer).ok()?,

@@ -57,7 +57,8 @@ impl<'a> Planes<'a> {
                 // A line of colours lies between two of brightness: what is seen is three parts of the nearer one.
                 let last = frame.height.div_ceil(2) - 1;
                 let near = within / 2;
-                let far = if within.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(last) };
+                let far =
+                    if within.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(last) };
                 let mut beside = std::mem::take(&mut self.beside);
                 beside.clear();
                 self.copy(component, near, width.div_ceil(2), read, &mut coarse);
@@ -139,7 +140,8 @@ fn decode(tile: &Tile<'_>) -> Result<Picture, ImageError> {
     settings.set_all_layers(false);
     settings.set_frame_size_limit(width.saturating_mul(height));
     let mut decoder = Decoder::with_settings(&settings).map_err(damaged)?;
-    let picture = picture_of(&mut decoder, tile.coded.units.concat()).map_err(damaged)?;
+    let picture = picture_of(&mut decoder, tile.coded.units.concat());
+    let picture = picture.map_err(|error| damaged(format!("its AV1 data makes no sense ({error})")))?;
     let layout = match samples.sampling {
         Sampling::Grey => PixelLayout::I400,
         Sampling::Full => PixelLayout::I444,

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use super::colours::{Colours, Line};
 use super::planes::Planes;
@@ -17,7 +17,7 @@ pub(super) const DAMAGED: i32 = 4;
 pub(super) const END: u8 = 0x2e;
 
 /// The program that has [`serve`](Self::serve) as a subcommand, when it is not this one.
-static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+static PROGRAM: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// The process that decodes AV1.
 #[derive(Debug)]
@@ -27,16 +27,17 @@ impl DecoderProcess {
     /// The subcommand of the program that decodes.
     pub const COMMAND: &'static str = "decode-avif";
 
-    /// From now on the process is that program; of several words the first counts. For whoever has the daemon's parts in
-    /// a program of their own, as the tests do: unless told, the running program starts itself.
+    /// From now on the process is that program. For whoever has the daemon's parts in a program of their own, as the tests
+    /// do: unless told, the running program starts itself.
     pub fn is_program(path: PathBuf) {
-        PROGRAM.get_or_init(|| path);
+        *PROGRAM.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
     }
 
     /// Which program it is.
     pub(super) fn program() -> PathBuf {
         // The file may have been replaced since by a newer version of it, and is still the one that runs.
-        PROGRAM.get().cloned().unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
+        let told = PROGRAM.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        told.unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
     }
 
     /// Reads an AVIF to its end, decodes it, and writes its rows.
@@ -153,7 +154,10 @@ pub(in super::super::super) fn push(bytes: &[u8], rows: &mut dyn Rows) -> Result
         if y == 0 {
             rows.begin(Source { width, height, layout, reduced: 1, drawn: false, profile: profile.clone() });
         }
-        let alpha = alpha.as_ref().map(|(_, line, _)| (&line.luma[..], avif.premultiplied));
+        let alpha = alpha.as_ref().map(|(_, line, _)| &line.luma[..]);
+        if let Some(alpha) = alpha.filter(|_| avif.premultiplied) {
+            line.divide(alpha);
+        }
         colours.row(&line, alpha, layout, &mut row);
         rows.row(&row)?;
     }
