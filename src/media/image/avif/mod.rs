@@ -6,14 +6,17 @@
 //! left out and is not known here are refused by name, so that nobody sees a picture that is not the one in the file.
 
 mod av1;
+mod bits;
 mod boxes;
 mod meta;
+mod shown;
 mod write;
 
 use av1::Coded;
 pub(super) use av1::{Cicp, Frame, Sampling};
 use boxes::{Boxes, Kind, Numbers, named};
 use meta::{Item, Meta};
+use shown::Shown;
 pub(super) use write::strip;
 
 use super::Orientation;
@@ -22,8 +25,6 @@ use super::price::{self, area};
 
 /// More tiles than this is no picture cut for its size.
 const MOST_TILES: usize = 1024;
-/// The most bytes of a colour profile: it is copied.
-const MOST_PROFILE: usize = 4 << 20;
 
 /// What the boxes say.
 pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
@@ -386,65 +387,5 @@ impl Grid {
             return Err(damaged(format!("its grid is of {count} tiles, and there are {found}")));
         }
         Ok(Self { columns, width, height, tiles })
-    }
-}
-
-/// How the picture is to be shown.
-#[derive(Default)]
-struct Shown<'a> {
-    orientation: Orientation,
-    cicp: Option<Cicp>,
-    profile: Option<&'a [u8]>,
-}
-
-impl<'a> Shown<'a> {
-    fn read(meta: &Meta<'a>, primary: u32) -> Result<Self, Trouble> {
-        let mut shown = Self::default();
-        let (mut turns, mut mirrored) = (0, None);
-        for (property, _) in properties(meta, meta.item(primary)?) {
-            let mut numbers = Numbers::of(property.data, property.kind);
-            match &property.kind {
-                b"irot" if mirrored.is_none() => turns = numbers.u8()? & 3,
-                b"irot" => {
-                    return Err(damaged("it is mirrored before it is turned, which is the wrong way round"));
-                }
-                b"imir" => mirrored = Some(numbers.u8()? & 1),
-                b"colr" => shown.colours(&mut numbers)?,
-                _ => {}
-            }
-        }
-        shown.orientation = orientation(turns, mirrored);
-        Ok(shown)
-    }
-
-    fn colours(&mut self, numbers: &mut Numbers<'a>) -> Result<(), Trouble> {
-        match &numbers.kind()? {
-            b"nclx" => {
-                let (primaries, transfer, matrix) = (numbers.u16()?, numbers.u16()?, numbers.u16()?);
-                let full_range = numbers.u8()? & 0x80 != 0;
-                self.cicp = self.cicp.or(Some(Cicp { primaries, transfer, matrix, full_range }));
-            }
-            b"prof" | b"rICC" if numbers.rest().len() > MOST_PROFILE => {
-                let what = format!("has a colour profile of {} bytes", numbers.rest().len());
-                return Err(Trouble::Excessive { what, most: format!("{MOST_PROFILE} bytes") });
-            }
-            b"prof" | b"rICC" => self.profile = self.profile.or(Some(numbers.rest())),
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// Quarter turns against the clock, and then a mirror: 0 puts the top below, 1 the left to the right.
-fn orientation(turns: u8, mirrored: Option<u8>) -> Orientation {
-    match (turns, mirrored) {
-        (1, None) => Orientation::Rotated270,
-        (2, None) => Orientation::Rotated180,
-        (3, None) => Orientation::Rotated90,
-        (_, None) => Orientation::Upright,
-        (0, Some(0)) | (2, Some(1)) => Orientation::Flipped,
-        (1, Some(0)) | (3, Some(1)) => Orientation::Transposed,
-        (1 | 3, Some(_)) => Orientation::Transversed,
-        (_, Some(_)) => Orientation::Mirrored,
     }
 }

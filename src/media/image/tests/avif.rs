@@ -96,7 +96,11 @@ fn the_headers_tell_what_the_picture_is() {
     }
     for name in LARGE_AVIFS {
         let header = look(&large_avif(name)).unwrap();
-        assert!(header.price > u64::from(header.width) * u64::from(header.height), "{name}: {}", header.price);
+        assert!(
+            header.price > u64::from(header.width) * u64::from(header.height),
+            "{name}: {}",
+            header.price
+        );
     }
     for (turns, mirror, orientation) in [
         (0, None, 1),
@@ -149,7 +153,8 @@ fn places_texts_and_small_pictures_go_and_what_the_picture_is_stays() {
     let plain = still();
     assert!(bared(&plain.bytes()).bytes == plain.bytes() && bared(&plain.bytes()).removed.is_empty());
     let exif = [&[0, 0, 0, 0][..], &camera(true, 6)].concat();
-    let items: [(&[u8; 4], &[u8], &'static [u8; 4], &[Removed]); 5] = [
+    type Beside<'a> = (&'a [u8; 4], &'a [u8], &'static [u8; 4], &'a [Removed]);
+    let items: [Beside<'_>; 5] = [
         (b"Exif", &exif, b"cdsc", &[Removed::Exif, Removed::Gps, Removed::Thumbnail]),
         (b"mime", b"<x:xmpmeta>secret", b"cdsc", &[Removed::Xmp]),
         (b"av01", b"secret", b"thmb", &[Removed::Thumbnail]),
