@@ -20,12 +20,14 @@ mod serve;
 mod transcode;
 mod user;
 
+use std::io::{stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{LoadOptions, Loaded, Settings};
+use crate::media::image::DecoderProcess;
 
 /// A job daemon with the jobs built in.
 #[derive(Debug, Parser)]
@@ -61,6 +63,9 @@ enum Command {
         #[command(subcommand)]
         command: user::Command,
     },
+    /// Decode an AVIF from standard input into rows on standard output, as the daemon asks it of a process apart.
+    #[command(name = DecoderProcess::COMMAND, hide = true)]
+    DecodeAvif,
     /// Check that this machine and these settings can do the work.
     Doctor(doctor::Arguments),
 }
@@ -100,11 +105,18 @@ pub fn run() -> ExitCode {
         Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),
         Command::Dead { command } => with_settings(config, |loaded| dead::run(&command, &loaded.settings)),
         Command::User { command } => with_settings(config, |loaded| user::run(&command, &loaded.settings)),
+        Command::DecodeAvif => return decode_avif(),
         Command::Doctor(arguments) => {
             with_settings(config, |loaded| doctor::run(&arguments, &loaded.settings))
         }
     };
     exit.into()
+}
+
+/// The process that decodes AVIF: no settings, nothing said but what is asked.
+fn decode_avif() -> ExitCode {
+    let code = DecoderProcess::serve(&mut stdin().lock(), &mut stdout().lock(), &mut stderr().lock());
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
 /// Reads the settings; what is wrong with them is said, all of it, and nothing else is done.

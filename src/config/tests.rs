@@ -217,13 +217,13 @@ fn a_value_of_the_wrong_type_is_refused_not_converted() {
 }
 
 #[test]
-fn a_format_of_images_that_cannot_be_decoded_is_refused_with_the_reason() {
+fn a_word_that_is_no_format_of_images_is_refused_with_those_that_are() {
     contains_all(
-        &refusal_of("[images]\nformats = \"jpeg, avif\"\n"),
+        &refusal_of("[images]\nformats = \"jpeg, heic\"\n"),
         &[
             "images.formats",
-            "has avif, of which nothing here can read the pixels",
-            "at least one of jpeg, png, gif and webp",
+            "`heic` is no image format: jpeg, png, gif, webp or avif",
+            "at least one of jpeg, png, gif, webp and avif",
         ],
     );
 }

@@ -289,6 +289,7 @@ fn unmade(error: ImagingError) -> Unread {
         ImagingError::Image(
             error @ (ImageError::Unsupported { .. } | ImageError::TooLarge { .. } | ImageError::Damaged(_)),
         ) => Unread::Damaged(format!("no variant can be made of it: {error}")),
+        ImagingError::Image(error @ ImageError::Unavailable(_)) => Problem::from(error).into(),
         ImagingError::Image(ImageError::Cancelled) => {
             Problem::new(Code::Interrupted, "the work on the image was stopped: try again").into()
         }

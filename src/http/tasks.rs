@@ -405,7 +405,7 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
             ImageError::Unsupported { .. } => (Code::UnsupportedImage, index, "image"),
             ImageError::TooLarge { .. } => (Code::ImageTooLarge, index, "image"),
             ImageError::Damaged(_) => (Code::DamagedImage, index, "image"),
-            ImageError::Cancelled => return error.clone().into(),
+            ImageError::Unavailable(_) | ImageError::Cancelled => return error.clone().into(),
         },
         IntakeError::Anonymous
         | IntakeError::NotClaimable { .. }

@@ -150,7 +150,10 @@ impl IntakeError {
             Self::Write(WriteError::Full | WriteError::Interrupted) | Self::Blob(_) => true,
             Self::Image { error, .. } => match error {
                 ImagingError::Overloaded | ImagingError::Source(_) | ImagingError::Stopping => true,
-                ImagingError::Image(error) => *error == ImageError::Cancelled,
+                ImagingError::Image(ImageError::Unavailable(_) | ImageError::Cancelled) => true,
+                ImagingError::Image(
+                    ImageError::Unsupported { .. } | ImageError::TooLarge { .. } | ImageError::Damaged(_),
+                ) => false,
             },
             Self::Anonymous
             | Self::UnknownKind { .. }

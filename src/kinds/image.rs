@@ -120,9 +120,10 @@ fn imaging_error(error: ImagingError) -> RunError {
         ImagingError::Image(
             ImageError::Unsupported { .. } | ImageError::TooLarge { .. } | ImageError::Damaged(_),
         ) => RunError::InvalidInput(error.to_string()),
-        ImagingError::Overloaded | ImagingError::Source(_) | ImagingError::Stopping => {
-            RunError::Error(error.to_string())
-        }
+        ImagingError::Image(ImageError::Unavailable(_))
+        | ImagingError::Overloaded
+        | ImagingError::Source(_)
+        | ImagingError::Stopping => RunError::Error(error.to_string()),
     }
 }
 

@@ -37,6 +37,9 @@ fn the_gate_of_images_keeps_its_promises() {
         [make::gif_head(9, 7), make::gif_frame(9, 7).repeat(4), vec![0x3b]].concat(),
         make::webp(9, 7),
         make::animated_webp(9, 7),
+        make::avif("told"),
+        make::avif("clear_grid"),
+        make::avif("plain420"),
     ];
     try_many(&seeds, 20_000, image_gate::run);
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
 mod access;
+mod avif;
 mod client;
 mod fields;
 mod harness;

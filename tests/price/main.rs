@@ -8,7 +8,9 @@
 mod make;
 
 use gristmill::media::Cancel;
-use gristmill::media::image::{Format, Header, Limits, Spec, check, develop, inspect, room, variant};
+use gristmill::media::image::{
+    DecoderProcess, Format, Header, Limits, Spec, check, develop, inspect, room, variant,
+};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use peak_alloc::PeakAlloc;
 
@@ -36,6 +38,22 @@ fn no_decoder_takes_more_than_the_price() {
                 loose.push((price as f64 / taken as f64, told, price, taken));
             }
         }
+    }
+    for name in make::LARGE_AVIFS {
+        let bytes = make::large_avif(name);
+        let price = header(&bytes).price;
+        // As its process does it.
+        let decode = || {
+            let mut none = std::io::sink();
+            assert_eq!(DecoderProcess::serve(&mut &bytes[..], &mut none, &mut std::io::sink()), 0);
+        };
+        let taken = taken(decode);
+        let told = format!("decoding {name}");
+        if taken > price {
+            wrong.push(format!("{told} takes {taken} bytes, and its price is {price}"));
+        }
+        println!("{told}: {taken} of {price}");
+        loose.push((price as f64 / taken as f64, told, price, taken));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // A price that is far too high would refuse what can be decoded. What is small costs what is fixed.

@@ -170,6 +170,7 @@ impl From<ImageError> for Problem {
             ImageError::Unsupported { .. } => Self::new(Code::UnsupportedImage, detail),
             ImageError::TooLarge { .. } => Self::new(Code::ImageTooLarge, detail),
             ImageError::Damaged(_) => Self::new(Code::DamagedImage, detail),
+            ImageError::Unavailable(_) => Self::new(Code::Overloaded, detail),
             ImageError::Cancelled => Self::new(Code::Interrupted, detail),
         }
     }

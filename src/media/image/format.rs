@@ -15,14 +15,13 @@ pub enum Format {
     Gif,
     /// WebP (RFC 9649).
     Webp,
-    /// AVIF (AV1 Image File Format). It is told apart from what is no picture, and cannot be taken: see
-    /// [`has_decoder`](Self::has_decoder).
+    /// AVIF (AV1 Image File Format): stills.
     Avif,
 }
 
 /// The word is no format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no image format: jpeg, png, gif or webp")]
+#[error("`{0}` is no image format: jpeg, png, gif, webp or avif")]
 pub struct NoFormat(String);
 
 impl Format {
@@ -47,16 +46,6 @@ impl Format {
             Some(Self::Avif)
         } else {
             None
-        }
-    }
-
-    /// Whether its pixels can be read here. What cannot be read is not taken, since a file that does not decode in full
-    /// is refused. The AV1 decoders in Rust want a licence, a C interface or an assembler that are not had here.
-    #[must_use]
-    pub fn has_decoder(self) -> bool {
-        match self {
-            Self::Jpeg | Self::Png | Self::Gif | Self::Webp => true,
-            Self::Avif => false,
         }
     }
 

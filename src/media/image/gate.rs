@@ -1,12 +1,12 @@
 //! The gate: what a file is, whether it may come in, and the file without what is not the picture.
 //!
-//! The containers are read in a file each (`jpeg`, `png`, `gif`, `webp`), from the first byte to the last; what they found is
+//! The containers are read in a file each (`jpeg`, `png`, `gif`, `webp`, `avif`), from the first byte to the last; what they found is
 //! held against the limits here. One rule for all of them: a file that stops before its end is refused, and what comes
 //! behind the end marker is no part of the picture. Only of a JPEG that may be missing: see there.
 
 use super::price::area;
 use super::{
-    Format, FormatSet, Header, ImageError, Limits, Orientation, Stripped, gif, guess, jpeg, png, webp,
+    Format, FormatSet, Header, ImageError, Limits, Orientation, Stripped, avif, gif, guess, jpeg, png, webp,
 };
 
 /// Reads the headers of an image from beginning to end, and says what decoding it would take.
@@ -27,7 +27,7 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, ImageError> {
         Format::Png => png::inspect(bytes),
         Format::Gif => gif::inspect(bytes),
         Format::Webp => webp::inspect(bytes),
-        Format::Avif => Err(Trouble::Unreadable("an AVIF picture".to_owned())),
+        Format::Avif => avif::inspect(bytes),
     };
     let found = found.map_err(|trouble| trouble.told(&limits.formats))?;
     found.hold_against(limits)?;
@@ -64,7 +64,7 @@ pub fn strip(bytes: &[u8], header: &Header, keep_metadata: bool) -> Result<Strip
         Format::Png => png::strip(bytes, header.orientation),
         Format::Gif => gif::strip(bytes),
         Format::Webp => webp::strip(bytes, header.orientation),
-        Format::Avif => Err(Trouble::Unreadable("an AVIF picture".to_owned())),
+        Format::Avif => avif::strip(bytes),
     };
     stripped.map_err(|trouble| trouble.told(&only))
 }

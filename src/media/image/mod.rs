@@ -6,6 +6,7 @@
 //! that word was checked against [`Limits`]; the pixels that are kept are the ones that came, bit for bit.
 
 mod average;
+mod avif;
 mod brought;
 mod colour;
 mod decode;
@@ -27,7 +28,7 @@ mod variant;
 mod vp8l;
 mod webp;
 
-pub use decode::check;
+pub use decode::{DecoderProcess, check};
 pub use format::{Format, FormatSet, NoFormat};
 pub use gate::{inspect, strip};
 pub use pixels::Progress;
@@ -159,6 +160,9 @@ pub enum ImageError {
     /// It cannot be read to its end.
     #[error("it is damaged: {0}")]
     Damaged(String),
+    /// It could not be decoded now, which is not its fault.
+    #[error("it cannot be decoded now: {0}")]
+    Unavailable(String),
     /// The work was asked to stop.
     #[error("stopped")]
     Cancelled,

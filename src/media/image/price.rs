@@ -5,6 +5,7 @@
 //! comes to hold more has its formula changed in the same change. The file itself is not counted, a second copy of it is.
 //! `tests/price` compares the two. All sums saturate: a header's nonsense makes a price that nobody can pay.
 
+use super::avif::{Layer, Sampling};
 use super::shrink::{BAND_ROWS, LARGEST};
 use super::{Header, Spec};
 
@@ -141,6 +142,41 @@ pub(super) fn webp_unread(pixels: u64, bytes: u64) -> u64 {
     /// The bytes of tables that a byte of data can ask for: 4 KiB by 61 bits.
     const TABLES_BY_BYTE: u64 = 550;
     pixels.saturating_add(bytes.saturating_mul(TABLES_BY_BYTE)).saturating_add(FIXED)
+}
+
+/// An AVIF, decoded in a process of its own: that process, the file in it, and for its picture and its transparency each
+/// a row of tiles that were decoded, and what the decoder takes for one.
+pub(super) fn avif(colour: &Layer<'_>, alpha: Option<&Layer<'_>>, file: u64) -> u64 {
+    /// What a process takes that does nothing yet, and the tables of the decoder.
+    const PROCESS: u64 = 12 << 20;
+    let layers = [Some(colour), alpha].into_iter().flatten();
+    layers
+        .map(avif_layer)
+        .fold(PROCESS.saturating_add(file.saturating_mul(4)), u64::saturating_add)
+        .saturating_add(u64::from(colour.width).saturating_mul(64))
+}
+
+fn avif_layer(layer: &Layer<'_>) -> u64 {
+    /// What the decoder keeps of a tile that AV1 cuts a picture into.
+    const BY_TILE: u64 = 24 << 10;
+    let frame = layer.frame();
+    let bytes = if frame.samples.bits > 8 { 2 } else { 1 };
+    // It lays planes out in blocks of 128, and a little more.
+    let side = |side: u32| u64::from(side).next_multiple_of(128) + 128;
+    let pixels = side(frame.width).saturating_mul(side(frame.height));
+    // Twice the samples of a pixel.
+    let samples = match frame.samples.sampling {
+        Sampling::Grey => 2,
+        Sampling::Quartered => 3,
+        Sampling::Halved => 4,
+        Sampling::Full => 6,
+    };
+    let plane = pixels.saturating_mul(samples * bytes) / 2;
+    // Of both at once when it is wider than coded and has noise.
+    let pictures = u64::from(layer.columns) + if frame.doubled { 2 } else { 0 };
+    // What it knows of blocks of four by four pixels, to filter their edges and to guess the next.
+    let beside = pixels + u64::from(frame.tiles) * BY_TILE;
+    plane.saturating_mul(pictures).saturating_add(beside)
 }
 
 /// Pixels of a rectangle.

@@ -1,9 +1,10 @@
 //! From bytes to rows: a decoder a format, each in its file.
 //!
 //! All of them are strict: what ends early, or carries a sum that is wrong, is damaged, also when most of it could be
-//! shown. What is true: a decoder takes no more memory than the [`Header::price`] that was worked out from the headers,
+//! shown. AVIF, whose decoder may end the program that it runs in, is decoded in a process of its own. What is true: a decoder takes no more memory than the [`Header::price`] that was worked out from the headers,
 //! and texts in a file, which may unpack to anything, are never unpacked.
 
+mod avif;
 mod gif;
 mod jpeg;
 mod png;
@@ -12,6 +13,10 @@ mod webp;
 use super::pixels::{Nowhere, Rows, Watch};
 use super::{Format, Header, ImageError};
 use crate::media::Cancel;
+
+pub use avif::DecoderProcess;
+#[cfg(test)]
+pub(super) use avif::push as push_avif;
 
 /// How much of an animation is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +52,7 @@ pub(super) fn decode(
         Format::Png => png::decode(bytes, header, extent, rows, watch),
         Format::Gif => gif::decode(bytes, header, extent, rows, watch),
         Format::Webp => webp::decode(bytes, header, extent, rows, watch),
-        Format::Avif => Err(ImageError::Unsupported {
-            found: "it is AVIF, whose pixels this program cannot read".to_owned(),
-            allowed: "jpeg, png, gif or webp".to_owned(),
-        }),
+        Format::Avif => avif::decode(bytes, header, rows, watch),
     }
 }
 

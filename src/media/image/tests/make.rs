@@ -386,3 +386,126 @@ pub(crate) fn webp_frame(width: u32, height: u32, chunks: &[Vec<u8>]) -> Vec<u8>
     data.extend(chunks.concat());
     riff(b"ANMF", &data)
 }
+
+/// An AVIF that `avif/make.sh` made.
+macro_rules! avifs {
+    ($($name:literal)*) => {
+        /// Those that are sound stills, by name.
+        pub(crate) const AVIFS: &[(&str, &[u8])] =
+            &[$(($name, include_bytes!(concat!("avif/", $name, ".avif")))),*];
+    };
+}
+avifs! {
+    "plain420" "limited420" "halved422" "full444" "bt2020" "p3" "grey400" "lossless" "green_orange" "clear420"
+    "multiplied" "clear_grey" "grid" "clear_grid" "grain" "told"
+}
+
+/// One of them.
+pub(crate) fn avif(name: &str) -> Vec<u8> {
+    let found = AVIFS.iter().find(|(other, _)| *other == name);
+    found.expect("a file of that name").1.to_vec()
+}
+
+/// Those that take as much to decode as large pictures do.
+pub(crate) const LARGE_AVIFS: [&str; 4] = ["large420", "large444", "large_grid", "large_grain"];
+
+/// One of them.
+pub(crate) fn large_avif(name: &str) -> Vec<u8> {
+    let path = format!("{}/src/media/image/tests/avif/{name}.avif", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(path).expect("it is there")
+}
+
+/// A box of an AVIF.
+pub(crate) fn boxed(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    [&(data.len() as u32 + 8).to_be_bytes()[..], kind, data].concat()
+}
+
+/// A box with a version and flags.
+pub(crate) fn full_box(kind: &[u8; 4], version: u8, data: &[u8]) -> Vec<u8> {
+    boxed(kind, &[&[version, 0, 0, 0], data].concat())
+}
+
+/// An AVIF, part by part.
+#[derive(Clone)]
+pub(crate) struct Avif {
+    /// Kind and bytes of each item, from number 1.
+    pub(crate) items: Vec<([u8; 4], Vec<u8>)>,
+    /// Boxes.
+    pub(crate) properties: Vec<Vec<u8>>,
+    /// For each item, its properties by number.
+    pub(crate) told: Vec<Vec<u8>>,
+    pub(crate) references: Vec<(&'static [u8; 4], u16, Vec<u16>)>,
+    /// Behind the box `meta`.
+    pub(crate) behind: Vec<u8>,
+}
+
+impl Avif {
+    /// The item's data of a file with one, in a picture of that size.
+    pub(crate) fn still(data: &[u8], width: u32, height: u32) -> Self {
+        Self {
+            items: vec![(*b"av01", data.to_vec())],
+            properties: vec![Self::size(width, height), boxed(b"av1C", &[0x81, 0, 0x0c, 0])],
+            told: vec![vec![1, 0x82]],
+            references: Vec::new(),
+            behind: Vec::new(),
+        }
+    }
+
+    /// A grid of so many rows and columns, whose tiles are all that item's bytes.
+    pub(crate) fn grid(data: &[u8], side: u32, (rows, columns): (u16, u16)) -> Self {
+        let mut file = Self::still(data, side, side);
+        let (width, height) = (side * u32::from(columns), side * u32::from(rows));
+        let shape = [0, 1, (rows - 1) as u8, (columns - 1) as u8];
+        let grid = [&shape[..], &width.to_be_bytes(), &height.to_be_bytes()].concat();
+        file.items.insert(0, (*b"grid", grid));
+        file.properties.push(Self::size(width, height));
+        file.told.insert(0, vec![3]);
+        let tiles = usize::from(rows) * usize::from(columns);
+        file.references.push((b"dimg", 1, vec![2; tiles]));
+        file
+    }
+
+    /// The property of that size.
+    pub(crate) fn size(width: u32, height: u32) -> Vec<u8> {
+        full_box(b"ispe", 0, &[width.to_be_bytes(), height.to_be_bytes()].concat())
+    }
+
+    /// The file.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let head = boxed(b"ftyp", b"avif\0\0\0\0avifmif1miaf");
+        let start = head.len() + self.meta(0).len() + 8;
+        let data: Vec<u8> = self.items.iter().flat_map(|(_, data)| data.clone()).collect();
+        [head, self.meta(start as u32), boxed(b"mdat", &data), self.behind.clone()].concat()
+    }
+
+    fn meta(&self, mut start: u32) -> Vec<u8> {
+        let count = self.items.len() as u16;
+        let (mut infos, mut places) = (count.to_be_bytes().to_vec(), vec![0x44, 0]);
+        places.extend(count.to_be_bytes());
+        let mut told = u32::from(count).to_be_bytes().to_vec();
+        for (((kind, data), properties), id) in self.items.iter().zip(&self.told).zip(1_u16..) {
+            let id = id.to_be_bytes();
+            let media: &[u8] = if kind == b"mime" { b"application/rdf+xml\0" } else { b"" };
+            infos.extend(full_box(b"infe", 2, &[&id[..], &[0, 0], kind, &[0], media].concat()));
+            let length = data.len() as u32;
+            places.extend([&id[..], &[0, 0, 0, 1], &start.to_be_bytes(), &length.to_be_bytes()].concat());
+            start += length;
+            told.extend([&id[..], &[properties.len() as u8], properties].concat());
+        }
+        let references = self.references.iter().flat_map(|(kind, from, to)| {
+            let numbers = [*from, to.len() as u16].into_iter().chain(to.iter().copied());
+            boxed(kind, &numbers.flat_map(u16::to_be_bytes).collect::<Vec<u8>>())
+        });
+        let references: Vec<u8> = references.collect();
+        let properties = [boxed(b"ipco", &self.properties.concat()), full_box(b"ipma", 0, &told)].concat();
+        let inner = [
+            full_box(b"hdlr", 0, b"\0\0\0\0pict\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+            full_box(b"pitm", 0, &[0, 1]),
+            full_box(b"iloc", 0, &places),
+            full_box(b"iinf", 0, &infos),
+            if references.is_empty() { Vec::new() } else { full_box(b"iref", 0, &references) },
+            boxed(b"iprp", &properties),
+        ];
+        full_box(b"meta", 0, &inner.concat())
+    }
+}

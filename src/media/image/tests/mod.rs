@@ -1,6 +1,7 @@
 //! The gate, on real pictures and on files that mean harm.
 
 mod attacks;
+mod avif;
 mod decode;
 mod gif;
 mod jpeg;
@@ -78,7 +79,11 @@ fn frames(bytes: &[u8], format: Format) -> Vec<(Vec<u8>, (u32, u32))> {
             let decoder = image::codecs::webp::WebPDecoder::new(cursor).unwrap();
             if decoder.has_animation() { all(decoder.into_frames()) } else { still() }
         }
-        Format::Jpeg | Format::Avif => still(),
+        Format::Jpeg => still(),
+        Format::Avif => {
+            let (source, rows) = avif::seen(bytes).unwrap();
+            vec![(rows, (source.width, source.height))]
+        }
     }
 }
 

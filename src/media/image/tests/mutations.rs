@@ -15,6 +15,9 @@ fn seeds() -> Vec<Vec<u8>> {
         make::gif(9, 7, 3),
         make::webp(21, 17),
         make::animated_webp(9, 7),
+        make::avif("told"),
+        make::avif("clear_grid"),
+        make::avif("limited420"),
     ]
 }
 
@@ -23,7 +26,7 @@ proptest! {
 
     #[test]
     fn a_changed_picture_is_refused_or_keeps_every_promise(
-        seed in 0_usize..6,
+        seed in 0_usize..9,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut in prop::option::of((any::<prop::sample::Index>(), any::<prop::sample::Index>())),
     ) {
@@ -44,6 +47,7 @@ proptest! {
     fn bytes_without_sense_behind_a_signature_are_refused_or_keep_every_promise(
         start in prop::sample::select(vec![
             &b"\xff\xd8\xff"[..], b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\x40\0\0\0WEBPVP8X", b"RIFF\x40\0\0\0WEBPVP8L",
+            b"\0\0\0\x10ftypavif\0\0\0\0",
         ]),
         bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
