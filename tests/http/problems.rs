@@ -61,9 +61,7 @@ async fn provoke(code: Code) -> Option<Answer> {
             ("quiz.timeout_s", "0.2"),
             ("quiz.time_s", "0.3"),
         ];
-    } else if matches!(code, Code::ReportFailed | Code::QuizFailed) {
-        wishes = idle();
-    } else if code == Code::ImageFailed {
+    } else if matches!(code, Code::ReportFailed | Code::QuizFailed | Code::ImageFailed) {
         wishes = idle();
     } else if code == Code::Overloaded {
         wishes = Wishes { lane: Some(1), ..idle() };
