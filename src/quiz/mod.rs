@@ -7,7 +7,7 @@
 //! - A [`Round`] asks the sources of the settings one after the other, and leaves one that is in trouble or has
 //!   nothing new for the next. It has a budget (time, requests, draws that bring nothing) and so ends, whatever a
 //!   source does; its report tells what each of them did.
-//! - All rounds of the process share an [`Upstream`](upstream::Upstream) for each service: one request at a time, at
+//! - All rounds of the process share an `Upstream` for each service: one request at a time, at
 //!   its pace, with growing pauses after failures or as long as it asks for, and none for a while once it fails again
 //!   and again.
 //! - Nobody asks for what somebody else has fetched already: a request is made for all who wait, and what is over is

@@ -16,7 +16,7 @@ pub(super) const DAMAGED: i32 = 4;
 /// What stands behind the last row.
 pub(super) const END: u8 = 0x2e;
 
-/// The program that has [`serve`](Self::serve) as a subcommand, when it is not this one.
+/// The program that has [`serve`](DecoderProcess::serve) as a subcommand, when it is not this one.
 static PROGRAM: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// The process that decodes AV1.
