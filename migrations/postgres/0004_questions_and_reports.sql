@@ -22,6 +22,7 @@ CREATE TABLE questions (
 );
 
 CREATE INDEX questions_of_task ON questions (task);
+CREATE INDEX questions_in_category ON questions (category, id);
 
 CREATE TABLE counters (
     owner      BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,

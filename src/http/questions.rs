@@ -114,6 +114,7 @@ pub(super) async fn create(
             write_down(&state, &task, wanted).await?;
             answer(&state, &task, caller, wish).await
         }
+        Done::Before(before) if wish == Wish::Async => replayed(before),
         Done::Before(before) => {
             #[derive(Deserialize)]
             struct Numbered {

@@ -98,20 +98,29 @@ pub(super) async fn create(
         let problem = format!("only user {user} may put their e-mail on a report");
         return Err(Problem::of_field(Code::Forbidden, "contact", problem));
     }
-    let about = state.store.user(user).await?.ok_or_else(|| Problem::no_user(user))?;
-    spend(&state, user).await?;
     let id = ReportId::fresh();
     let language = terms.language.tag().as_bytes();
     let remember = key.map(|key| {
         key.remember(&request, caller, &[&body, language], move |reply| ordered(id, reply, caller))
     });
     drop(body);
+    let about = state.store.user(user).await?;
+    // What was ordered before is only told again.
+    let answered = match &remember {
+        Some(remember) => state.store.is_answered(&remember.scope, &remember.key).await?,
+        None => false,
+    };
+    if !answered {
+        about.as_ref().ok_or_else(|| Problem::no_user(user))?;
+        spend(&state, user).await?;
+    }
     let wish = Wish::of(&request);
     // Who does not ask to wait gets the link at once.
     let patience = wish.patience(&state, std::time::Duration::ZERO);
     match state.intake.report(caller, user, (id, terms), remember).await? {
         Done::Now(task) => {
-            state.actions.record(&Action::ReportOrdered { name: called(&about) });
+            let name = about.as_ref().map_or_else(|| format!("#{user}"), called);
+            state.actions.record(&Action::ReportOrdered { name });
             let task = prefer::settle(&state, task, patience).await?;
             answer(&state, id, &task, caller, wish)
         }

@@ -92,7 +92,7 @@ fn plain(field: &Value) -> Result<String, QuizItem> {
 fn word(html: &str) -> Option<String> {
     let plain = text::of_html(&text::without_backslashes(html));
     let word = text::cut(&plain, NewQuestion::MAX_WORD_BYTES);
-    (!word.is_empty()).then(|| word.to_owned())
+    text::is_plain(word).then(|| word.to_owned())
 }
 
 /// What clues say that come with a picture, a sound or a film, which the service does not give.
@@ -162,6 +162,13 @@ mod tests {
             "category": "history", "invalid_count": "none"
         });
         assert_eq!(question(&odd).unwrap(), bare);
+    }
+
+    #[test]
+    fn a_word_with_signs_that_no_text_has_is_left_out_and_the_question_stays() {
+        let clue = json!({"id": "1\u{0}2", "question": "q", "answer": "a", "category": {"title": "a\u{0}b"}});
+        let question = question(&clue).unwrap();
+        assert_eq!((question.upstream_id, question.category), (None, None));
     }
 
     #[test]

@@ -213,7 +213,7 @@ fn decoded(field: Option<&Value>) -> Result<String, QuizItem> {
 fn word(field: Option<&Value>) -> Option<String> {
     let text = decoded(field).ok()?;
     let word = text::cut(&text, NewQuestion::MAX_WORD_BYTES);
-    (!word.is_empty()).then(|| word.to_owned())
+    text::is_plain(word).then(|| word.to_owned())
 }
 
 #[cfg(test)]
@@ -255,6 +255,16 @@ mod tests {
             assert_eq!(question(&item), Err(reason), "{item}");
         }
         assert_eq!(question(&json!([])), Err(QuizItem::Malformed));
+    }
+
+    #[test]
+    fn a_word_with_signs_that_no_text_has_is_left_out_and_the_question_stays() {
+        let item = json!({
+            "question": base64("q"), "correct_answer": base64("a"), "category": base64("a\0b"),
+            "incorrect_answers": [base64("c\u{1}"), base64("d")],
+        });
+        let question = question(&item).unwrap();
+        assert_eq!((question.category, question.wrong_answers), (None, vec!["d".to_owned()]));
     }
 
     #[test]

@@ -121,7 +121,9 @@ impl Leg {
             }
             match self.draws.draw(self.ask(wanted), &mut self.ledger).await {
                 Ok(questions) if questions.is_empty() => self.empty += 1,
-                Ok(questions) => {
+                Ok(mut questions) => {
+                    // In one order everywhere: those who save the same ones at once wait for each other one way only.
+                    questions.sort_by_cached_key(NewQuestion::content);
                     self.failed = 0;
                     self.drawn += count(&questions);
                     self.last.clone_from(&questions);

@@ -22,6 +22,11 @@ pub(super) fn cut(text: &str, most: usize) -> &str {
     text[..text.floor_char_boundary(most)].trim_end()
 }
 
+/// Whether there is something in it, and nothing that no text has: not every database keeps such signs.
+pub(super) fn is_plain(word: &str) -> bool {
+    !word.is_empty() && !word.chars().any(char::is_control)
+}
+
 /// Without the backslashes that some put before quotes.
 pub(super) fn without_backslashes(text: &str) -> Cow<'_, str> {
     if text.contains('\\') {

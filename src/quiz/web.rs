@@ -68,8 +68,21 @@ fn forbidden(url: &Url, what: &str) -> String {
     format!("{what} ({way})")
 }
 
+/// The story is for whoever asked for questions, who may be anybody: where services and their addresses are is for the log.
 fn trouble(url: &Url, error: &OutboundError) -> Trouble {
-    let told = error.to_string();
+    tracing::warn!(%error, "a source of questions could not be asked");
+    let told = match error {
+        OutboundError::Forbidden { why, .. } => {
+            format!("it leads to an address that is not allowed, which is {}", why.what)
+        }
+        OutboundError::Resolve { .. } => "its name cannot be found".to_owned(),
+        OutboundError::Connect { source, .. } => format!("cannot connect: {source}"),
+        OutboundError::Tls { reason, .. } => format!("no safe connection: {reason}"),
+        OutboundError::Timeout { phase, after, .. } => {
+            format!("it took more than {} s {phase}", after.as_secs_f64())
+        }
+        OutboundError::Protocol { source, .. } => format!("no proper answer: {source}"),
+    };
     match error {
         OutboundError::Forbidden { .. } => Trouble::Forbidden(forbidden(url, &told)),
         OutboundError::Tls { .. } => Trouble::Forbidden(told),

@@ -344,6 +344,12 @@ pub trait Store: Questions + Reports + Send + Sync + 'static {
     /// When the database does not answer.
     async fn replied(&self, task: TaskId) -> Result<(), StoreError>;
 
+    /// Whether a request of that key was answered before, and is remembered.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn is_answered(&self, scope: &str, key: &str) -> Result<bool, StoreError>;
+
     /// Forgets answers that need not be remembered any more, at most `limit`; says how many.
     ///
     /// # Errors

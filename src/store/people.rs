@@ -126,8 +126,8 @@ macro_rules! people {
         /// A counter that goes takes its history along; of one that changes, the day knows what it was last.
         async fn write_counters(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
             let doing = StoreError::of;
-            for (user, (before, after, at)) in &changes.counters {
-                for (name, _) in before.iter().filter(|(name, _)| after.get(name).is_none()) {
+            for (user, ChangedCounters { at, gone, set }) in &changes.counters {
+                for name in gone {
                     for text in [
                         "DELETE FROM counters WHERE owner = $1 AND name = $2",
                         "DELETE FROM counter_days WHERE owner = $1 AND name = $2",
@@ -140,7 +140,7 @@ macro_rules! people {
                             .map_err(doing("remove a counter"))?;
                     }
                 }
-                for (name, value) in after.iter().filter(|(name, value)| before.get(name) != Some(*value)) {
+                for (name, value) in set {
                     sqlx::query(
                         "INSERT INTO counters (owner, name, value, updated_at) VALUES ($1, $2, $3, $4) \
                          ON CONFLICT (owner, name) DO UPDATE SET value = excluded.value, \
@@ -165,8 +165,13 @@ macro_rules! people {
                     .await
                     .map_err(doing("write the day of a counter"))?;
                 }
-                // More than a report ever shows need not be kept.
-                sqlx::query("DELETE FROM counter_days WHERE owner = $1 AND day < $2")
+                // More than a report ever shows need not be kept; of each counter its last change before that is what it
+                // was on the first day that is.
+                sqlx::query(
+                    "DELETE FROM counter_days WHERE owner = $1 AND day < (SELECT max(kept.day) \
+                     FROM counter_days AS kept WHERE kept.owner = $1 AND kept.name = counter_days.name \
+                     AND kept.day <= $2)",
+                )
                     .bind(user.0)
                     .bind(Day::of(*at).0 - Day::KEPT)
                     .execute(&mut **tx)

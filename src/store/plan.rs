@@ -15,7 +15,7 @@ use super::command::{
     Accepted, Claim, Command, NewImage, NewRecording, NewReport, NewTask, Refused, Remember,
     RememberedAnswer, Reply, ReplyTo, Settled, Take, Usage, Wanted,
 };
-use crate::account::{Caller, Change, Counters, NewUser, TokenHash, User, UserChange};
+use crate::account::{Caller, Change, CounterName, Counters, NewUser, TokenHash, User, UserChange};
 use crate::media::image::Facts;
 use crate::task::{
     Attachment, Attempt, Event, EventName, FailureReason, IllegalTransition, Kind, Life, NodeId, Outcome,
@@ -223,8 +223,7 @@ pub(super) struct Changes {
     pub(super) users: Vec<(User, NewUser)>,
     pub(super) users_changed: Vec<ChangedUser>,
     pub(super) users_deleted: Vec<(UserId, Timestamp)>,
-    /// Counters that changed: what they were, what they are, since when.
-    pub(super) counters: BTreeMap<UserId, (Counters, Counters, Timestamp)>,
+    pub(super) counters: BTreeMap<UserId, ChangedCounters>,
     pub(super) reports: Vec<(NewReport, TaskId, UserId, Timestamp)>,
     /// Forget the numbers of users who were removed before this instant, and of whom nothing is left.
     pub(super) forget_users: Option<Timestamp>,
@@ -240,6 +239,17 @@ pub(super) struct Changes {
     pub(super) events: Vec<Event>,
     /// Forget nodes whose lease ran out before this instant, and that hold nothing any more.
     pub(super) forget_nodes: Option<Timestamp>,
+}
+
+/// Counters of a user that changed.
+#[derive(Debug, Clone)]
+pub(super) struct ChangedCounters {
+    /// When.
+    pub(super) at: Timestamp,
+    /// Those that went, if only for a while: their history goes.
+    pub(super) gone: BTreeSet<CounterName>,
+    /// Those that have another value then, and which.
+    pub(super) set: BTreeMap<CounterName, i64>,
 }
 
 /// A user who changed.

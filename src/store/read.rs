@@ -149,6 +149,15 @@ macro_rules! readers {
                 Ok(CreatedTotal { total: total.unsigned_abs(), by_user: by_user.unsigned_abs() })
             }
 
+            pub(super) async fn read_is_answered(&self, scope: &str, key: &str) -> Result<bool, StoreError> {
+                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM remembered WHERE scope = $1 AND key = $2)")
+                    .bind(scope)
+                    .bind(key)
+                    .fetch_one(&self.readers)
+                    .await
+                    .map_err(StoreError::of("look for an answered request"))
+            }
+
             pub(super) async fn read_callback_of(&self, task: TaskId) -> Result<Option<CallbackState>, StoreError> {
                 let row: Option<clerk::CallbackStateRow> =
                     sqlx::query_as("SELECT next_at, tries, given_up, last_error FROM callbacks WHERE task = $1")

@@ -126,6 +126,7 @@ delegate! {
         fn due_callbacks(&self, limit: u32, hold: Duration) -> Vec<Callback>;
         fn told(&self, task: TaskId, told: &Told) -> bool;
         fn replied(&self, task: TaskId) -> ();
+        fn is_answered(&self, scope: &str, key: &str) -> bool;
         fn forget_answers(&self, limit: u32) -> u64;
         fn announce(&self, word: &str) -> ();
         fn listen(&self) -> Option<Box<dyn Listener>>;

@@ -50,6 +50,7 @@ async fn provoke(code: Code) -> Option<Answer> {
             ("quiz.url", "http://127.0.0.1:1/"),
             ("quiz.allow", "127.0.0.1/32"),
             ("quiz.breaker_failures", "1"),
+            ("quiz.timeout_s", "0.5"),
             ("quiz.time_s", "0.5"),
         ];
     } else if code == Code::UpstreamTimeout {

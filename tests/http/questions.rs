@@ -54,6 +54,7 @@ async fn with_upstream(answer: String) -> Daemon {
         ("quiz.empty_draws", "2"),
         ("quiz.breaker_failures", "2"),
         ("quiz.time_s", "5"),
+        ("quiz.timeout_s", "5"),
     ];
     start(Wishes { settings, ..Wishes::default() }).await
 }

@@ -131,6 +131,21 @@ async fn orders_are_counted_by_whom_they_are_about() {
 }
 
 #[tokio::test]
+async fn an_order_that_is_sent_again_costs_nothing() {
+    let settings = vec![("reports.per_minute", "1")];
+    let daemon = start(Wishes { idle: true, settings, ..Wishes::default() }).await;
+    let ann = daemon.someone("Ann").await;
+    let order = || {
+        let keyed =
+            |request: reqwest::RequestBuilder| request.bearer_auth(&ann.token).header("idempotency-key", "k");
+        daemon.ask("POST", "/users/1/report", keyed)
+    };
+    let first = order().await.json(202);
+    assert_eq!(order().await.json(202), first);
+    daemon.by(&ann, "POST", "/users/1/report", Value::Null).await.problem(Code::RateLimited);
+}
+
+#[tokio::test]
 async fn a_report_goes_with_its_user() {
     let daemon = start(Wishes::default()).await;
     let ann = daemon.someone("Ann").await;

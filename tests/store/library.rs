@@ -22,6 +22,7 @@ on_both!(
     questions_stay_when_their_task_goes,
     questions_are_searched_by_words_source_and_category_and_read_by_pages,
     counters_are_replaced_and_added_to_and_their_days_are_kept,
+    what_went_and_came_again_in_one_group_has_a_new_history,
     racing_amounts_are_all_counted,
     counters_are_their_users_and_go_with_them,
     what_is_no_counter_changes_nothing,
@@ -236,10 +237,26 @@ async fn counters_are_replaced_and_added_to_and_their_days_are_kept(bench: Bench
     let wins = [("wins".to_owned(), day, 2), ("wins".to_owned(), day + 2, 7)];
     assert_eq!(days(&bench, user, Day(0)).await, wins);
 
-    // And what is older than is kept.
-    bench.test.clock.advance(Duration::from_secs(24 * 3600 * Day::KEPT.unsigned_abs()));
-    change(&bench, user, own, CountersChange::Add(counters(&[("wins", 1)]))).await.unwrap();
-    assert_eq!(days(&bench, user, Day(0)).await.len(), 2);
+    // Of what is older than is kept the last stays: it is what the counter was on the first day that is.
+    bench.test.clock.advance(Duration::from_secs(24 * 3600 * (Day::KEPT.unsigned_abs() + 5)));
+    change(&bench, user, own, CountersChange::Add(counters(&[("draws", 1)]))).await.unwrap();
+    let later = day + 2 + Day::KEPT + 5;
+    let expected = [("draws".to_owned(), later, 1), ("wins".to_owned(), day + 2, 7)];
+    assert_eq!(days(&bench, user, Day(0)).await, expected);
+}
+
+async fn what_went_and_came_again_in_one_group_has_a_new_history(bench: Bench) {
+    let user = bench.user("a@example.org").await;
+    let own = Caller::User(user);
+    let put = |values| CountersChange::Replace(counters(values));
+    change(&bench, user, own, put(&[("wins", 3), ("losses", 1)])).await.unwrap();
+    let day = days(&bench, user, Day(0)).await[0].1;
+    bench.test.clock.advance(Duration::from_secs(24 * 3600));
+    let command = |change| Command::ChangeCounters { user, caller: own, change };
+    let group = [command(put(&[("losses", 1)])), command(CountersChange::Add(counters(&[("wins", 1)])))];
+    bench.store.commit(&group).await.unwrap();
+    let expected = [("losses".to_owned(), day, 1), ("wins".to_owned(), day + 1, 1)];
+    assert_eq!(days(&bench, user, Day(0)).await, expected);
 }
 
 async fn racing_amounts_are_all_counted(bench: Bench) {

@@ -71,7 +71,7 @@ pub(in crate::store) fn holding(word: &str) -> String {
 }
 
 /// [`Questions`](super::Questions) of an adapter: its connection for books is in `self.$connection`, `$lock` is what holds
-/// a row until the end of a transaction.
+/// a row until the end of a transaction, `self.limited` how long anything may take.
 macro_rules! questions {
     ($store:ty, $db:ty, $connection:ident, $lock:literal) => {
         impl $store {
@@ -144,9 +144,8 @@ macro_rules! questions {
             }
         }
 
-        #[async_trait]
-        impl Questions for $store {
-            async fn save_questions(
+        impl $store {
+            async fn write_save_questions(
                 &self,
                 task: TaskId,
                 attempt: Attempt,
@@ -163,7 +162,7 @@ macro_rules! questions {
                 }
             }
 
-            async fn questions_of(&self, task: TaskId) -> Result<u32, StoreError> {
+            async fn read_questions_of(&self, task: TaskId) -> Result<u32, StoreError> {
                 let count: i64 = sqlx::query_scalar("SELECT count(*) FROM questions WHERE task = $1")
                     .bind(task.0)
                     .fetch_one(&self.readers)
@@ -172,7 +171,7 @@ macro_rules! questions {
                 Ok(u32::try_from(count).unwrap_or(u32::MAX))
             }
 
-            async fn question(&self, id: QuestionId) -> Result<Option<Question>, StoreError> {
+            async fn read_question(&self, id: QuestionId) -> Result<Option<Question>, StoreError> {
                 let text = format!("SELECT {} FROM questions WHERE id = $1", rows::COLUMNS);
                 let row: Option<rows::QuestionRow> = sqlx::query_as(sqlx::AssertSqlSafe(text))
                     .bind(id.0)
@@ -182,7 +181,7 @@ macro_rules! questions {
                 row.map(rows::QuestionRow::into_question).transpose()
             }
 
-            async fn newest_question(&self) -> Result<Option<QuestionId>, StoreError> {
+            async fn read_newest_question(&self) -> Result<Option<QuestionId>, StoreError> {
                 let newest: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM questions")
                     .fetch_one(&self.readers)
                     .await
@@ -190,7 +189,7 @@ macro_rules! questions {
                 Ok(newest.map(QuestionId))
             }
 
-            async fn questions(
+            async fn read_questions(
                 &self,
                 filter: &QuestionFilter,
                 before: Option<QuestionId>,
@@ -217,6 +216,40 @@ macro_rules! questions {
                     .await
                     .map_err(StoreError::of("list questions"))?;
                 rows.into_iter().map(rows::QuestionRow::into_question).collect()
+            }
+        }
+
+        #[async_trait]
+        impl Questions for $store {
+            async fn save_questions(
+                &self,
+                task: TaskId,
+                attempt: Attempt,
+                goal: u32,
+                questions: &[NewQuestion],
+            ) -> Result<Option<SavedQuestions>, StoreError> {
+                self.limited(self.write_save_questions(task, attempt, goal, questions)).await
+            }
+
+            async fn questions_of(&self, task: TaskId) -> Result<u32, StoreError> {
+                self.limited(self.read_questions_of(task)).await
+            }
+
+            async fn question(&self, id: QuestionId) -> Result<Option<Question>, StoreError> {
+                self.limited(self.read_question(id)).await
+            }
+
+            async fn newest_question(&self) -> Result<Option<QuestionId>, StoreError> {
+                self.limited(self.read_newest_question()).await
+            }
+
+            async fn questions(
+                &self,
+                filter: &QuestionFilter,
+                before: Option<QuestionId>,
+                limit: u32,
+            ) -> Result<Vec<Question>, StoreError> {
+                self.limited(self.read_questions(filter, before, limit)).await
             }
         }
     };

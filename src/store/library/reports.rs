@@ -58,9 +58,8 @@ pub(in crate::store) fn activity(
 /// [`Reports`](super::Reports) of an adapter.
 macro_rules! reports {
     ($store:ty) => {
-        #[async_trait]
-        impl Reports for $store {
-            async fn counters(&self, user: UserId) -> Result<CountersNow, StoreError> {
+        impl $store {
+            async fn read_counters(&self, user: UserId) -> Result<CountersNow, StoreError> {
                 let rows: Vec<(String, i64, i64)> =
                     sqlx::query_as("SELECT name, value, updated_at FROM counters WHERE owner = $1")
                         .bind(user.0)
@@ -70,7 +69,7 @@ macro_rules! reports {
                 figures::counters(user, rows)
             }
 
-            async fn counter_days(&self, user: UserId, from: Day) -> Result<Vec<CounterDay>, StoreError> {
+            async fn read_counter_days(&self, user: UserId, from: Day) -> Result<Vec<CounterDay>, StoreError> {
                 let rows: Vec<(String, i64, i64)> = sqlx::query_as(
                     "SELECT name, day, value FROM counter_days WHERE owner = $1 AND (day >= $2 OR day = \
                      (SELECT max(day) FROM counter_days AS earlier WHERE earlier.owner = $1 \
@@ -84,7 +83,7 @@ macro_rules! reports {
                 rows.into_iter().map(|row| figures::counter_day(user, row)).collect()
             }
 
-            async fn portfolio(
+            async fn read_portfolio(
                 &self,
                 user: UserId,
                 since: Timestamp,
@@ -146,8 +145,8 @@ macro_rules! reports {
                 };
                 Ok(Some(Portfolio {
                     user: known,
-                    counters: self.counters(user).await?.counters,
-                    history: self.counter_days(user, Day::of(since)).await?,
+                    counters: self.read_counters(user).await?.counters,
+                    history: self.read_counter_days(user, Day::of(since)).await?,
                     totals: totals.into_iter().map(|row| figures::count(user, row)).collect::<Result<_, _>>()?,
                     activity: activity
                         .into_iter()
@@ -160,7 +159,7 @@ macro_rules! reports {
                 }))
             }
 
-            async fn report(&self, id: ReportId) -> Result<Option<Report>, StoreError> {
+            async fn read_report(&self, id: ReportId) -> Result<Option<Report>, StoreError> {
                 let row: Option<(i64, i64, i64)> =
                     sqlx::query_as("SELECT task, owner, expires_at FROM reports WHERE id = $1 AND expires_at > $2")
                         .bind(id.to_string())
@@ -181,7 +180,7 @@ macro_rules! reports {
                 }))
             }
 
-            async fn expired_reports(&self, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+            async fn read_expired_reports(&self, limit: u32) -> Result<Vec<TaskId>, StoreError> {
                 let tasks: Vec<i64> = sqlx::query_scalar(
                     "SELECT task FROM reports WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
                 )
@@ -191,6 +190,34 @@ macro_rules! reports {
                 .await
                 .map_err(StoreError::of("look for reports that are over"))?;
                 Ok(tasks.into_iter().map(TaskId).collect())
+            }
+        }
+
+        #[async_trait]
+        impl Reports for $store {
+            async fn counters(&self, user: UserId) -> Result<CountersNow, StoreError> {
+                self.limited(self.read_counters(user)).await
+            }
+
+            async fn counter_days(&self, user: UserId, from: Day) -> Result<Vec<CounterDay>, StoreError> {
+                self.limited(self.read_counter_days(user, from)).await
+            }
+
+            async fn portfolio(
+                &self,
+                user: UserId,
+                since: Timestamp,
+                recent: u32,
+            ) -> Result<Option<Portfolio>, StoreError> {
+                self.limited(self.read_portfolio(user, since, recent)).await
+            }
+
+            async fn report(&self, id: ReportId) -> Result<Option<Report>, StoreError> {
+                self.limited(self.read_report(id)).await
+            }
+
+            async fn expired_reports(&self, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+                self.limited(self.read_expired_reports(limit)).await
             }
         }
     };

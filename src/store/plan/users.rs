@@ -1,9 +1,10 @@
 //! Users: made, changed, removed, and what is theirs along with them; their counters; and how much of images each may
 //! have.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use super::{ChangedUser, Gone, Planner};
+use super::{ChangedCounters, ChangedUser, Gone, Planner};
 use crate::account::{Caller, Change, Counters, CountersChange, NewUser, TokenHash, User, UserChange};
 use crate::store::command::{NewTask, Purged, Reply, Usage, UserRefused};
 use crate::task::{Status, TaskId, UserId};
@@ -79,11 +80,16 @@ impl Planner<'_> {
         self.may_change(id, caller)?;
         let before = self.counters.get(&id).cloned().unwrap_or_default();
         let after = change.apply(&before)?;
+        let unchanged = || ChangedCounters { at: self.now, gone: BTreeSet::new(), set: BTreeMap::new() };
+        let changed = self.changes.counters.entry(id).or_insert_with(unchanged);
+        for (name, _) in before.iter().filter(|(name, _)| after.get(name).is_none()) {
+            changed.set.remove(name);
+            changed.gone.insert(name.clone());
+        }
+        for (name, value) in after.iter().filter(|(name, value)| before.get(name) != Some(*value)) {
+            changed.set.insert(name.clone(), value);
+        }
         self.counters.insert(id, after.clone());
-        // Of several changes in one group, the first knows what the database has.
-        let changed =
-            self.changes.counters.entry(id).or_insert_with(|| (before, Counters::default(), self.now));
-        changed.1.clone_from(&after);
         Ok(after)
     }
 
@@ -123,7 +129,17 @@ impl Planner<'_> {
     /// The refusal, where the images of these tasks are more than their owner may have. What is let in is counted.
     pub(super) fn over_quota(&mut self, tasks: &[NewTask]) -> Option<Reply> {
         let mut usage = self.usage.clone();
-        for (owner, (bytes, quota)) in tasks.iter().filter_map(|task| Some((task.owner, task.adds()?))) {
+        let mut keys = HashSet::new();
+        // Nothing is made of one whose unique key lives, here or earlier among these.
+        let mut made = Vec::new();
+        for task in tasks {
+            let key = task.unique_key.as_ref();
+            if self.living(task).is_none() && key.is_none_or(|key| keys.insert((task.owner, &task.kind, key)))
+            {
+                made.push(task);
+            }
+        }
+        for (owner, (bytes, quota)) in made.into_iter().filter_map(|task| Some((task.owner, task.adds()?))) {
             let has = usage.entry(owner).or_default();
             let before = *has;
             *has = Usage { images: has.images + 1, bytes: has.bytes.saturating_add(bytes) };

@@ -4,7 +4,7 @@ use super::group::{Tx, numbers};
 use crate::account::{Change, Day};
 use crate::store::StoreError;
 use crate::store::people::people;
-use crate::store::plan::{ChangedUser, Changes};
+use crate::store::plan::{ChangedCounters, ChangedUser, Changes};
 use crate::store::row::{LifeColumns, event_data, hex, micros, to_json};
 use crate::task::{Attempt, Life, Status, TaskId, Timestamp, UserId};
 

@@ -1,5 +1,7 @@
 //! Questions, counters and reports.
 
+use std::future::Future;
+
 use async_trait::async_trait;
 use sqlx::{Connection, Sqlite};
 
@@ -13,6 +15,13 @@ use crate::store::{
     TaskFilter,
 };
 use crate::task::{Attempt, NewQuestion, Question, QuestionId, ReportId, Role, TaskId, Timestamp, UserId};
+
+impl SqliteStore {
+    /// A file answers, or fails: nothing is waited for without end.
+    async fn limited<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        work.await
+    }
+}
 
 rows::questions!(SqliteStore, Sqlite, writer, "");
 figures::reports!(SqliteStore);

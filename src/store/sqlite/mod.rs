@@ -301,6 +301,10 @@ impl Store for SqliteStore {
         self.read_free_for(kind, age, limit).await
     }
 
+    async fn is_answered(&self, scope: &str, key: &str) -> Result<bool, StoreError> {
+        self.read_is_answered(scope, key).await
+    }
+
     async fn created_total(&self, owner: Option<UserId>) -> Result<CreatedTotal, StoreError> {
         self.read_created_total(owner).await
     }
