@@ -461,7 +461,8 @@ async fn links_are_by_tls_where_callers_come_by_it() {
         (vec![("http.trusted_proxies", "127.0.0.0/8")], None, "http://mill.example/"),
         (vec![("http.public_url", "https://front.example/mill/")], None, "https://front.example/mill/"),
     ] {
-        let daemon = start(with(&settings)).await;
+        let named = [&settings[..], &[("http.hosts", "mill.example")]].concat();
+        let daemon = start(with(&named)).await;
         let sent = daemon.ask("POST", "/upload", |request| {
             let request =
                 request.header("host", "mill.example").header("content-type", "image/png").body(png(4, 4));

@@ -44,7 +44,8 @@ async fn the_link_is_built_from_the_public_url_where_there_is_one_and_else_from_
     let record = daemon.upload("/records", form(&ann, tone(1)), "").await.json(201);
     assert!(record["url"].as_str().unwrap().starts_with("https://grist.example/mill/record?id="), "{record}");
 
-    let daemon = start(Wishes::default()).await;
+    // Where everybody proves who they are any name does.
+    let daemon = start(Wishes { settings: vec![("auth.anonymous", "false")], ..Wishes::default() }).await;
     let ann = daemon.someone("Ann").await;
     for (host, base) in [("mill.example:81", "http://mill.example:81/"), ("a\"b", "http://127.0.0.1:")] {
         let asked = daemon
