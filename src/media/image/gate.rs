@@ -26,7 +26,7 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, ImageError> {
         Format::Jpeg => jpeg::inspect(bytes),
         Format::Png => png::inspect(bytes),
         Format::Gif => gif::inspect(bytes),
-        Format::Webp => webp::inspect(bytes),
+        Format::Webp => webp::inspect(bytes, limits.memory),
         Format::Avif => avif::inspect(bytes),
     };
     let found = found.map_err(|trouble| trouble.told(&limits.formats))?;

@@ -173,9 +173,12 @@ fn avif_layer(layer: &Layer<'_>) -> u64 {
     };
     let plane = pixels.saturating_mul(samples * bytes) / 2;
     // Of both at once when it is wider than coded and has noise.
-    let pictures = u64::from(layer.columns) + if frame.doubled { 2 } else { 0 };
+    // Tiles are alike in size and samples, and in nothing else: the dearest counts.
+    let mut frames = layer.tiles.iter().map(|tile| &tile.coded.frame);
+    let most_tiles = frames.clone().map(|frame| frame.tiles).max().unwrap_or(1);
+    let pictures = u64::from(layer.columns) + if frames.any(|frame| frame.doubled) { 2 } else { 0 };
     // What it knows of blocks of four by four pixels, to filter their edges and to guess the next.
-    let beside = pixels + u64::from(frame.tiles) * BY_TILE;
+    let beside = pixels + u64::from(most_tiles) * BY_TILE;
     plane.saturating_mul(pictures).saturating_add(beside)
 }
 

@@ -4,8 +4,9 @@
 //! picture of one pixel may ask for 65,536 groups of five. So they are read here as a decoder reads them, up to where the
 //! pixels of the picture begin, and their tables are summed up and not made. True here: one group of codes is in memory at
 //! a time and no pixel ever, since of the small pictures that come first (what predicts, which group is meant where)
-//! nothing matters but where they end and the largest number in them; the time grows with the data alone. What cannot be
-//! read is told by `None`: it is for the decoder to say what is wrong with it.
+//! nothing matters but where they end and the largest number in them; the time grows with the bits of the data alone, not
+//! with the symbols that a few of them give codes to, and nobody reads on when it is too much already. What cannot be read
+//! is told by `None`: it is for the decoder to say what is wrong with it.
 
 /// Codes in a group: green and lengths, red, blue, alpha, distances.
 const CODES: usize = 5;
@@ -24,8 +25,9 @@ const ALLOCATION: u64 = 16;
 const PASSING: u64 = 256 << 10;
 
 /// The bytes that reading `data` takes besides the pixels of the picture, of these sides: what transforms it, which codes
-/// are meant where, and the tables of the codes. `data` begins behind the sides, with the transforms.
-pub(super) fn set_up(data: &[u8], width: u32, height: u32) -> Option<u64> {
+/// are meant where, and the tables of the codes. `data` begins behind the sides, with the transforms. When it is more than
+/// `most`, it may be more than is told.
+pub(super) fn set_up(data: &[u8], width: u32, height: u32, most: u64) -> Option<u64> {
     let mut reader = Reader { bits: Bits { data, at: 0 }, taken: PASSING };
     let width = reader.transforms(width, height)?;
     let cache = reader.cache()?;
@@ -39,8 +41,11 @@ pub(super) fn set_up(data: &[u8], width: u32, height: u32) -> Option<u64> {
     }
     reader.taken += groups * GROUP;
     for _ in 0..groups {
+        if reader.taken > most {
+            break;
+        }
         for alphabet in alphabets(cache) {
-            reader.taken += Code::read(&mut reader.bits, alphabet)?.table;
+            reader.taken += Described::read(&mut reader.bits, alphabet)?.table()?;
         }
     }
     Some(reader.taken)
@@ -115,7 +120,7 @@ impl Reader<'_> {
         let cache = self.cache()?;
         let mut codes = Vec::with_capacity(CODES);
         for alphabet in alphabets(cache) {
-            codes.push(Code::read(&mut self.bits, alphabet)?);
+            codes.push(Described::read(&mut self.bits, alphabet)?.code()?);
         }
         let [green, red, blue, alpha, distance] = codes.as_slice() else { return None };
         let mut left = u64::from(width) * u64::from(height);
@@ -157,63 +162,177 @@ impl Reader<'_> {
     }
 }
 
+/// A code as the data describes it.
+enum Described {
+    /// By its one or two symbols.
+    Simple([u16; 2], usize),
+    /// By the lengths of the codes of all symbols.
+    Lengths(Lengths),
+}
+
+impl Described {
+    fn read(bits: &mut Bits<'_>, alphabet: usize) -> Option<Self> {
+        if !bits.flag()? {
+            return Lengths::read(bits, alphabet).map(Self::Lengths);
+        }
+        let two = bits.flag()?;
+        let wide = bits.flag()?;
+        let mut symbols = [bits.take(if wide { 8 } else { 1 })?, 0];
+        if two {
+            symbols[1] = bits.take(8)?;
+        }
+        if symbols.iter().any(|symbol| *symbol as usize >= alphabet) {
+            return None;
+        }
+        Some(Self::Simple(symbols.map(|symbol| symbol as u16), 1 + usize::from(two)))
+    }
+
+    /// The bytes that the decoder's table for it takes; `None` for what is no code.
+    fn table(&self) -> Option<u64> {
+        match self {
+            Self::Simple(_, 1) => Some(0),
+            Self::Simple(..) => Some(3 * 16 + 2 * 4 + 2 * ALLOCATION),
+            Self::Lengths(lengths) => lengths.table(),
+        }
+    }
+
+    fn code(&self) -> Option<Code> {
+        match self {
+            Self::Simple(symbols, count) => {
+                let mut counts = [0; 16];
+                counts[1] = *count as u16;
+                Some(Code { counts, symbols: symbols[..*count].to_vec() })
+            }
+            Self::Lengths(lengths) => lengths.code(),
+        }
+    }
+}
+
+/// How long the codes of the symbols of an alphabet are.
+#[derive(Default)]
+struct Lengths {
+    /// How many symbols have a code of that many bits.
+    counts: [u16; 16],
+    /// Those that have a code, by number.
+    runs: Vec<Run>,
+    /// How many symbols were told of, those included that have none.
+    symbols: usize,
+}
+
+/// Symbols side by side whose codes are of one length: a few bits may describe a whole alphabet.
+struct Run {
+    length: u8,
+    first: u16,
+    count: u16,
+}
+
+impl Lengths {
+    /// The lengths, which are coded themselves.
+    fn read(bits: &mut Bits<'_>, alphabet: usize) -> Option<Self> {
+        let mut of_lengths = [0_u8; 19];
+        let given = bits.take(4)? as usize + 4;
+        for at in ORDER.iter().take(given) {
+            of_lengths[*at] = u8::try_from(bits.take(3)?).ok()?;
+        }
+        let mut lengths = Self::default();
+        for length in of_lengths {
+            lengths.push(length, 1)?;
+        }
+        let code = lengths.code()?;
+        let mut left = alphabet;
+        if bits.flag()? {
+            let wide = 2 + 2 * bits.take(3)?;
+            left = bits.take(wide)? as usize + 2;
+            if left > alphabet {
+                return None;
+            }
+        }
+        let (mut lengths, mut last) = (Self::default(), 8);
+        while lengths.symbols < alphabet && left > 0 {
+            let before = bits.at;
+            left -= 1;
+            let (length, mut times) = match code.symbol(bits)? {
+                16 => (last, bits.take(2)? as usize + 3),
+                17 => (0, bits.take(3)? as usize + 3),
+                18 => (0, bits.take(7)? as usize + 11),
+                length => (u8::try_from(length).ok()?, 1),
+            };
+            if bits.at == before {
+                // The only length there is takes no bits: it goes on like this.
+                times += left.min(alphabet - lengths.symbols - 1);
+                left = 0;
+            }
+            if length > 0 {
+                last = length;
+            }
+            lengths.push(length, times)?;
+            if lengths.symbols > alphabet {
+                return None;
+            }
+        }
+        Some(lengths)
+    }
+
+    /// The next symbols have codes of this length.
+    fn push(&mut self, length: u8, times: usize) -> Option<()> {
+        let (first, count) = (u16::try_from(self.symbols).ok()?, u16::try_from(times).ok()?);
+        self.symbols += times;
+        if length > 0 {
+            *self.counts.get_mut(usize::from(length))? += count;
+            self.runs.push(Run { length, first, count });
+        }
+        Some(())
+    }
+
+    /// How many symbols have a code.
+    fn coded(&self) -> usize {
+        self.counts.iter().map(|count| usize::from(*count)).sum()
+    }
+
+    fn table(&self) -> Option<u64> {
+        if self.coded() == 1 {
+            return Some(0);
+        }
+        // Every sequence of bits has to mean something.
+        let used: u64 = (1..=15).map(|length| u64::from(self.counts[length]) << (15 - length)).sum();
+        if used != 1 << 15 {
+            return None;
+        }
+        let longest = (1..=15_u32).rev().find(|length| self.counts[*length as usize] > 0)?;
+        let long: u64 = self.counts.iter().skip(TABLE_BITS as usize + 1).map(|count| u64::from(*count)).sum();
+        // Behind the table stands a tree of 16 bytes a knot for the codes that are longer.
+        Some((4 << longest.min(TABLE_BITS)) + long * 2 * 16 + 2 * ALLOCATION)
+    }
+
+    fn code(&self) -> Option<Code> {
+        self.table()?;
+        let mut symbols = vec![0; self.coded()];
+        // Where the next symbol of each length belongs.
+        let mut places = [0; 16];
+        for length in 1..16 {
+            places[length] = places[length - 1] + usize::from(self.counts[length - 1]);
+        }
+        for Run { length, first, count } in &self.runs {
+            let place = &mut places[usize::from(*length)];
+            let end = *place + usize::from(*count);
+            for (symbol, number) in symbols[*place..end].iter_mut().zip(*first..) {
+                *symbol = number;
+            }
+            *place = end;
+        }
+        Some(Code { counts: self.counts, symbols })
+    }
+}
+
 /// A prefix code, read bit by bit.
 struct Code {
     /// How many symbols have a code of that many bits.
     counts: [u16; 16],
     /// By the length of their code, then by number; the only one of all takes no bits.
     symbols: Vec<u16>,
-    /// The bytes that the decoder's table for it takes.
-    table: u64,
 }
 
 impl Code {
-    fn read(bits: &mut Bits<'_>, alphabet: usize) -> Option<Self> {
-        if !bits.flag()? {
-            let lengths = lengths(bits, alphabet)?;
-            return Self::of(&lengths);
-        }
-        let two = bits.flag()?;
-        let wide = bits.flag()?;
-        let mut symbols = vec![u16::try_from(bits.take(if wide { 8 } else { 1 })?).ok()?];
-        if two {
-            symbols.push(u16::try_from(bits.take(8)?).ok()?);
-        }
-        if symbols.iter().any(|symbol| usize::from(*symbol) >= alphabet) {
-            return None;
-        }
-        let mut counts = [0; 16];
-        counts[1] = u16::from(two) * 2;
-        let table = if two { 3 * 16 + 2 * 4 + 2 * ALLOCATION } else { 0 };
-        Some(Self { counts, symbols, table })
-    }
-
-    /// The code whose symbols have codes of these lengths.
-    fn of(lengths: &[u8]) -> Option<Self> {
-        let mut counts = [0_u16; 16];
-        for length in lengths.iter().filter(|length| **length > 0) {
-            *counts.get_mut(usize::from(*length))? += 1;
-        }
-        let mut symbols = Vec::new();
-        for length in 1..=15_u8 {
-            let of_it = lengths.iter().enumerate().filter(|(_, other)| **other == length);
-            symbols.extend(of_it.filter_map(|(symbol, _)| u16::try_from(symbol).ok()));
-        }
-        if symbols.len() == 1 {
-            return Some(Self { counts: [0; 16], symbols, table: 0 });
-        }
-        // Every sequence of bits has to mean something.
-        let used: u64 = (1..=15).map(|length| u64::from(counts[length]) << (15 - length)).sum();
-        if used != 1 << 15 {
-            return None;
-        }
-        let longest = (1..=15_u32).rev().find(|length| counts[*length as usize] > 0)?;
-        let long: u64 = counts.iter().skip(TABLE_BITS as usize + 1).map(|count| u64::from(*count)).sum();
-        // Behind the table stands a tree of 16 bytes a knot for the codes that are longer.
-        let table = (4 << longest.min(TABLE_BITS)) + long * 2 * 16 + 2 * ALLOCATION;
-        Some(Self { counts, symbols, table })
-    }
-
     fn symbol(&self, bits: &mut Bits<'_>) -> Option<u32> {
         if let [only] = self.symbols.as_slice() {
             return Some(u32::from(*only));
@@ -232,44 +351,6 @@ impl Code {
         }
         None
     }
-}
-
-/// The lengths of the codes of an alphabet, which are coded themselves.
-fn lengths(bits: &mut Bits<'_>, alphabet: usize) -> Option<Vec<u8>> {
-    let mut of_lengths = [0_u8; 19];
-    let given = bits.take(4)? as usize + 4;
-    for at in ORDER.iter().take(given) {
-        of_lengths[*at] = u8::try_from(bits.take(3)?).ok()?;
-    }
-    let code = Code::of(&of_lengths)?;
-    let mut symbols_left = alphabet;
-    if bits.flag()? {
-        let wide = 2 + 2 * bits.take(3)?;
-        symbols_left = bits.take(wide)? as usize + 2;
-        if symbols_left > alphabet {
-            return None;
-        }
-    }
-    let mut lengths = Vec::with_capacity(alphabet);
-    let mut last = 8;
-    while lengths.len() < alphabet && symbols_left > 0 {
-        symbols_left -= 1;
-        let (length, times) = match code.symbol(bits)? {
-            16 => (last, bits.take(2)? + 3),
-            17 => (0, bits.take(3)? + 3),
-            18 => (0, bits.take(7)? + 11),
-            length => (u8::try_from(length).ok()?, 1),
-        };
-        if length > 0 {
-            last = length;
-        }
-        lengths.extend(std::iter::repeat_n(length, times as usize));
-        if lengths.len() > alphabet {
-            return None;
-        }
-    }
-    lengths.resize(alphabet, 0);
-    Some(lengths)
 }
 
 /// Bits, from the lowest of each byte up.
@@ -291,11 +372,79 @@ impl Bits<'_> {
         if end > self.data.len() * 8 {
             return None;
         }
-        let mut window = [0; 4];
         let rest = self.data.get(byte..).unwrap_or_default();
-        let there = rest.len().min(4);
-        window[..there].copy_from_slice(&rest[..there]);
+        let window = rest
+            .first_chunk()
+            .copied()
+            .unwrap_or_else(|| std::array::from_fn(|at| rest.get(at).copied().unwrap_or_default()));
         self.at = end;
         Some((u32::from_le_bytes(window) >> shift) & ((1 << count) - 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits in the order in which they are read.
+    fn packed(numbers: &[(u32, usize)]) -> Vec<u8> {
+        let bits: Vec<u32> = numbers
+            .iter()
+            .flat_map(|(number, count)| (0..*count).map(move |bit| number >> bit & 1))
+            .collect();
+        bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | *bit as u8)).collect()
+    }
+
+    /// The lengths of 256 symbols are eight: that length is the only one that has a code.
+    fn all_eight() -> Vec<(u32, usize)> {
+        let lengths = ORDER.iter().take(12).map(|of| (u32::from(*of == 8), 3));
+        [(0, 1), (8, 4)].into_iter().chain(lengths).chain([(1, 1), (3, 3), (254, 8)]).collect()
+    }
+
+    #[test]
+    fn few_bits_that_describe_many_codes_are_little_work() {
+        let data = packed(&all_eight());
+        let mut bits = Bits { data: &data, at: 0 };
+        let Some(Described::Lengths(lengths)) = Described::read(&mut bits, 256) else { panic!("no lengths") };
+        assert_eq!((lengths.symbols, lengths.counts[8], lengths.runs.len()), (256, 256, 1));
+        let code = lengths.code().unwrap();
+        assert!(code.symbols.iter().copied().eq(0..256));
+    }
+
+    #[test]
+    fn symbols_are_sorted_by_the_length_of_their_codes() {
+        let mut lengths = Lengths::default();
+        for (length, times) in [(3, 2), (0, 5), (2, 1), (3, 2), (4, 3), (0, 100), (4, 1)] {
+            lengths.push(length, times).unwrap();
+        }
+        let code = lengths.code().unwrap();
+        assert_eq!(code.symbols, [7, 0, 1, 8, 9, 10, 11, 12, 113]);
+        // The codes of three bits begin behind the one of two, 00, with 010; they are told from the highest bit down.
+        let data = packed(&[(0, 1), (1, 1), (0, 1)]);
+        assert_eq!(code.symbol(&mut Bits { data: &data, at: 0 }), Some(0));
+        lengths.push(4, 1).unwrap();
+        assert!(lengths.code().is_none(), "there are more codes than four bits can tell apart");
+    }
+
+    #[test]
+    fn nobody_reads_on_when_it_is_too_much_already() {
+        // No transforms and no cache; the number of the last group, in a picture of one pixel, says how many there are.
+        let only = |symbol: u32| [(1, 1), (0, 1), (1, 1), (symbol, 8)];
+        let mut numbers = vec![(0, 1), (0, 1), (1, 1), (7, 3), (0, 1)];
+        for symbol in [0xff, 0xff, 0, 0, 0] {
+            numbers.extend(only(symbol));
+        }
+        for _ in 0..20 {
+            // The fifth, of distances, has fewer symbols.
+            (0..4).for_each(|_| numbers.extend(all_eight()));
+            numbers.extend(only(0));
+        }
+        let data = packed(&numbers);
+        let groups = 65_536 * GROUP;
+        // It is cut off: who reads on does not come to an end.
+        assert_eq!(set_up(&data, 1, 1, u64::MAX), None);
+        assert!(set_up(&data, 1, 1, groups - 1).is_some_and(|taken| taken > groups));
+        let tables = 10 * 4 << 10;
+        assert!(set_up(&data, 1, 1, groups + PASSING + tables).is_some_and(|taken| taken > groups + tables));
     }
 }

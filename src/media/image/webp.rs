@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::gate::{Picture, Trouble, cut_off, damaged};
+use super::gate::{Picture, Trouble, cut_off, damaged, grouped};
 use super::jpeg::removed_with_exif;
 use super::price::{self, WebpAlpha, WebpCoding, WebpPicture, area};
 use super::{Orientation, Removed, Stripped, exif, vp8l};
@@ -20,8 +20,8 @@ const ALPHA: u8 = 0x10;
 const EXIF: u8 = 0x08;
 const ANIMATION: u8 = 0x02;
 
-/// What the headers say.
-pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
+/// What the headers say. Of what would take more memory than `most` no more is read than shows that.
+pub(super) fn inspect(bytes: &[u8], most: u64) -> Result<Picture, Trouble> {
     let mut chunks = Chunks::of_file(bytes)?;
     let first = chunks.next_chunk()?.ok_or_else(|| cut_off("the header"))?;
     let Some(canvas) = Canvas::read(&first)? else {
@@ -30,7 +30,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
         // A lossless one says itself whether it is transparent.
         let lossless = &first.kind == b"VP8L";
         let transparent = lossless && first.data.get(4).is_some_and(|byte| byte & 0x10 != 0);
-        let cost = price::webp_picture(&picture(&first, None)?, !lossless || transparent);
+        let cost = price::webp_picture(&picture(&first, None, most)?, !lossless || transparent);
         let pixels = area(width, height);
         let price = price::webp(pixels, transparent, false, cost, 0);
         return Ok(Picture { width, height, orientation: Orientation::Upright, frames: 1, pixels, price });
@@ -45,10 +45,10 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
             b"VP8 " | b"VP8L" if !canvas.animated => canvas.show(chunk, &mut still)?,
             // Of several the decoder may read any.
             b"ALPH" if !canvas.animated => {
-                alpha = dearer(alpha, transparency(&chunk, canvas.width, canvas.height))
+                alpha = dearer(alpha, transparency(&chunk, canvas.width, canvas.height, most)?)
             }
             b"ANMF" if canvas.animated => {
-                let (pixels, cost) = frame(&chunk, &canvas)?;
+                let (pixels, cost) = frame(&chunk, &canvas, most)?;
                 frames += 1;
                 drawn = drawn.saturating_add(pixels);
                 dearest = cost.max(dearest);
@@ -62,7 +62,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Picture, Trouble> {
     }
     if let Some(still) = &still {
         let lossless = &still.kind == b"VP8L";
-        dearest = price::webp_picture(&picture(still, alpha)?, !lossless || canvas.transparent);
+        dearest = price::webp_picture(&picture(still, alpha, most)?, !lossless || canvas.transparent);
         (frames, drawn) = (1, whole);
     }
     if frames == 0 {
@@ -266,7 +266,7 @@ impl Canvas {
 }
 
 /// The pixels of a frame of an animation, and what decoding it takes.
-fn frame(chunk: &Chunk<'_>, canvas: &Canvas) -> Result<(u64, u64), Trouble> {
+fn frame(chunk: &Chunk<'_>, canvas: &Canvas, most: u64) -> Result<(u64, u64), Trouble> {
     let number = |at| triple(chunk.data, at).ok_or_else(|| cut_off("a frame"));
     let (left, top, width, height) = (number(0)? * 2, number(3)? * 2, number(6)? + 1, number(9)? + 1);
     if left + width > canvas.width || top + height > canvas.height {
@@ -284,23 +284,23 @@ fn frame(chunk: &Chunk<'_>, canvas: &Canvas) -> Result<(u64, u64), Trouble> {
                 }
                 found = Some(inner);
             }
-            b"ALPH" => alpha = dearer(alpha, transparency(&inner, width, height)),
+            b"ALPH" => alpha = dearer(alpha, transparency(&inner, width, height, most)?),
             _ => {}
         }
     }
     match found {
         Some(found) if pictures == 1 => {
-            Ok((area(width, height), price::webp_picture(&picture(&found, alpha)?, false)))
+            Ok((area(width, height), price::webp_picture(&picture(&found, alpha, most)?, false)))
         }
         Some(_) | None => Err(damaged(format!("a frame has {pictures} pictures"))),
     }
 }
 
 /// What the price of a picture depends on.
-fn picture(chunk: &Chunk<'_>, alpha: Option<WebpAlpha>) -> Result<WebpPicture, Trouble> {
+fn picture(chunk: &Chunk<'_>, alpha: Option<WebpAlpha>, most: u64) -> Result<WebpPicture, Trouble> {
     let (width, height) = sides(chunk)?;
     let coding = if &chunk.kind == b"VP8L" {
-        WebpCoding::Lossless(set_up(chunk.data.get(5..).unwrap_or_default(), width, height))
+        WebpCoding::Lossless(set_up(chunk.data.get(5..).unwrap_or_default(), width, height, most)?)
     } else {
         WebpCoding::Lossy(chunk.data.len() as u64)
     };
@@ -308,10 +308,10 @@ fn picture(chunk: &Chunk<'_>, alpha: Option<WebpAlpha>) -> Result<WebpPicture, T
 }
 
 /// The same for the transparency of a lossy picture.
-fn transparency(chunk: &Chunk<'_>, width: u32, height: u32) -> WebpAlpha {
+fn transparency(chunk: &Chunk<'_>, width: u32, height: u32, most: u64) -> Result<WebpAlpha, Trouble> {
     match chunk.data {
-        [how, data @ ..] if how & 3 != 0 => WebpAlpha::Lossless(set_up(data, width, height)),
-        [..] => WebpAlpha::Plain,
+        [how, data @ ..] if how & 3 != 0 => Ok(WebpAlpha::Lossless(set_up(data, width, height, most)?)),
+        [..] => Ok(WebpAlpha::Plain),
     }
 }
 
@@ -325,10 +325,16 @@ fn dearer(one: Option<WebpAlpha>, other: WebpAlpha) -> Option<WebpAlpha> {
     }
 }
 
-/// What reading lossless data takes besides its pixels.
-fn set_up(data: &[u8], width: u32, height: u32) -> u64 {
-    let unread = || price::webp_unread(area(width, height), data.len() as u64);
-    vp8l::set_up(data, width, height).unwrap_or_else(unread)
+/// What reading lossless data takes besides its pixels; refused when that alone is more than `most`.
+fn set_up(data: &[u8], width: u32, height: u32, most: u64) -> Result<u64, Trouble> {
+    match vp8l::set_up(data, width, height, most) {
+        Some(taken) if taken > most => {
+            let most = format!("{} bytes", grouped(most));
+            Err(Trouble::Excessive { what: format!("would take more than {most} of memory to decode"), most })
+        }
+        Some(taken) => Ok(taken),
+        None => Ok(price::webp_unread(area(width, height), data.len() as u64)),
+    }
 }
 
 /// Width and height of a picture, lossy or lossless.

@@ -71,7 +71,7 @@ pub(super) struct Tile<'a> {
 }
 
 impl Layer<'_> {
-    /// What its tiles are, each like the other.
+    /// What its first tile is: the others are as large, and have samples like its. How they are coded may differ.
     pub(super) fn frame(&self) -> &Frame {
         // No layer is made without a tile.
         &self.tiles[0].coded.frame

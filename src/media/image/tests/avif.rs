@@ -368,3 +368,21 @@ fn data_that_ends_early_or_is_another_picture_is_damage() {
     none.items[0].1.truncate(frame);
     assert!(refusal(&none.bytes()).contains("has no picture"), "{}", refusal(&none.bytes()));
 }
+
+#[test]
+fn a_grid_costs_what_its_dearest_tile_asks_for() {
+    use crate::media::image::{avif::Avif, price};
+    let bytes = avif("grid");
+    let mut read = Avif::read(&bytes).unwrap();
+    let price = |read: &Avif<'_>| price::avif(&read.colour, None, 0);
+    let plain = price(&read);
+    let last = read.colour.tiles.len() - 1;
+    assert!(last > 0 && !read.colour.tiles[last].coded.frame.doubled);
+    let largest = read.colour.tiles[last].coded.frame;
+    read.colour.tiles[last].coded.frame.doubled = true;
+    let doubled = price(&read);
+    let samples = u64::from(largest.width) * u64::from(largest.height);
+    assert!(doubled - plain >= 2 * samples, "{plain} {doubled}");
+    read.colour.tiles[last].coded.frame.tiles += 100;
+    assert!(price(&read) - doubled >= 100 << 10);
+}

@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Bytes that are moved at once, and how many such pieces may wait.
 const PIECE: usize = 64 << 10;
 const PIECES: usize = 4;
+/// The exit code of a program in Rust that found a fault in itself. That is the image's doing, and would be again.
+const PANICKED: i32 = 101;
 /// The most bytes of a reason that are read.
 const REASON: u64 = 1 << 10;
 
@@ -101,7 +103,7 @@ fn why(status: Option<ExitStatus>, reason: &str) -> ImageError {
         (Some(DAMAGED), _) => damaged(reason),
         // Killed, and not by us: the system had no memory for it.
         (_, Some(9 | 15)) => unavailable("its decoder was killed"),
-        (_, Some(_)) => damaged("it makes the decoder of AV1 fail"),
+        (Some(PANICKED), _) | (_, Some(_)) => damaged("it makes the decoder of AV1 fail"),
         (code, None) => unavailable(&format!("its decoder ended with {code:?}: {reason}")),
     }
 }
@@ -138,12 +140,13 @@ impl Stream {
     fn next_piece(&self, watch: &Watch<'_>) -> Result<Vec<u8>, Ended> {
         loop {
             watch.go_on()?;
+            // However well it is doing.
+            if Instant::now() >= self.until {
+                return Err(unavailable("it took longer than two minutes").into());
+            }
             match self.came.recv_timeout(LOOK) {
                 Ok(piece) => return Ok(piece),
                 Err(RecvTimeoutError::Disconnected) => return Err(Ended::Early),
-                Err(RecvTimeoutError::Timeout) if Instant::now() >= self.until => {
-                    return Err(unavailable("it took longer than two minutes").into());
-                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -210,5 +213,36 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
         let _ = self.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Cancel;
+
+    #[test]
+    fn who_always_has_another_piece_has_no_more_time_for_it() {
+        let (pieces, came) = sync_channel(PIECES);
+        let (cancel, mut untold) = (Cancel::default(), |_| {});
+        let watch = Watch::new(&cancel, &mut untold, 0);
+        let mut stream = Stream { came, piece: Vec::new(), at: 0, until: Instant::now() + PATIENCE };
+        pieces.send(vec![1]).unwrap();
+        assert!(matches!(stream.next_piece(&watch), Ok(piece) if piece == [1]));
+        stream.until = Instant::now();
+        pieces.send(vec![2]).unwrap();
+        assert!(matches!(stream.next_piece(&watch), Err(Ended::Told(ImageError::Unavailable(_)))));
+    }
+
+    #[test]
+    fn an_image_that_makes_the_decoder_panic_is_damaged_and_not_tried_again() {
+        let ended = |status| why(Some(ExitStatus::from_raw(status)), "a reason");
+        for (status, words) in [(4 << 8, "a reason"), (101 << 8, "AV1 fail"), (6, "AV1 fail")] {
+            let told = ended(status);
+            assert!(matches!(&told, ImageError::Damaged(why) if why.contains(words)), "{status}: {told:?}");
+        }
+        for status in [9, 15, 1 << 8] {
+            assert!(matches!(ended(status), ImageError::Unavailable(_)), "{status}");
+        }
     }
 }
