@@ -30,7 +30,7 @@ section! {
         "allow" => allow: Vec<Network> = "", networks();
 
         /// How long one try to get the questions of a task may take, in seconds; what was saved by then stays.
-        "time_s" => time: Duration = 25, seconds(0.1..=3600.0);
+        "time_s" => time: Duration = 60, seconds(0.1..=3600.0);
 
         /// How many requests one such try may make to one source.
         "requests" => requests: u32 = 30, whole(1..=1000);

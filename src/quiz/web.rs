@@ -13,7 +13,9 @@ use url::Url;
 use super::source::Trouble;
 use crate::clock::Clock;
 use crate::config::QuizSettings;
-use crate::outbound::{Client, Limits, OutboundError, Policy, Request, Response, SystemResolver, Target};
+use crate::outbound::{
+    BadTarget, Client, Limits, OutboundError, Policy, Request, Response, SystemResolver, Target,
+};
 
 /// The most of an answer that is read.
 pub(super) const BODY_BYTES: usize = 1 << 20;
@@ -54,11 +56,23 @@ impl Web for Wire {
     async fn get(&self, url: &Url) -> Result<Response, Trouble> {
         let client = if url.scheme() == "https" { &self.safe } else { &self.plain };
         let target = Target::parse(url.as_str(), client.policy())
-            .map_err(|error| Trouble::Forbidden(forbidden(url, &format!("its address {error}"))))?;
+            .map_err(|error| Trouble::Forbidden(forbidden(url, &unfit(&error))))?;
         let request = Request::get(target).header("accept", "application/json");
         let request = request.unwrap_or_else(|error| unreachable!("a header of our own: {error}"));
         client.send(request).await.map_err(|error| trouble(url, &error))
     }
+}
+
+/// What is wrong with an address, without the address.
+fn unfit(error: &BadTarget) -> String {
+    if let BadTarget::Forbidden { why, .. } = error {
+        return leads_astray(why.what);
+    }
+    format!("its address {error}")
+}
+
+fn leads_astray(what: &str) -> String {
+    format!("it leads to an address that is not allowed, which is {what}")
 }
 
 /// Says what to do, where it is the settings that do not allow it.
@@ -72,9 +86,7 @@ fn forbidden(url: &Url, what: &str) -> String {
 fn trouble(url: &Url, error: &OutboundError) -> Trouble {
     tracing::warn!(%error, "a source of questions could not be asked");
     let told = match error {
-        OutboundError::Forbidden { why, .. } => {
-            format!("it leads to an address that is not allowed, which is {}", why.what)
-        }
+        OutboundError::Forbidden { why, .. } => leads_astray(why.what),
         OutboundError::Resolve { .. } => "its name cannot be found".to_owned(),
         OutboundError::Connect { source, .. } => format!("cannot connect: {source}"),
         OutboundError::Tls { reason, .. } => format!("no safe connection: {reason}"),
