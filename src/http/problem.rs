@@ -194,7 +194,10 @@ impl Problem {
     /// Writes it to the log where it is the daemon's fault: once, here, inside of the request's span.
     pub(super) fn log(&self) {
         let code = self.0.code.as_str();
-        if self.0.code.status().is_server_error() {
+        if matches!(self.0.code, Code::UpstreamFailed | Code::UpstreamTimeout) {
+            // Somebody else's fault, and told to whoever asked: it must not fill the log of ours.
+            tracing::info!(code, "the request came to nothing: {}", one_line(&self.0.detail));
+        } else if self.0.code.status().is_server_error() {
             let cause = self.0.cause.as_deref().unwrap_or(&self.0.detail);
             tracing::error!(code, cause, "the request failed: {}", one_line(cause));
         } else {

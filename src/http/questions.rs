@@ -253,7 +253,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
         words: query.parsed("q", words).unwrap_or_default(),
         source: query.parsed("source", str::parse::<QuestionSource>),
         category: query.parsed("category", |text| match text.len() {
-            1..=MAX_SEARCH => Ok(text.to_owned()),
+            1..=MAX_SEARCH => not_control(text).map(|()| text.to_owned()),
             _ => Err(format!("expected 1 to {MAX_SEARCH} bytes")),
         }),
     };
@@ -273,8 +273,14 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     Ok(json_answer(answer, TaskView::many(views.as_slice())))
 }
 
+/// Refuses signs that no saved text has, and that not every database takes.
+fn not_control(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) { Err("holds a control character".to_owned()) } else { Ok(()) }
+}
+
 /// The words to search for.
 fn words(text: &str) -> Result<Vec<String>, String> {
+    not_control(text)?;
     let folded = fold(text);
     let words: Vec<String> = folded.split_whitespace().map(str::to_owned).collect();
     if words.is_empty() || text.len() > MAX_SEARCH || words.len() > MAX_WORDS {

@@ -6,6 +6,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use url::Url;
 
 use super::source::{Haul, Stop, Trouble, unusable};
@@ -50,10 +51,14 @@ impl Site for Jservice {
 }
 
 fn read(body: &[u8]) -> Result<Haul, Trouble> {
-    let clues: Vec<Value> = serde_json::from_slice(body)
+    let clues: Vec<&RawValue> = serde_json::from_slice(body)
         .map_err(|error| Trouble::misshapen("its answer is no list of clues", &error))?;
     let mut haul = Haul::default();
-    clues.iter().for_each(|clue| haul.take(question(clue)));
+    // Each by itself: one that is no JSON that we read spoils no other.
+    for clue in clues {
+        let clue = serde_json::from_str(clue.get()).map_err(|_| QuizItem::Malformed);
+        haul.take(clue.and_then(|clue| question(&clue)));
+    }
     Ok(haul)
 }
 
@@ -162,6 +167,14 @@ mod tests {
             "category": "history", "invalid_count": "none"
         });
         assert_eq!(question(&odd).unwrap(), bare);
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_read_spoils_no_other() {
+        let body = br#"[{"question":"lone \ud800","answer":"a"},{"id":1e400,"question":"q","answer":"a"},
+            {"question":"What?","answer":"That"}]"#;
+        let haul = read(body).unwrap();
+        assert_eq!(haul.questions.iter().map(NewQuestion::question).collect::<Vec<_>>(), ["What?"]);
     }
 
     #[test]

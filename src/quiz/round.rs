@@ -4,6 +4,7 @@
 //! many of them were new. True here: every draw ends, and so many draws in a row that bring nothing new end the source.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -26,6 +27,8 @@ struct Leg {
     draws: Box<dyn Draws>,
     ledger: Ledger,
     most_empty: u32,
+    /// The pause that the service wants between two requests.
+    pace: Duration,
     /// What was drawn last, until somebody says how much of it was new.
     last: Vec<NewQuestion>,
     drawn: u32,
@@ -63,6 +66,11 @@ impl Round {
                 tally: Tally::default(),
             },
             most_empty: settings.empty_draws,
+            pace: match source.name() {
+                QuestionSource::Jservice => settings.jservice_pause,
+                QuestionSource::Opentdb => settings.opentdb_pause,
+                QuestionSource::Bank => Duration::ZERO,
+            },
             last: Vec::new(),
             drawn: 0,
             new: 0,
@@ -158,6 +166,12 @@ impl Leg {
         self.new += new;
         self.known += known;
         self.empty = if new > 0 { 0 } else { self.empty + 1 };
+        if new > 0 {
+            // What brings something new costs nothing of the budget: a service that gives one question at a time gives as
+            // many as are wanted. There are no more such draws than questions wanted.
+            self.ledger.most_requests = self.ledger.most_requests.saturating_add(1);
+            self.ledger.deadline += self.pace;
+        }
         let judged = self.last.len().min((new + known) as usize);
         let rest = self.last.split_off(judged);
         self.last.clear();

@@ -191,9 +191,14 @@ async fn questions_are_searched_and_read_by_pages() {
         all
     );
     assert_eq!(texts(daemon.get("/quiz/questions?source=bank").await.json(200)), Vec::<String>::new());
-    for (query, field) in
-        [("source=x", "source"), ("q=", "q"), ("q=a+b+c+d+e+f+g+h+i+j+k", "q"), ("category=", "category")]
-    {
+    for (query, field) in [
+        ("q=a%00", "q"),
+        ("category=%00", "category"),
+        ("source=x", "source"),
+        ("q=", "q"),
+        ("q=a+b+c+d+e+f+g+h+i+j+k", "q"),
+        ("category=", "category"),
+    ] {
         let refused = daemon.get(&format!("/quiz/questions?{query}")).await;
         assert_eq!(refused.problem(Code::InvalidParameter)["field"], field);
     }
@@ -232,4 +237,30 @@ async fn a_call_with_a_key_counts_once() {
         (200, first.text(), "true")
     );
     assert_eq!(saved(&daemon).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_service_that_gives_one_at_a_time_gives_as_many_as_are_wanted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: &'static str =
+        Box::leak(format!("http://{}/api/random?count=1", listener.local_addr().unwrap()).into_boxed_str());
+    tokio::spawn(async move {
+        for id in 1.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            if matches!(socket.read(&mut head).await, Ok(1..)) {
+                let _ = socket.write_all(json_of(&json!([clue(id)])).as_bytes()).await;
+            }
+        }
+    });
+    let settings = vec![
+        ("quiz.provider", "jservice"),
+        ("quiz.url", url),
+        ("quiz.allow", "127.0.0.1/32"),
+        ("quiz.jservice_pause_s", "0"),
+        ("quiz.requests", "3"),
+    ];
+    let daemon = start(Wishes { settings, ..Wishes::default() }).await;
+    daemon.post("/quiz", r#"{"questions_num":20}"#).await.json(200);
+    assert_eq!(saved(&daemon).await.len(), 20);
 }

@@ -118,7 +118,7 @@ impl From<CountersError> for Problem {
         let (field, pointer) = match &error {
             CountersError::Name(name) => (name.clone(), None),
             CountersError::OutOfRange(name) => (name.to_string(), Some(format!("/{name}"))),
-            CountersError::TooMany => (String::new(), Some(String::new())),
+            CountersError::TooMany => ("body".to_owned(), Some(String::new())),
         };
         Self::with_faults(Code::InvalidBody, vec![Fault { field, pointer, problem: error.to_string() }])
     }

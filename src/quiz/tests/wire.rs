@@ -144,7 +144,7 @@ async fn what_comes_and_is_no_answer_is_trouble_with_its_reason() {
         (shape, "its answer is no list of clues (invalid type: map"),
         (gone, "answered with status 410"),
         (failing, "failed with status 502"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec(), "gave no proper answer"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec(), "no proper answer"),
     ] {
         let (ended, server) = story(Act::Say(bytes), PATIENT).await;
         assert!(ended.story.contains(told) && !ended.late, "{told}: {}", ended.story);
