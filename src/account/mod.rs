@@ -16,7 +16,7 @@ pub use access::{Access, Rule, Standing};
 pub use change::{Change, UserChange};
 pub use counters::{CounterDay, CounterName, Counters, CountersChange, CountersError, CountersNow, Day};
 pub use password::{Hasher, HasherError, Password, PasswordHash};
-pub use portfolio::{Activity, Count, Holding, Portfolio};
+pub use portfolio::{Activity, Count, Holding, Portfolio, RecentWork, Stored};
 pub use token::{Token, TokenHash};
 pub use user::{Avatar, Email, Gender, LoginName, Name, NewUser, Role, User, UserError};
 

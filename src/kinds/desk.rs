@@ -52,7 +52,7 @@ pub trait Desk: Send + Sync + 'static {
     /// [`DeskError::Unavailable`].
     async fn question(&self, id: QuestionId) -> Result<Option<Question>, DeskError>;
 
-    /// What a report tells of a user: tasks and counters since that instant, and their newest `recent` tasks. `None` when
+    /// What a report tells of a user: tasks, storage and counters since that instant, and their newest `recent` tasks. `None` when
     /// there is no such user (any more).
     ///
     /// # Errors

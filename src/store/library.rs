@@ -113,7 +113,7 @@ pub trait Reports: Send + Sync {
     /// When the database does not answer, or a row is corrupt.
     async fn counter_days(&self, user: UserId, from: Day) -> Result<Vec<CounterDay>, StoreError>;
 
-    /// What a report tells of a user: tasks, and counters, since that instant, and their newest `recent` tasks. Read one
+    /// What a report tells of a user: tasks, storage and counters since that instant, and their newest `recent` tasks. Read one
     /// after the other, while things may change. `None` when there is no such user.
     ///
     /// # Errors

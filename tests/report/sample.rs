@@ -68,6 +68,7 @@ pub(crate) fn empty(language: Language) -> ReportData {
         recordings: Holding::default(),
         images: Holding::default(),
         storage_bytes: 0,
+        storage: Vec::new(),
         recent: Vec::new(),
         tasks_total: 0,
     }
@@ -96,7 +97,15 @@ fn day(date: NaiveDate, dice: &mut Dice) -> Day {
     let busy = if date.weekday().num_days_from_monday() < 5 { 34 } else { 9 };
     let completed = dice.below(busy) + busy / 3;
     let (failed, cancelled, other) = (dice.below(5), dice.below(3), 0);
-    Day { date, outcomes: Outcomes { completed, failed, cancelled, other } }
+    let mut rest = completed + failed + cancelled;
+    let names = ["transcode", "image", "quiz", "noop", "report", "resize", "thumbnail"];
+    let mut kinds = Vec::new();
+    for (index, name) in names.into_iter().enumerate() {
+        let tasks = if index + 1 == names.len() { rest } else { dice.below(rest * 4 / 5 + 1) };
+        kinds.push((name.parse().expect("a kind"), tasks));
+        rest -= tasks;
+    }
+    Day { date, outcomes: Outcomes { completed, failed, cancelled, other }, kinds }
 }
 
 fn task(id: i64, dice: &mut Dice) -> RecentTask {
@@ -118,6 +127,20 @@ fn task(id: i64, dice: &mut Dice) -> RecentTask {
     let finished_at = status.is_terminal().then(|| created_at.after(took));
     let attempt = Attempt(1 + u32::from(status == Status::Failed) * 2);
     RecentTask { id: TaskId(id), kind, status, created_at, finished_at, attempt, note: note.map(Into::into) }
+}
+
+/// What is kept, as it grew to `bytes` over the last 60 days.
+fn grown(bytes: i64, dice: &mut Dice) -> Vec<Point> {
+    let mut left = bytes;
+    let mut points: Vec<Point> = (0..60)
+        .map(|back| {
+            let point = Point { date: last_day() - Days::new(back), value: left };
+            left -= bytes / 100 * dice.below(4) as i64 / 3;
+            point
+        })
+        .collect();
+    points.reverse();
+    points
 }
 
 /// A usual player and worker.
@@ -158,6 +181,7 @@ pub(crate) fn usual(language: Language) -> ReportData {
         recordings: Holding { count: 1_204, bytes: 5_310_000_000 },
         images: Holding { count: 846, bytes: 912_000_000 },
         storage_bytes: 6_222_000_000,
+        storage: grown(6_222_000_000, dice),
         recent: (0..40).map(|index| task(100_000 - index * 3, dice)).collect(),
         tasks_total: 2_575,
         ..empty(language)
@@ -203,6 +227,9 @@ pub(crate) fn hostile(language: Language) -> ReportData {
         Counter { name, value, history: history.collect() }
     });
     let most = Outcomes { completed: u64::MAX, failed: u64::MAX, cancelled: 1, other: u64::MAX };
+    let kinds: Vec<_> = (0..40)
+        .map(|index| (format!("{}{index}", "w".repeat(30)).parse().expect("a kind"), u64::MAX - index))
+        .collect();
     let notes = NASTY.iter().enumerate().map(|(index, note)| RecentTask {
         id: TaskId(i64::MAX - index as i64),
         kind: "k".repeat(32).parse().expect("a kind"),
@@ -223,9 +250,9 @@ pub(crate) fn hostile(language: Language) -> ReportData {
         avatar: Some(b"\xff\xd8\xff\xe0\x00\x10JFIF, and then nothing".to_vec()),
         counters: counters.collect(),
         activity: vec![
-            Day { date: NaiveDate::MIN, outcomes: most },
-            Day { date: last_day() - Days::new(2), outcomes: most },
-            Day { date: last_day(), outcomes: most },
+            Day { date: NaiveDate::MIN, outcomes: most, kinds: kinds.clone() },
+            Day { date: last_day() - Days::new(2), outcomes: most, kinds: kinds.clone() },
+            Day { date: last_day(), outcomes: most, kinds },
         ],
         by_kind: (0..40)
             .map(|index| KindTotal {
@@ -236,6 +263,12 @@ pub(crate) fn hostile(language: Language) -> ReportData {
         recordings: Holding { count: u64::MAX, bytes: u64::MAX },
         images: Holding { count: u64::MAX, bytes: u64::MAX },
         storage_bytes: u64::MAX,
+        storage: vec![
+            Point { date: NaiveDate::MIN, value: i64::MIN },
+            Point { date: last_day(), value: i64::MAX },
+            Point { date: last_day() - Days::new(400), value: 0 },
+            Point { date: last_day() - Days::new(40), value: i64::MAX },
+        ],
         recent: notes.collect(),
         tasks_total: u64::MAX,
         ..empty(language)

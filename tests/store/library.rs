@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gristmill::account::{Caller, CounterName, Counters, CountersChange, CountersError, Day, Holding};
+use gristmill::account::{
+    Caller, CounterName, Counters, CountersChange, CountersError, Day, Holding, Stored,
+};
 use gristmill::store::{
     Command, NewRecording, NewReport, NewTask, QuestionFilter, Reply, SavedQuestions, UserRefused,
 };
 use gristmill::task::{
-    Attachment, Attempt, BlobName, Json, NewQuestion, Outcome, QuestionId, QuestionSource, RecordingId,
-    ReportId, Role, Status, Task, TaskId, Timestamp, UserId,
+    Attachment, Attempt, BlobName, Failure, FailureReason, Json, NewQuestion, Outcome, QuestionId,
+    QuestionSource, RecordingId, ReportId, Role, Status, Task, TaskId, Timestamp, UserId,
 };
 
 use crate::bench::{Bench, new_task, once};
@@ -354,9 +356,13 @@ async fn a_portfolio_tells_what_a_user_has_and_nobody_else(bench: Bench) {
     let done = Outcome::Completed { result: Json::null(), output: Some(output), drop_input: false };
     finish(&bench, done).await;
     bench.create(vec![of(other)]).await;
+    let failure = Failure::new(FailureReason::InvalidInput, "it is cut");
+    let failed = finish(&bench, Outcome::Failed(failure.clone())).await;
 
     bench.test.clock.advance(Duration::from_secs(24 * 3600));
-    let late = bench.create(vec![of(user), of(user)]).await;
+    let small = Attachment { role: Role::Input, blob: BlobName::of_digest(&[3; 32]), bytes: 7 };
+    let with_input = || NewTask { attachments: vec![small.clone()], ..of(user) };
+    let late = bench.create(vec![with_input(), with_input()]).await;
     change(&bench, user, Caller::User(user), CountersChange::Replace(counters(&[("wins", 1)])))
         .await
         .unwrap();
@@ -376,12 +382,22 @@ async fn a_portfolio_tells_what_a_user_has_and_nobody_else(bench: Bench) {
     assert!((0..900_000_000).contains(&(late[0].created_at.as_micros() - quarter)));
     assert_eq!(told.recordings, Holding { count: 1, bytes: 111 });
     assert_eq!(told.images, Holding::default());
-    assert_eq!(told.storage, 111);
-    let recent: Vec<TaskId> = told.recent.iter().map(|task| task.life.id).collect();
-    assert_eq!(recent, [late[1].life.id, late[0].life.id]);
+    assert_eq!(told.storage, 125);
+    assert_eq!(told.stored, [Stored { from: told.activity[0].from, bytes: 2 * 7 }], "since then");
+    let recent: Vec<(TaskId, Status)> = told.recent.iter().map(|task| (task.id, task.status)).collect();
+    assert_eq!(recent, [(late[1].life.id, Status::New), (late[0].life.id, Status::New)]);
     assert!(first.life.id < late[0].life.id);
+
+    let told = bench.store.portfolio(other, since, 10).await.unwrap().unwrap();
+    assert_eq!((told.recent.len(), told.recent[0].id, told.storage, told.stored.len()), (1, failed, 0, 0));
+    assert_eq!((told.recent[0].status, told.recent[0].error.as_ref()), (Status::Failed, Some(&failure)));
 
     let all = bench.store.portfolio(user, Timestamp::from_micros(0), 10).await.unwrap().unwrap();
     assert_eq!(all.activity.iter().map(|at| at.count.tasks).sum::<u64>(), 3);
+    let stored: Vec<_> = all.stored.iter().map(|at| (at.from.as_micros() % 900_000_000, at.bytes)).collect();
+    assert_eq!(stored, [(0, 111), (0, 14)], "input and output of the first, oldest first");
+    let done = all.recent.last().unwrap();
+    assert_eq!((done.id, done.status, done.attempt), (first.life.id, Status::Completed, Attempt(1)));
+    assert!(done.finished_at.is_some() && done.error.is_none() && done.created_at == first.created_at);
     assert_eq!(bench.store.portfolio(UserId(999), since, 2).await.unwrap(), None);
 }

@@ -49,7 +49,7 @@ pub struct ReportData {
     pub language: Language,
     /// In which zone instants are written, and which the page names.
     pub time_zone: Tz,
-    /// When the data were gathered: the document's creation date.
+    /// When the report was ordered: the document's creation date, and the day at the end of its axes.
     pub created_at: Timestamp,
     /// About whom.
     pub user: Subject,
@@ -68,6 +68,9 @@ pub struct ReportData {
     pub images: Holding,
     /// All that is kept, in bytes.
     pub storage_bytes: u64,
+    /// How that came together: of what is kept now, the bytes that were there at the end of each day, oldest first, one
+    /// entry a day.
+    pub storage: Vec<Point>,
     /// The latest tasks, newest first.
     pub recent: Vec<RecentTask>,
     /// How many tasks there are in all, those of `recent` among them.
@@ -81,6 +84,8 @@ impl ReportData {
     pub const COUNTERS_MAX: usize = 24;
     /// How many kinds are shown at most; the rest are summed up.
     pub const KINDS_MAX: usize = 12;
+    /// How many kinds have a colour of their own over time; the rest are summed up.
+    pub const KINDS_OVER_TIME: usize = 5;
     /// How many days a time axis shows at most: the latest.
     pub const DAYS_MAX: usize = 90;
 }
@@ -112,7 +117,7 @@ pub struct Counter {
     pub history: Vec<Point>,
 }
 
-/// What a counter was at the end of a day.
+/// What a number was at the end of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
     /// The day, in the report's time zone.
@@ -135,12 +140,14 @@ pub struct Outcomes {
 }
 
 /// The work of a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Day {
     /// The day, in the report's time zone.
     pub date: NaiveDate,
     /// The tasks created on it, by what has become of them.
     pub outcomes: Outcomes,
+    /// The same tasks by kind, each kind once, in any order.
+    pub kinds: Vec<(Kind, u64)>,
 }
 
 /// All work of a kind.

@@ -57,6 +57,11 @@ impl Figure {
         Self { label, unit, words }
     }
 
+    /// An amount of memory that is no counter's, under that label.
+    pub(super) fn bytes(label: &str, words: &'static Words) -> Self {
+        Self { label: label.to_owned(), unit: Unit::Bytes, words }
+    }
+
     /// A value in full.
     pub(super) fn value(&self, value: i64) -> String {
         match self.unit {

@@ -1,7 +1,7 @@
 //! What a report says, in each language. How numbers and dates are written there is in `written`.
 
 use super::data::Language;
-use crate::task::Status;
+use crate::task::{Kind, Status};
 
 /// A word after a number: after one, after few, after many. English has no few.
 pub(super) type Counted = [&'static str; 3];
@@ -38,11 +38,14 @@ pub(super) struct Words {
     pub(super) kind: &'static str,
     pub(super) other_kinds: &'static str,
     pub(super) no_tasks: &'static str,
+    pub(super) of_kinds: &'static str,
     pub(super) kept: &'static str,
     pub(super) recordings: &'static str,
     pub(super) images: &'static str,
     pub(super) storage: &'static str,
     pub(super) storage_note: &'static str,
+    pub(super) storage_over_time: &'static str,
+    pub(super) no_storage: &'static str,
     pub(super) recent: &'static str,
     pub(super) number: &'static str,
     pub(super) status: &'static str,
@@ -98,11 +101,14 @@ const RUSSIAN: Words = Words {
     kind: "Вид",
     other_kinds: "прочие",
     no_tasks: "Задач пока нет.",
+    of_kinds: "по видам",
     kept: "Хранилище",
     recordings: "Записи",
     images: "Изображения",
     storage: "Всего занято",
     storage_note: "всё, что хранится",
+    storage_over_time: "Хранимое сейчас, по дням поступления",
+    no_storage: "Пока ничего не хранится.",
     recent: "Последние задачи",
     number: "№",
     status: "Состояние",
@@ -175,11 +181,14 @@ const ENGLISH: Words = Words {
     kind: "Kind",
     other_kinds: "others",
     no_tasks: "There are no tasks yet.",
+    of_kinds: "by kind",
     kept: "Storage",
     recordings: "Recordings",
     images: "Images",
     storage: "Storage used",
     storage_note: "everything that is kept",
+    storage_over_time: "Kept now, by the day it came",
+    no_storage: "Nothing is kept yet.",
     recent: "Recent tasks",
     number: "No.",
     status: "Status",
@@ -238,6 +247,15 @@ impl Words {
             Status::Completed => self.status_completed,
             Status::Failed => self.status_failed,
             Status::Cancelled => self.status_cancelled,
+        }
+    }
+
+    /// What the work of a kind is called: two have words, the others their own names.
+    pub(super) fn work<'a>(&self, kind: &'a Kind) -> &'a str {
+        match kind.as_str() {
+            "transcode" => self.recordings,
+            "image" => self.images,
+            name => name,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Counters, portfolios and reports, in SQL that both databases take.
 
-use crate::account::{Activity, Count, CounterDay, CounterName, Counters, CountersNow, Day};
+use crate::account::{
+    Activity, Count, CounterDay, CounterName, Counters, CountersNow, Day, RecentWork, Stored,
+};
 use crate::store::StoreError;
-use crate::task::{Status, Timestamp, UserId};
+use crate::task::{Attempt, Status, TaskId, Timestamp, UserId};
 
-/// The length of what activity is counted by, in microseconds: a quarter of an hour.
+/// The length of what activity and storage are counted by, in microseconds: a quarter of an hour.
 pub(in crate::store) const QUARTER: i64 = 900_000_000;
 
 /// Counters of rows: name, value, when it changed.
@@ -53,6 +55,39 @@ pub(in crate::store) fn activity(
 ) -> Result<Activity, StoreError> {
     let from = Timestamp::from_micros(quarter.saturating_mul(QUARTER));
     Ok(Activity { from, count: count(user, (kind, status, tasks))? })
+}
+
+/// What is held of a quarter of an hour, of a row: the quarter, the bytes.
+pub(in crate::store) fn stored((quarter, bytes): (i64, i64)) -> Stored {
+    Stored { from: Timestamp::from_micros(quarter.saturating_mul(QUARTER)), bytes: bytes.unsigned_abs() }
+}
+
+/// The columns of a [`RecentRow`].
+pub(in crate::store) const RECENT: &str = "id, kind, status, created_at, finished_at, attempt, error";
+
+/// A row of [`RECENT`].
+pub(in crate::store) type RecentRow = (i64, String, String, i64, Option<i64>, i64, Option<String>);
+
+/// A line about a task, of its row.
+pub(in crate::store) fn recent(row: RecentRow) -> Result<RecentWork, StoreError> {
+    let id = row.0;
+    read_recent(row).map_err(|problem| StoreError::Corrupt { table: "tasks", row: id.to_string(), problem })
+}
+
+fn read_recent(row: RecentRow) -> Result<RecentWork, String> {
+    let (id, kind, status, created_at, finished_at, attempt, error) = row;
+    let status = Status::parse(&status).ok_or_else(|| format!("`{status}` is no status"))?;
+    let attempt = u32::try_from(attempt).map_err(|_| format!("attempt is {attempt}"))?;
+    let error = error.map(|text| serde_json::from_str(&text)).transpose();
+    Ok(RecentWork {
+        id: TaskId(id),
+        kind: kind.parse().map_err(|error| format!("kind: {error}"))?,
+        status,
+        created_at: Timestamp::from_micros(created_at),
+        finished_at: finished_at.filter(|_| status.is_terminal()).map(Timestamp::from_micros),
+        attempt: Attempt(attempt),
+        error: error.map_err(|problem| format!("error: {problem}"))?,
+    })
 }
 
 /// [`Reports`](super::Reports) of an adapter.
@@ -137,8 +172,24 @@ macro_rules! reports {
                 .fetch_one(&self.readers)
                 .await
                 .map_err(doing())?;
-                let mine = TaskFilter::of(Caller::User(user));
-                let page = Page { after: None, limit: recent, order: Order::Descending };
+                let stored: Vec<(i64, i64)> = sqlx::query_as(
+                    "SELECT tasks.created_at / $3 AS quarter, CAST(sum(task_blobs.bytes) AS BIGINT) FROM tasks \
+                     JOIN task_blobs ON task_blobs.task = tasks.id \
+                     WHERE tasks.owner = $1 AND tasks.created_at >= $2 GROUP BY quarter ORDER BY quarter",
+                )
+                .bind(user.0)
+                .bind(since.as_micros())
+                .bind(figures::QUARTER)
+                .fetch_all(&self.readers)
+                .await
+                .map_err(doing())?;
+                let text = format!("SELECT {} FROM tasks WHERE owner = $1 ORDER BY id DESC LIMIT $2", figures::RECENT);
+                let newest: Vec<figures::RecentRow> = sqlx::query_as(sqlx::AssertSqlSafe(text))
+                    .bind(user.0)
+                    .bind(i64::from(recent))
+                    .fetch_all(&self.readers)
+                    .await
+                    .map_err(doing())?;
                 let holding = |count: i64, bytes: i64| Holding {
                     count: count.unsigned_abs(),
                     bytes: bytes.unsigned_abs(),
@@ -155,7 +206,8 @@ macro_rules! reports {
                     recordings: holding(recordings, recorded),
                     images: holding(images, pictured),
                     storage: storage.unsigned_abs(),
-                    recent: self.read_tasks(&mine, &page).await?,
+                    stored: stored.into_iter().map(figures::stored).collect(),
+                    recent: newest.into_iter().map(figures::recent).collect::<Result<_, _>>()?,
                 }))
             }
 

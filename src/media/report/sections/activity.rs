@@ -1,128 +1,148 @@
-//! The work of each day, as bars of what has become of it.
+//! The work of each day, as bars: of what has become of it, and of what kinds it was.
 
 use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate};
 
-use super::super::axis::{Values, dates};
-use super::super::canvas::{Area, Form, Paint, Tag, spot};
+use super::super::canvas::{Area, Colour, Tag};
 use super::super::data::{Outcomes, ReportData};
-use super::super::figure::Unit;
-use super::super::sheet::{HAIR, INK, MARGIN, MUTED, RIGHT, Sheet, Side, WIDTH, bold, plain};
-use super::{length, plus, sum, ways};
+use super::super::sheet::{MARGIN, Sheet, WIDTH};
+use super::stack::{Layer, Stack, number};
+use super::{plus, sum, ways};
+use crate::task::Kind;
 
-const HEIGHT: f32 = 168.0;
-/// Room for what is written beside the value axis.
-const BESIDE: f32 = 40.0;
+const HEIGHT: f32 = 128.0;
+/// Between the two charts.
+const GAP: f32 = 10.0;
+
+/// The kinds, the largest first, and last what is beyond them: from dark to light, so that nobody needs the hues, of which
+/// none is one of those for what has become of work.
+const KINDS: [Colour; ReportData::KINDS_OVER_TIME] = [
+    Colour(0x33, 0x22, 0x88),
+    Colour(0x14, 0x60, 0x5a),
+    Colour(0xb0, 0x55, 0x9a),
+    Colour(0x57, 0xb0, 0x9c),
+    Colour(0xe0, 0xb8, 0x5a),
+];
+const OTHERS: Colour = Colour(0xd5, 0xdc, 0xe4);
+
+/// A day's work in both ways.
+#[derive(Debug, Clone, Default)]
+struct Work {
+    outcomes: Outcomes,
+    kinds: BTreeMap<Kind, u64>,
+}
 
 pub(super) fn draw(sheet: &mut Sheet<'_>) {
     let days = days(sheet.report.data);
-    let all = days.iter().fold(Outcomes::default(), |all, (_, outcomes)| plus(all, *outcomes));
+    let all = days.iter().fold(Outcomes::default(), |all, (_, work)| plus(all, work.outcomes));
     let empty = sum(all) == 0;
     sheet.heading(sheet.words.activity, if empty { 40.0 } else { HEIGHT });
     if empty {
         sheet.nothing(sheet.words.no_activity);
         return;
     }
-    let area = Area::new(MARGIN, sheet.y, WIDTH, HEIGHT);
-    let alt = said(sheet, all, days.len());
-    sheet.part(Tag::Figure(alt), |sheet| {
-        legend(sheet, area, all, days.len());
-        chart(sheet, area, &days);
-    });
-    sheet.skip(HEIGHT);
+    let charts = [by_outcome(sheet, &days, all), by_kind(sheet, &days)];
+    for (index, chart) in charts.iter().enumerate().filter(|(_, chart)| !chart.layers.is_empty()) {
+        if index > 0 {
+            sheet.skip(GAP);
+        }
+        sheet.room(HEIGHT);
+        let area = Area::new(MARGIN, sheet.y, WIDTH, HEIGHT);
+        let alt = chart.said(sheet);
+        sheet.part(Tag::Figure(alt), |sheet| chart.draw(sheet, area));
+        sheet.skip(HEIGHT);
+    }
 }
 
 /// Every day from the first to the last, those without work as well.
-fn days(data: &ReportData) -> Vec<(NaiveDate, Outcomes)> {
-    let mut known: BTreeMap<NaiveDate, Outcomes> = BTreeMap::new();
+fn days(data: &ReportData) -> Vec<(NaiveDate, Work)> {
+    let mut known: BTreeMap<NaiveDate, Work> = BTreeMap::new();
     for day in &data.activity {
-        let sum = known.entry(day.date).or_default();
-        *sum = plus(*sum, day.outcomes);
+        let work = known.entry(day.date).or_default();
+        work.outcomes = plus(work.outcomes, day.outcomes);
+        for (kind, tasks) in &day.kinds {
+            let sum = work.kinds.entry(kind.clone()).or_default();
+            *sum = sum.saturating_add(*tasks);
+        }
     }
     let (Some((first, _)), Some((last, _))) = (known.first_key_value(), known.last_key_value()) else {
         return Vec::new();
     };
-    let earliest = last.checked_sub_days(Days::new(ReportData::DAYS_MAX as u64 - 1)).unwrap_or(*first);
-    let all = earliest.max(*first).iter_days().take_while(|day| day <= last);
-    all.map(|day| (day, known.get(&day).copied().unwrap_or_default())).collect()
+    let (first, last) = (*first, *last);
+    let earliest = last.checked_sub_days(Days::new(ReportData::DAYS_MAX as u64 - 1)).unwrap_or(first);
+    let all = earliest.max(first).iter_days().take_while(|day| *day <= last);
+    all.map(|day| (day, known.remove(&day).unwrap_or_default())).collect()
 }
 
-/// The chart in words.
-fn said(sheet: &Sheet<'_>, all: Outcomes, days: usize) -> String {
+fn by_outcome(sheet: &Sheet<'_>, days: &[(NaiveDate, Work)], all: Outcomes) -> Stack {
     let words = sheet.words;
-    let parts = ways(words, all).map(|(label, _, count)| format!("{label}: {}", words.count(count)));
-    let (tasks, days) = (words.counted(sum(all), &words.tasks), words.counted(days as u64, &words.in_days));
-    format!("{tasks} {days}. {}", parts.join("; "))
-}
-
-/// What the colours mean and how much there is of each, with the sum at the right.
-fn legend(sheet: &mut Sheet<'_>, area: Area, all: Outcomes, days: usize) {
-    let words = sheet.words;
-    let baseline = area.y + 8.0;
-    let mut x = area.x;
-    for (label, colour, count) in ways(words, all) {
-        sheet.canvas.draw(&Form::Rounded(Area::new(x, baseline - 6.5, 7.0, 7.0), 1.5), Paint::Fill(colour));
-        x += 11.0;
-        x += sheet.write(spot(x, baseline), Side::Left, label, plain(8.0, MUTED), 80.0) + 4.0;
-        let count = if count < 1_000_000 { words.count(count) } else { short(sheet, count) };
-        x += sheet.write(spot(x, baseline), Side::Left, &count, bold(8.0, INK), 60.0) + 14.0;
-    }
+    let each: Vec<_> = days.iter().map(|(_, work)| ways(words, work.outcomes)).collect();
+    let layers = ways(words, all).into_iter().enumerate().map(|(index, (label, colour, _))| Layer {
+        label: label.to_owned(),
+        colour,
+        counts: each.iter().map(|ways| ways[index].2).collect(),
+    });
     let tasks =
-        if sum(all) < 1_000_000 { words.counted(sum(all), &words.tasks) } else { short(sheet, sum(all)) };
-    let sentence = format!("{tasks} {}", words.counted(days as u64, &words.in_days));
-    sheet.write(spot(RIGHT, baseline), Side::Right, &sentence, plain(8.0, MUTED), RIGHT - x);
+        if sum(all) < 1_000_000 { words.counted(sum(all), &words.tasks) } else { number(sheet, sum(all)) };
+    let caption = format!("{tasks} {}", words.counted(days.len() as u64, &words.in_days));
+    Stack { days: dates(days), layers: layers.collect(), caption }
 }
 
-fn short(sheet: &Sheet<'_>, count: u64) -> String {
-    sheet.words.short(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-fn chart(sheet: &mut Sheet<'_>, area: Area, days: &[(NaiveDate, Outcomes)]) {
-    let plot = Area::new(area.x + BESIDE, area.y + 22.0, area.width - BESIDE, area.height - 38.0);
-    let values = Values::over(days.iter().map(|(_, outcomes)| length(*outcomes)), Unit::Things);
-    for tick in &values.ticks {
-        let y = plot.bottom() - values.place(*tick) * plot.height;
-        let colour = if *tick == 0.0 { MUTED } else { HAIR };
-        let rule = Area::new(plot.x, y - 0.25, plot.width, 0.5);
-        sheet.canvas.draw(&Form::Rect(rule), Paint::Fill(colour));
-        let count = sheet.words.short(*tick as i64);
-        sheet.write(spot(plot.x - 5.0, y + 2.4), Side::Right, &count, plain(6.8, MUTED), BESIDE - 5.0);
+/// The kinds with the most work in these days; what is beyond them, summed up.
+fn by_kind(sheet: &Sheet<'_>, days: &[(NaiveDate, Work)]) -> Stack {
+    let words = sheet.words;
+    let mut sums: BTreeMap<&Kind, u64> = BTreeMap::new();
+    for (kind, tasks) in days.iter().flat_map(|(_, work)| &work.kinds).filter(|(_, tasks)| **tasks > 0) {
+        let sum = sums.entry(kind).or_default();
+        *sum = sum.saturating_add(*tasks);
     }
-    let slot = plot.width / days.len() as f32;
-    for (index, (_, outcomes)) in days.iter().enumerate() {
-        bar(sheet, plot, &values, slot, index, *outcomes);
+    let mut kinds: Vec<(&Kind, u64)> = sums.into_iter().collect();
+    kinds.sort_by(|(one, most), (other, more)| more.cmp(most).then_with(|| one.cmp(other)));
+    let (shown, rest) = kinds.split_at(kinds.len().min(KINDS.len()));
+    let layer = |label: &str, colour, kinds: &[(&Kind, u64)]| Layer {
+        label: label.to_owned(),
+        colour,
+        counts: days.iter().map(|(_, work)| of(work, kinds)).collect(),
+    };
+    let shown = shown.chunks(1).zip(KINDS);
+    let mut layers: Vec<Layer> =
+        shown.map(|(kind, colour)| layer(words.work(kind[0].0), colour, kind)).collect();
+    if !rest.is_empty() {
+        layers.push(layer(words.other_kinds, OTHERS, rest));
     }
-    below(sheet, plot, slot, days);
+    Stack { days: dates(days), layers, caption: words.of_kinds.to_owned() }
 }
 
-fn bar(sheet: &mut Sheet<'_>, plot: Area, values: &Values, slot: f32, index: usize, outcomes: Outcomes) {
-    let width = (slot * 0.72).min(22.0);
-    let x = plot.x + slot * index as f32 + (slot - width) / 2.0;
-    let mut below = 0.0;
-    for (_, colour, count) in ways(sheet.words, outcomes) {
-        if count == 0 {
-            continue;
-        }
-        let top = below + count as f64;
-        let (from, to) = (values.place(below), values.place(top));
-        // A single task among thousands is still to be seen.
-        let height = ((to - from) * plot.height).max(0.4);
-        let y = plot.bottom() - from * plot.height - height;
-        sheet.canvas.draw(&Form::Rect(Area::new(x, y, width, height)), Paint::Fill(colour));
-        below = top;
-    }
+/// How much of a day's work was of those kinds.
+fn of(work: &Work, kinds: &[(&Kind, u64)]) -> u64 {
+    kinds.iter().fold(0, |sum, (kind, _)| sum.saturating_add(work.kinds.get(*kind).copied().unwrap_or(0)))
 }
 
-fn below(sheet: &mut Sheet<'_>, plot: Area, slot: f32, days: &[(NaiveDate, Outcomes)]) {
-    let (Some((first, _)), Some((last, _))) = (days.first(), days.last()) else { return };
-    let labels = dates(*first, *last, 7);
-    let room = plot.width / labels.len() as f32;
-    for day in labels {
-        let index = (day - *first).num_days() as f32;
-        let half = sheet.width(&sheet.words.short_day(day), plain(6.8, MUTED)) / 2.0;
-        let x = (plot.x + slot * (index + 0.5)).clamp(plot.x + half - 4.0, plot.right() - half);
-        let said = sheet.words.short_day(day);
-        sheet.write(spot(x, plot.bottom() + 11.0), Side::Middle, &said, plain(6.8, MUTED), room);
+fn dates(days: &[(NaiveDate, Work)]) -> Vec<NaiveDate> {
+    days.iter().map(|(date, _)| *date).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How light a colour is to the eye, from 0 to 100: L* of CIELAB.
+    fn lightness(Colour(red, green, blue): Colour) -> f64 {
+        let linear = |part: u8| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        let light = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+        116.0 * light.cbrt() - 16.0
+    }
+
+    #[test]
+    fn the_colours_of_kinds_are_told_apart_by_lightness_from_dark_to_light() {
+        let mut all = KINDS.to_vec();
+        all.push(OTHERS);
+        let steps: Vec<f64> = all.windows(2).map(|pair| lightness(pair[1]) - lightness(pair[0])).collect();
+        assert!(steps.iter().all(|step| *step > 10.0), "{steps:?}");
+        assert!(lightness(OTHERS) < 90.0, "it is still seen on paper");
     }
 }

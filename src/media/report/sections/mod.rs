@@ -5,8 +5,10 @@ mod figures;
 mod history;
 mod kept;
 mod kinds;
+mod lines;
 mod profile;
 mod recent;
+mod stack;
 
 use super::Report;
 use super::canvas::{Canvas, Colour};
