@@ -444,7 +444,7 @@ mod tests {
         // It is cut off: who reads on does not come to an end.
         assert_eq!(set_up(&data, 1, 1, u64::MAX), None);
         assert!(set_up(&data, 1, 1, groups - 1).is_some_and(|taken| taken > groups));
-        let tables = 10 * 4 << 10;
+        let tables = (10 * 4) << 10;
         assert!(set_up(&data, 1, 1, groups + PASSING + tables).is_some_and(|taken| taken > groups + tables));
     }
 }
