@@ -14,7 +14,8 @@
 //! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
 //!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `spool` takes large bodies to the disk, and keeps what blocks off the threads that serve.
+//! - `spool` takes large bodies to the disk, and keeps what blocks off the threads that serve; `unread` is what becomes of
+//!   bodies that nobody read to their end.
 //! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
 //!   it sent, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
@@ -73,6 +74,7 @@ mod task_form;
 mod task_image;
 mod task_view;
 mod tasks;
+mod unread;
 mod upload;
 mod user_form;
 mod user_view;
