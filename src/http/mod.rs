@@ -4,8 +4,8 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `download`, `reports`, `questions`,
-//!   `health`: a file a resource. `task_form` and
+//! - `tasks`, `outside`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`, `reports`,
+//!   `questions`, `health`: a file a resource. `task_form` and
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `image_upload` takes images: `image_form` is how they come, `image_desk` the memory that this takes, `image_limits` how
@@ -63,6 +63,7 @@ mod passwords;
 mod prefer;
 mod problem;
 mod questions;
+mod recordings;
 mod records;
 mod reports;
 mod routes;

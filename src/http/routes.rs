@@ -18,7 +18,7 @@ use super::observe::{AtOnce, Way, no_route, observe};
 use super::pages::{self, When};
 use super::{
     Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions,
-    records, reports, serving, stats, task_image, tasks, users,
+    recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -394,6 +394,14 @@ const TABLE: &[Line] = &[
         &[&[Code::DatabaseUnavailable]],
     ),
     line(Verb::Post, "/records", Access::Users, || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
+    line(Verb::Get, "/records", Access::Users, || web::to(recordings::list), &[CALLER]),
+    line(
+        Verb::Delete,
+        "/records/{id}",
+        Access::Owner,
+        || web::to(recordings::delete),
+        &[CALLER, WRITE, &[Code::RecordingNotFound, Code::Forbidden]],
+    ),
     line(
         Verb::Post,
         "/music-add",

@@ -28,6 +28,7 @@ mod playback;
 mod problems;
 mod profiles;
 mod questions;
+mod recordings;
 mod records;
 mod reports;
 mod rude;
