@@ -19,7 +19,8 @@
 //! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
 //!   it sent, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
-//! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
+//! - `catalogue` is the closed list of errors, `problem` their form on the wire.
+//! - `pages` is what browsers get, by `page`, which tells who wants one: of resources, and of errors.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
 //! What is true: every error that a handler gives is a [`Problem`] of the catalogue; input is read strictly and within
@@ -58,6 +59,7 @@ mod origin;
 mod outside;
 mod outside_form;
 mod page;
+mod pages;
 mod passwords;
 mod prefer;
 mod problem;

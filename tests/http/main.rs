@@ -20,6 +20,7 @@ mod login;
 mod operations;
 mod origins;
 mod outside;
+mod pages;
 mod photos;
 mod pictures;
 mod planted;
