@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
@@ -37,6 +37,8 @@ pub(super) struct Way {
     pub(super) route: Option<&'static str>,
     /// Whether its `GET` does something.
     pub(super) acts: bool,
+    /// Whether it is a page to some and JSON to others.
+    pub(super) varies: bool,
     /// What answers it without waiting, where that can be.
     pub(super) at_once: Option<AtOnce>,
     /// By which names it may be called, where that matters.
@@ -103,6 +105,9 @@ fn told(
     mut response: ServiceResponse<BoxBody>,
 ) -> ServiceResponse<BoxBody> {
     response.headers_mut().insert(REQUEST_ID, id);
+    if way.varies && !response.headers().contains_key(header::VARY) {
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    }
     way.metrics.answered(method, response.status().as_u16(), started.elapsed());
     response
 }

@@ -10,8 +10,8 @@ use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
     avatar, download, events, file, health, idempotency, image_upload, image_view, images, login, outside,
-    outside_form, questions, records, reports, serving, session, stats, task_form, task_image, task_view,
-    tasks, user_form, user_view, users,
+    outside_form, questions, recordings, records, reports, serving, session, stats, task_form, task_image,
+    task_view, tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 
@@ -31,7 +31,7 @@ use crate::account::Access;
         events::all, events::of_task, serving::get, task_image::get,
         users::create, users::create_alias, users::list, users::get, users::change, users::delete,
         users::renew_token, avatar::get, login::login, login::logout,
-        records::create, records::create_alias, download::get,
+        recordings::list, records::create, records::create_alias, recordings::delete, download::get,
         stats::get, stats::put, stats::patch, reports::create, reports::get, questions::create, questions::list,
         image_upload::create, images::list, images::list_alias, images::delete,
         health::live, health::ready, health::metrics, health::openapi,

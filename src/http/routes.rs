@@ -4,6 +4,7 @@
 //! route, add its line here, its handler to the list in `openapi.rs`, and its case to `tests/http/access.rs`, which asks it
 //! as every kind of caller. What an [`Access`] means stands in its own table.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use actix_web::http::Method;
@@ -14,9 +15,10 @@ use actix_web::{HttpResponse, Route};
 use super::catalogue::Code;
 use super::hosts::Hosts;
 use super::observe::{AtOnce, Way, no_route, observe};
+use super::pages::{self, When};
 use super::{
     Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions,
-    records, reports, serving, stats, task_image, tasks, users,
+    recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -392,6 +394,14 @@ const TABLE: &[Line] = &[
         &[&[Code::DatabaseUnavailable]],
     ),
     line(Verb::Post, "/records", Access::Users, || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
+    line(Verb::Get, "/records", Access::Users, || web::to(recordings::list), &[CALLER]),
+    line(
+        Verb::Delete,
+        "/records/{id}",
+        Access::Owner,
+        || web::to(recordings::delete),
+        &[CALLER, WRITE, &[Code::RecordingNotFound, Code::Forbidden]],
+    ),
     line(
         Verb::Post,
         "/music-add",
@@ -482,21 +492,33 @@ pub fn table() -> Vec<RouteInfo> {
 /// Gives the routes of the table to the server.
 pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
     let mut paths: Vec<&'static str> = TABLE.iter().map(|line| line.path).collect();
-    paths.dedup();
+    paths.extend(pages::all().map(|page| page.path));
+    let mut seen = HashSet::new();
+    paths.retain(|path| seen.insert(*path));
     let hosts = Hosts::guarded(&state.http, &state.auth).map(Rc::new);
     for path in paths {
         if state.only_health && !ALWAYS_THERE.contains(&path) {
             continue;
         }
         let lines = || TABLE.iter().filter(|line| line.path == path);
+        let pages = || pages::all().filter(|page| page.path == path);
         let mut resource = web::resource(path);
+        // First, since the API's lines take whatever comes.
+        for page in pages() {
+            for method in page.methods() {
+                resource = resource.route(page.route(method));
+            }
+        }
         for line in lines() {
             for method in line.method.methods() {
                 resource = resource.route((line.handler)().method(method.clone()));
             }
         }
-        let allowed: Vec<&'static str> =
-            lines().flat_map(|line| line.method.methods()).map(Method::as_str).collect();
+        let methods = lines().flat_map(|line| line.method.methods());
+        let methods = methods.chain(pages().flat_map(pages::Page::methods));
+        let mut allowed: Vec<&'static str> = methods.map(Method::as_str).collect();
+        allowed.sort_unstable();
+        allowed.dedup();
         let refuse = move || {
             let detail = format!("this path takes {}", allowed.join(", "));
             let problem = Problem::new(Code::MethodNotAllowed, detail).allowing(allowed.iter().copied());
@@ -507,6 +529,7 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
         let way = Rc::new(Way {
             route: Some(path),
             acts,
+            varies: pages().any(|page| page.when == When::Asked),
             at_once: lines().find_map(|line| line.at_once),
             hosts: hosts.clone(),
             metrics: state.http_metrics.of_route(Some(path)),
@@ -519,7 +542,7 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
     }
     let state = state.clone();
     let metrics = state.http_metrics.of_route(None);
-    let way = Rc::new(Way { route: None, acts: false, at_once: None, hosts, metrics });
+    let way = Rc::new(Way { route: None, acts: false, varies: false, at_once: None, hosts, metrics });
     app.default_service(
         web::to(no_route)
             .wrap(from_fn(move |request, next| observe(state.clone(), way.clone(), request, next))),

@@ -482,6 +482,17 @@ pub trait Store: Questions + Reports + Holdings + Send + Sync + 'static {
     /// When the database does not answer, or a row is corrupt.
     async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError>;
 
+    /// At most `limit` of the caller's recordings, the newest first, that are older than `before`; an admin's are all.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn recordings(
+        &self,
+        caller: Caller,
+        before: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Vec<Recording>, StoreError>;
+
     /// Those of `blobs` that no task has attached, and that no user has for a picture.
     ///
     /// # Errors

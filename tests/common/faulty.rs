@@ -153,6 +153,7 @@ delegate! {
         fn images(&self, caller: Caller, before: Option<TaskId>, limit: u32) -> Vec<Image>;
         fn attachments_of(&self, task: TaskId) -> Vec<Attachment>;
         fn recording(&self, id: RecordingId) -> Option<Recording>;
+        fn recordings(&self, caller: Caller, before: Option<TaskId>, limit: u32) -> Vec<Recording>;
         fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
         fn ping(&self) -> ();
         fn schema(&self) -> i64;

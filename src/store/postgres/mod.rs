@@ -520,6 +520,15 @@ impl Store for PostgresStore {
         self.limited(self.read_recording(id)).await
     }
 
+    async fn recordings(
+        &self,
+        caller: Caller,
+        before: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Vec<Recording>, StoreError> {
+        self.limited(self.read_recordings(caller, before, limit)).await
+    }
+
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
         self.limited(self.read_unreferenced(blobs)).await
     }

@@ -440,6 +440,15 @@ impl Store for SqliteStore {
         self.read_recording(id).await
     }
 
+    async fn recordings(
+        &self,
+        caller: Caller,
+        before: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Vec<Recording>, StoreError> {
+        self.read_recordings(caller, before, limit).await
+    }
+
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
         self.read_unreferenced(blobs).await
     }
