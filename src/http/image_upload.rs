@@ -337,7 +337,7 @@ async fn remove(state: &State, caller: Caller, shown: &[Shown], failed: usize, s
             continue;
         }
         let task = image.task.life.id;
-        if let Err(error) = state.intake.delete_image(caller, Some(task), None).await {
+        if let Err(error) = state.intake.delete_made(caller, Some(task), None).await {
             tracing::warn!(task_id = task.0, %error, "task {task} of a refused upload could not be removed");
         }
     }

@@ -116,7 +116,7 @@ pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<H
         None if remember.is_some() => caller,
         None => return Err(no_image(&request)),
     };
-    match state.intake.delete_image(right, image.as_ref().map(|image| image.task), remember).await {
+    match state.intake.delete_made(right, image.as_ref().map(|image| image.task), remember).await {
         Ok(Done::Now(_)) => {
             if let Some(image) = image {
                 forget(&state, &image).await;

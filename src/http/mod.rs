@@ -4,8 +4,8 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `download`, `reports`, `questions`,
-//!   `health`: a file a resource. `task_form` and
+//! - `tasks`, `outside`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`, `reports`,
+//!   `questions`, `health`: a file a resource. `task_form` and
 //!   `task_view` are a task as it comes and as it is shown; `upload` is a recording on its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `image_upload` takes images: `image_form` is how they come, `image_desk` the memory that this takes, `image_limits` how
@@ -14,12 +14,14 @@
 //! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
 //!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `spool` takes large bodies to the disk, and keeps what blocks off the threads that serve.
+//! - `spool` takes large bodies to the disk, and keeps what blocks off the threads that serve; `unread` is what becomes of
+//!   bodies that nobody read to their end.
 //! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
 //!   it sent, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
-//! - `catalogue` is the closed list of errors, `problem` their form on the wire, `page` the one for browsers.
-//! - `openapi` is the document, made from the handlers, the table and the catalogue; `swagger` is the page that shows it.
+//! - `catalogue` is the closed list of errors, `problem` their form on the wire.
+//! - `pages` is what browsers get, by `page`, which tells who wants one: of resources, and of errors.
+//! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
 //! What is true: every error that a handler gives is a [`Problem`] of the catalogue; input is read strictly and within
 //! bounds of size and time; an answer that says "created" is given after the commit; whoever hangs up is not waited for
@@ -57,10 +59,12 @@ mod origin;
 mod outside;
 mod outside_form;
 mod page;
+mod pages;
 mod passwords;
 mod prefer;
 mod problem;
 mod questions;
+mod recordings;
 mod records;
 mod reports;
 mod routes;
@@ -68,11 +72,11 @@ mod serving;
 mod session;
 mod spool;
 mod stats;
-mod swagger;
 mod task_form;
 mod task_image;
 mod task_view;
 mod tasks;
+mod unread;
 mod upload;
 mod user_form;
 mod user_view;

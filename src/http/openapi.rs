@@ -11,8 +11,8 @@ use super::catalogue::Code;
 use super::routes::{self, RouteInfo};
 use super::{
     avatar, download, events, file, health, idempotency, image_upload, image_view, images, login, outside,
-    outside_form, questions, records, reports, serving, session, stats, task_form, task_image, task_view,
-    tasks, user_form, user_view, users,
+    outside_form, questions, recordings, records, reports, serving, session, stats, task_form, task_image,
+    task_view, tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 
@@ -32,7 +32,7 @@ use crate::account::Access;
         events::all, events::of_task, serving::get, task_image::get,
         users::create, users::create_alias, users::list, users::get, users::change, users::delete,
         users::renew_token, avatar::get, login::login, login::logout,
-        records::create, records::create_alias, download::get,
+        recordings::list, records::create, records::create_alias, recordings::delete, download::get,
         stats::get, stats::put, stats::patch, reports::create, reports::get, questions::create, questions::list,
         image_upload::create, images::list, images::list_alias, images::delete,
         health::live, health::ready, health::metrics, health::openapi,
@@ -85,6 +85,11 @@ fn document() -> Value {
         document["paths"]["/upload"]["post"]["responses"][status]["content"]["application/json"]["schema"] =
             json!({"oneOf": [image, {"type": "array", "minItems": 2, "items": image}]});
     }
+    // The question that was saved last before the call, where there was one.
+    document["paths"]["/quiz"]["post"]["responses"]["200"]["content"]["application/json"]["schema"] = json!({"oneOf": [
+        {"$ref": "#/components/schemas/Question"},
+        {"type": "object", "maxProperties": 0, "title": "NoQuestion"},
+    ]});
     let schemas = &mut document["components"]["schemas"];
     // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
     for form in FORMS {

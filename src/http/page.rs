@@ -1,11 +1,8 @@
-//! The page that a browser gets instead of a problem document. Self-contained; everything in it is escaped.
+//! Whether a client would rather have a page than JSON.
+//!
+//! Called by the answer to a problem, and by the guards of the pages.
 
 use actix_web::http::header::{self, HeaderMap};
-
-use super::catalogue::Code;
-
-/// What the page may load: nothing but its own style.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 /// Whether the client would rather have HTML: it names `text/html`, and gives JSON less (RFC 9110, 12.5.1).
 pub(super) fn preferred(headers: &HeaderMap) -> bool {
@@ -35,41 +32,6 @@ fn weight(accept: &str, types: &[&str]) -> Option<f32> {
         }
     }
     highest
-}
-
-/// The page.
-pub(super) fn of_problem(code: Code, detail: &str, request_id: &str) -> String {
-    let status = code.status();
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{number} {title}</title>\
-         <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem;color:#222;\
-         background:#fff}}small{{color:#666}}@media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}\
-         small{{color:#999}}}}</style></head>\
-         <body><h1>{title}</h1><p>{detail}</p>\
-         <p><small>{number} · {code} · request {id}</small></p></body></html>\n",
-        number = status.as_u16(),
-        title = escaped(code.title()),
-        detail = escaped(detail),
-        code = code.as_str(),
-        id = escaped(request_id),
-    )
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -102,12 +64,5 @@ mod tests {
             assert!(!prefers(program), "{program}");
         }
         assert!(!preferred(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn nothing_in_the_page_is_taken_for_markup() {
-        let page = of_problem(Code::NotFound, "<script>alert('1')</script>&\"", "<id>");
-        assert!(page.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;"), "{page}");
-        assert!(page.contains("request &lt;id&gt;"), "{page}");
     }
 }

@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
 use super::catalogue::Code;
-use super::{page, session};
+use super::{page, pages, session};
 use crate::store::UserRefused;
 use crate::task::{TaskId, UserId};
 
@@ -191,6 +191,21 @@ impl Problem {
         &self.0.detail
     }
 
+    /// What is wrong with the input, field by field.
+    pub(super) fn faults(&self) -> &[Fault] {
+        &self.0.errors
+    }
+
+    /// What would have been allowed.
+    pub(super) fn allowed(&self) -> &[String] {
+        &self.0.allowed
+    }
+
+    /// The task that it is about.
+    pub(super) fn task(&self) -> Option<TaskId> {
+        self.0.task
+    }
+
     /// Writes it to the log where it is the daemon's fault: once, here, inside of the request's span.
     pub(super) fn log(&self) {
         let code = self.0.code.as_str();
@@ -209,6 +224,14 @@ impl Problem {
     pub(super) fn respond(&self, request: &HttpRequest, request_id: &str) -> HttpResponse {
         let inner = &*self.0;
         let status = inner.code.status();
+        let wants_page = page::preferred(request.headers());
+        if wants_page
+            && request.method().is_safe()
+            && inner.code == Code::Unauthenticated
+            && let Some(answer) = pages::to_login(request)
+        {
+            return answer;
+        }
         let retry_after_s = inner.retry_after_s.or((status.as_u16() == 503).then_some(RETRY_AFTER_S));
         let mut answer = HttpResponseBuilder::new(status);
         answer.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -236,10 +259,8 @@ impl Problem {
             answer.insert_header((header::CONTENT_RANGE, format!("bytes */{length}")));
         }
         answer.insert_header((header::VARY, "accept"));
-        if page::preferred(request.headers()) {
-            let page = page::of_problem(inner.code, &inner.detail, request_id);
-            answer.insert_header((header::CONTENT_SECURITY_POLICY, page::POLICY));
-            return answer.content_type("text/html; charset=utf-8").body(page);
+        if wants_page {
+            return pages::of_problem(request, self, request_id, answer);
         }
         answer.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
         let body = Body {

@@ -23,7 +23,7 @@ use crate::store::{Accepted, RememberedAnswer, Reply};
 use crate::task::{RecordingId, Status, Task, TaskId, UserId};
 use crate::telemetry::Action;
 
-/// A recording that was taken.
+/// A recording, with what converts it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Recording, example = json!({
     "id": "2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11", "filename": "talk.wav",
@@ -35,15 +35,15 @@ use crate::telemetry::Action;
 pub(super) struct RecordingView<'a> {
     /// Its name.
     #[schema(value_type = String, format = Uuid)]
-    id: RecordingId,
+    pub(super) id: RecordingId,
     /// Where the MP3 is, once it is made. Whoever has the link can fetch it.
     #[schema(example = "http://localhost:5000/record?id=2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11&user=3")]
-    url: &'a str,
+    pub(super) url: &'a str,
     /// What the file was called.
     #[schema(example = "talk.wav")]
-    filename: &'a str,
+    pub(super) filename: &'a str,
     /// The conversion.
-    task: TaskView<'a>,
+    pub(super) task: TaskView<'a>,
 }
 
 /// The form of an upload.
@@ -242,6 +242,6 @@ fn written_down(state: &State, refusal: Refusal) -> Problem {
 }
 
 /// The address of the MP3, as callers reach it.
-fn link(state: &State, request: &HttpRequest, id: RecordingId, owner: UserId) -> String {
+pub(super) fn link(state: &State, request: &HttpRequest, id: RecordingId, owner: UserId) -> String {
     format!("{}/record?id={id}&user={owner}", links::base(state, request))
 }

@@ -156,7 +156,7 @@ fn terms_of(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<ReportTer
 }
 
 /// The language that the client likes best of those that reports speak (RFC 9110, 12.5.4); English where it likes none.
-fn preferred(headers: &HeaderMap) -> Language {
+pub(super) fn preferred(headers: &HeaderMap) -> Language {
     let mut best = (Language::default(), 0.0);
     let values = headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok());
     for range in values.flat_map(|value| value.split(',')) {

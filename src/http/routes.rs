@@ -4,6 +4,7 @@
 //! route, add its line here, its handler to the list in `openapi.rs`, and its case to `tests/http/access.rs`, which asks it
 //! as every kind of caller. What an [`Access`] means stands in its own table.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use actix_web::http::Method;
@@ -14,9 +15,10 @@ use actix_web::{HttpResponse, Route};
 use super::catalogue::Code;
 use super::hosts::Hosts;
 use super::observe::{AtOnce, Way, no_route, observe};
+use super::pages::{self, When};
 use super::{
     Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions,
-    records, reports, serving, stats, swagger, task_image, tasks, users,
+    recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -392,6 +394,14 @@ const TABLE: &[Line] = &[
         &[&[Code::DatabaseUnavailable]],
     ),
     line(Verb::Post, "/records", Access::Users, || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
+    line(Verb::Get, "/records", Access::Users, || web::to(recordings::list), &[CALLER]),
+    line(
+        Verb::Delete,
+        "/records/{id}",
+        Access::Owner,
+        || web::to(recordings::delete),
+        &[CALLER, WRITE, &[Code::RecordingNotFound, Code::Forbidden]],
+    ),
     line(
         Verb::Post,
         "/music-add",
@@ -413,21 +423,6 @@ const TABLE: &[Line] = &[
     line(Verb::Get, "/health/ready", Access::Everybody, || web::to(health::ready), &[]),
     line(Verb::Get, "/metrics", Access::Everybody, || web::to(health::metrics), &[]),
     line(Verb::Get, "/openapi.json", Access::Everybody, || web::to(health::openapi), &[]),
-];
-
-/// What is there for people to look at, and not in the API's document, of which it is the page.
-const DOCUMENTATION: &[Line] = &[
-    line(Verb::Get, swagger::PATH, Access::Everybody, || web::to(swagger::page), &[]),
-    line(Verb::Get, "/swagger-ui/", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(Verb::Get, "/swagger", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(Verb::Get, "/swagger/", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(
-        Verb::Get,
-        "/swagger-ui/{file}",
-        Access::Everybody,
-        || web::to(swagger::asset),
-        &[&[Code::NotFound]],
-    ),
 ];
 
 /// What a node answers that has not the role of the doors.
@@ -496,23 +491,34 @@ pub fn table() -> Vec<RouteInfo> {
 
 /// Gives the routes of the table to the server.
 pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
-    let all = || TABLE.iter().chain(DOCUMENTATION);
-    let mut paths: Vec<&'static str> = all().map(|line| line.path).collect();
-    paths.dedup();
+    let mut paths: Vec<&'static str> = TABLE.iter().map(|line| line.path).collect();
+    paths.extend(pages::all().map(|page| page.path));
+    let mut seen = HashSet::new();
+    paths.retain(|path| seen.insert(*path));
     let hosts = Hosts::guarded(&state.http, &state.auth).map(Rc::new);
     for path in paths {
         if state.only_health && !ALWAYS_THERE.contains(&path) {
             continue;
         }
-        let lines = || all().filter(|line| line.path == path);
+        let lines = || TABLE.iter().filter(|line| line.path == path);
+        let pages = || pages::all().filter(|page| page.path == path);
         let mut resource = web::resource(path);
+        // First, since the API's lines take whatever comes.
+        for page in pages() {
+            for method in page.methods() {
+                resource = resource.route(page.route(method));
+            }
+        }
         for line in lines() {
             for method in line.method.methods() {
                 resource = resource.route((line.handler)().method(method.clone()));
             }
         }
-        let allowed: Vec<&'static str> =
-            lines().flat_map(|line| line.method.methods()).map(Method::as_str).collect();
+        let methods = lines().flat_map(|line| line.method.methods());
+        let methods = methods.chain(pages().flat_map(pages::Page::methods));
+        let mut allowed: Vec<&'static str> = methods.map(Method::as_str).collect();
+        allowed.sort_unstable();
+        allowed.dedup();
         let refuse = move || {
             let detail = format!("this path takes {}", allowed.join(", "));
             let problem = Problem::new(Code::MethodNotAllowed, detail).allowing(allowed.iter().copied());
@@ -523,6 +529,7 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
         let way = Rc::new(Way {
             route: Some(path),
             acts,
+            varies: pages().any(|page| page.when == When::Asked),
             at_once: lines().find_map(|line| line.at_once),
             hosts: hosts.clone(),
             metrics: state.http_metrics.of_route(Some(path)),
@@ -535,7 +542,7 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
     }
     let state = state.clone();
     let metrics = state.http_metrics.of_route(None);
-    let way = Rc::new(Way { route: None, acts: false, at_once: None, hosts, metrics });
+    let way = Rc::new(Way { route: None, acts: false, varies: false, at_once: None, hosts, metrics });
     app.default_service(
         web::to(no_route)
             .wrap(from_fn(move |request, next| observe(state.clone(), way.clone(), request, next))),

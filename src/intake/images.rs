@@ -71,19 +71,19 @@ impl Intake {
         }
     }
 
-    /// Removes the image that this task makes with the task, for whoever has shown that they may; `None` is one that is
-    /// gone already, of which only the memory of the request's key can tell.
+    /// Removes the image or recording that this task makes with the task, for whoever has shown that they may; `None` is
+    /// one that is gone already, of which only the memory of the request's key can tell.
     ///
     /// # Errors
     /// [`IntakeError::Refused`] where it is not theirs, or gone.
-    pub async fn delete_image(
+    pub async fn delete_made(
         &self,
         caller: Caller,
-        image: Option<TaskId>,
+        task: Option<TaskId>,
         remember: Option<Remember>,
     ) -> Result<Done<Task>, IntakeError> {
         // No task has the number 0.
-        let task = image.unwrap_or(TaskId(0));
+        let task = task.unwrap_or(TaskId(0));
         done(self.writer.delete(task, caller, remember).await?)?.transpose()
     }
 }

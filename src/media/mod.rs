@@ -18,6 +18,7 @@ pub mod mp3;
 pub mod report;
 mod resample;
 pub mod wav;
+mod waveform;
 
 /// A flag that asks running work to stop; every clone is the same flag.
 ///

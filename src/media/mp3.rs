@@ -27,6 +27,7 @@ pub use super::lame::LameError;
 use super::lame::{Lame, Request};
 use super::resample::{ResampleError, Resampler};
 use super::wav::{Format, WavError, WavReader, duration_ms, full_scale};
+use super::waveform::Peaks;
 pub use settings::{CbrKbps, ChannelMode, Effort, Mode, Mp3Settings, SettingsError, VbrQuality};
 
 /// How far a transcoding is.
@@ -57,6 +58,9 @@ pub struct Transcoded {
     pub duration_ms: u64,
     /// Size of the MP3 in bytes.
     pub bytes: u64,
+    /// The outline of the source for a player to draw: of at most 256 parts, all equally long but for the last, the
+    /// loudest sample, 0 to 255.
+    pub peaks: Vec<u8>,
     /// What was repaired, mixed, resampled or rounded, in sentences for the sender.
     pub notes: Vec<String>,
 }
@@ -165,6 +169,7 @@ pub fn transcode<R: Read + Seek, W: Write + Seek>(
         FrameShape { sample_rate: sample_rate_out, channels: channels_out },
         settings,
     )?;
+    let mut peaks = Peaks::new(format.channels);
     let mut samples = Vec::new();
     let mut told = 0;
     progress(Progress { done: 0, total: input.frames() });
@@ -176,6 +181,7 @@ pub fn transcode<R: Read + Seek, W: Write + Seek>(
         if input.read(&mut samples)? == 0 {
             break;
         }
+        peaks.push(&samples);
         feed.push(&samples, &mut sink)?;
         if done - told >= PROGRESS_STEP {
             told = done;
@@ -197,6 +203,7 @@ pub fn transcode<R: Read + Seek, W: Write + Seek>(
         channels_out: channels_out.into(),
         duration_ms: duration_ms(frames_in, format.sample_rate),
         bytes,
+        peaks: peaks.finish(),
         notes,
     })
 }

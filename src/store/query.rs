@@ -1,11 +1,11 @@
 //! What can be asked of the database to read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
 use super::StoreError;
-use super::row::RecordingRow;
+use super::row::{OwnedBlobRow, RecordingRow, TaskRow};
 use crate::account::{Caller, TokenHash};
 use crate::media::image::Facts;
 use crate::task::{
@@ -165,12 +165,48 @@ pub(super) fn depths(rows: Vec<(String, i64)>) -> Result<Vec<KindDepth>, StoreEr
 }
 
 pub(super) fn recording(
-    id: RecordingId,
     row: RecordingRow,
     task: Task,
     attachments: Vec<Attachment>,
-) -> Recording {
-    Recording { id, owner: row.owner.map(UserId), filename: row.filename, task, attachments }
+) -> Result<Recording, StoreError> {
+    let id = row.id.parse().map_err(|_| StoreError::Corrupt {
+        table: "recordings",
+        row: row.id.clone(),
+        problem: "its id is no UUID".to_owned(),
+    })?;
+    Ok(Recording { id, owner: row.owner.map(UserId), filename: row.filename, task, attachments })
+}
+
+/// A page of recordings, from their rows, their tasks' and their blobs'. One whose task went meanwhile is gone as well.
+pub(super) fn recordings(
+    rows: Vec<RecordingRow>,
+    tasks: Vec<TaskRow>,
+    blobs: Vec<OwnedBlobRow>,
+) -> Result<Vec<Recording>, StoreError> {
+    let mut found = HashMap::new();
+    for task in tasks {
+        let task = task.into_task()?;
+        found.insert(task.life.id, (task, Vec::new()));
+    }
+    for OwnedBlobRow { task, blob } in blobs {
+        if let Some((_, attachments)) = found.get_mut(&TaskId(task)) {
+            attachments.push(blob.into_attachment(TaskId(task))?);
+        }
+    }
+    rows.into_iter()
+        .filter_map(|row| found.remove(&TaskId(row.task)).map(|(task, blobs)| recording(row, task, blobs)))
+        .collect()
+}
+
+/// Adds the numbers as `1, 2, 3`; `0`, which no row has, where there are none.
+pub(super) fn push_numbers<DB: Database>(text: &mut QueryBuilder<DB>, numbers: impl Iterator<Item = i64>)
+where
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+{
+    text.push("0");
+    for number in numbers {
+        text.push(", ").push_bind(number);
+    }
 }
 
 /// Those of `blobs` that are not `named`.

@@ -319,7 +319,7 @@ macro_rules! readers {
             pub(super) async fn read_recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {
                 let doing = StoreError::of;
                 let row: Option<RecordingRow> =
-                    sqlx::query_as("SELECT task, owner, filename FROM recordings WHERE id = $1")
+                    sqlx::query_as("SELECT id, task, owner, filename FROM recordings WHERE id = $1")
                         .bind(id.to_string())
                         .fetch_optional(&self.readers)
                         .await
@@ -327,7 +327,42 @@ macro_rules! readers {
                 let Some(row) = row else { return Ok(None) };
                 let Some(task) = self.read_task(TaskId(row.task)).await? else { return Ok(None) };
                 let attachments = self.read_attachments_of(TaskId(row.task)).await?;
-                Ok(Some(query::recording(id, row, task, attachments)))
+                query::recording(row, task, attachments).map(Some)
+            }
+
+            pub(super) async fn read_recordings(
+                &self,
+                caller: Caller,
+                before: Option<TaskId>,
+                limit: u32,
+            ) -> Result<Vec<Recording>, StoreError> {
+                let doing = StoreError::of;
+                let mut text = sqlx::QueryBuilder::<$db>::new(
+                    "SELECT id, task, owner, filename FROM recordings WHERE task < ",
+                );
+                text.push_bind(before.map_or(i64::MAX, |before| before.0));
+                match caller {
+                    Caller::User(user) => text.push(" AND owner = ").push_bind(user.0),
+                    Caller::Anonymous => text.push(" AND owner IS NULL"),
+                    Caller::Admin(_) => text.push(""),
+                };
+                text.push(" ORDER BY task DESC LIMIT ").push_bind(i64::from(limit));
+                let rows: Vec<RecordingRow> =
+                    text.build_query_as().fetch_all(&self.readers).await.map_err(doing("list recordings"))?;
+                let ids = || rows.iter().map(|row| row.task);
+                let mut text =
+                    sqlx::QueryBuilder::<$db>::new(format!("SELECT {TASK_COLUMNS} FROM tasks WHERE id IN ("));
+                query::push_numbers(&mut text, ids());
+                text.push(")");
+                let tasks: Vec<TaskRow> =
+                    text.build_query_as().fetch_all(&self.readers).await.map_err(doing("read recordings' tasks"))?;
+                let mut text =
+                    sqlx::QueryBuilder::<$db>::new("SELECT task, role, blob, bytes FROM task_blobs WHERE task IN (");
+                query::push_numbers(&mut text, ids());
+                text.push(")");
+                let blobs: Vec<OwnedBlobRow> =
+                    text.build_query_as().fetch_all(&self.readers).await.map_err(doing("read recordings' blobs"))?;
+                query::recordings(rows, tasks, blobs)
             }
         }
     };

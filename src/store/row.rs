@@ -235,6 +235,7 @@ impl UserRow {
 /// A row of `recordings`, on both databases.
 #[derive(Debug, FromRow)]
 pub(super) struct RecordingRow {
+    pub(super) id: String,
     pub(super) task: i64,
     pub(super) owner: Option<i64>,
     pub(super) filename: String,
@@ -309,6 +310,14 @@ pub(super) struct BlobRow {
     role: String,
     blob: String,
     bytes: i64,
+}
+
+/// The same with the task that it belongs to.
+#[derive(Debug, FromRow)]
+pub(super) struct OwnedBlobRow {
+    pub(super) task: i64,
+    #[sqlx(flatten)]
+    pub(super) blob: BlobRow,
 }
 
 impl BlobRow {

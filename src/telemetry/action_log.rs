@@ -121,6 +121,11 @@ pub enum Action {
         /// So many should have been.
         asked: u32,
     },
+    /// A recording was removed.
+    RecordingDeleted {
+        /// The name of the file as it was sent.
+        filename: String,
+    },
     /// An image was removed.
     ImageDeleted {
         /// The name of the file as it was sent.
@@ -238,6 +243,12 @@ impl Action {
             }
             (Self::ImageFailed { filename }, Language::Ru) => {
                 format!("Ошибка: изображение {} не удалось обработать.", safe(filename))
+            }
+            (Self::RecordingDeleted { filename }, Language::En) => {
+                format!("Success: recording {} deleted.", safe(filename))
+            }
+            (Self::RecordingDeleted { filename }, Language::Ru) => {
+                format!("Успех: запись {} удалена.", safe(filename))
             }
             (Self::ImageDeleted { filename }, Language::En) => {
                 format!("Success: image {} deleted.", safe(filename))
@@ -566,6 +577,7 @@ mod tests {
             Action::QuestionsShort { saved: 3, asked: 5 },
             Action::ImageUploaded { filename: "img1.jpg".to_owned() },
             Action::ImageFailed { filename: "img1.jpg".to_owned() },
+            Action::RecordingDeleted { filename: "talk.wav".to_owned() },
             Action::ImageDeleted { filename: "img1.jpg".to_owned() },
             refused("e.png", RefusalReason::TooMany),
             refused("f.png", RefusalReason::OverQuota),
@@ -596,6 +608,7 @@ mod tests {
 [2024-05-06 07:08:09] Error: not all quiz questions saved (3 of 5).
 [2024-05-06 07:08:09] Success: image img1.jpg uploaded.
 [2024-05-06 07:08:09] Error: image img1.jpg could not be processed.
+[2024-05-06 07:08:09] Success: recording talk.wav deleted.
 [2024-05-06 07:08:09] Success: image img1.jpg deleted.
 [2024-05-06 07:08:09] Error: too many uploads (e.png).
 [2024-05-06 07:08:09] Error: no room for more (f.png).
@@ -627,6 +640,7 @@ mod tests {
 [2024-05-06 07:08:09] Ошибка: сохранены не все вопросы викторины (3 из 5).
 [2024-05-06 07:08:09] Успех: изображение img1.jpg загружено.
 [2024-05-06 07:08:09] Ошибка: изображение img1.jpg не удалось обработать.
+[2024-05-06 07:08:09] Успех: запись talk.wav удалена.
 [2024-05-06 07:08:09] Успех: изображение img1.jpg удалено.
 [2024-05-06 07:08:09] Ошибка: слишком много загрузок (e.png).
 [2024-05-06 07:08:09] Ошибка: исчерпана квота (f.png).

@@ -16,9 +16,9 @@ use gristmill::account::{
     Caller, CounterDay, CountersNow, Day, LoginName, PasswordHash, Portfolio, TokenHash, User,
 };
 use gristmill::store::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page,
-    QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report, Reports, SavedQuestions,
-    SqliteStore, Store, StoreError, TaskFilter, Told,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Image, KindDepth, Listener, Page,
+    QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report, ReportLine, Reports,
+    SavedQuestions, SqliteStore, Storage, Store, StoreError, TaskFilter, Told, UserLine, UserSearch,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,
@@ -102,6 +102,14 @@ delegate! {
 }
 
 delegate! {
+    Holdings {
+        fn storage(&self) -> Storage;
+        fn report_lines(&self, before: Option<TaskId>, limit: u32) -> Vec<ReportLine>;
+        fn user_lines(&self, search: &UserSearch, before: Option<UserId>, limit: u32) -> Vec<UserLine>;
+    }
+}
+
+delegate! {
     Store {
         fn commit(&self, commands: &[Command]) -> Committed;
         fn register(&self, registration: &Registration) -> ();
@@ -145,6 +153,7 @@ delegate! {
         fn images(&self, caller: Caller, before: Option<TaskId>, limit: u32) -> Vec<Image>;
         fn attachments_of(&self, task: TaskId) -> Vec<Attachment>;
         fn recording(&self, id: RecordingId) -> Option<Recording>;
+        fn recordings(&self, caller: Caller, before: Option<TaskId>, limit: u32) -> Vec<Recording>;
         fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
         fn ping(&self) -> ();
         fn schema(&self) -> i64;

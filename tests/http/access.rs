@@ -107,8 +107,8 @@ async fn who_runs_the_daemon_sees_the_tasks_of_all_and_hears_of_them() {
 fn has_a_thing(route: &RouteInfo) -> bool {
     match route.access {
         Access::Owner | Access::OwnerOrAssignee | Access::Taker | Access::Holder | Access::TokenHolder => {
-            // Whose a user is, is no question.
-            !route.path.starts_with("/users")
+            // Whose a user is, is no question, and recordings are always somebody's.
+            !route.path.starts_with("/users") && !route.path.starts_with("/records")
         }
         Access::Everybody | Access::Guests | Access::Users | Access::LinkHolder | Access::Admins => false,
     }
@@ -210,6 +210,8 @@ impl Town {
             ("POST", "/records" | "/music-add") => {
                 Asked { body: Body::Recording, ..Asked::plain(route.path) }
             }
+            ("GET", "/records") => Asked::plain(route.path),
+            ("DELETE", "/records/{id}") => Asked::plain(to_name(route.path, &self.recording().await)),
             ("GET", "/record") => Asked::plain(self.recording().await),
             ("POST", "/upload") => Asked { body: Body::Picture, ..Asked::plain(route.path) },
             ("GET", "/images/" | "/images") => Asked::plain(route.path),
@@ -315,6 +317,12 @@ impl Town {
         let known = who.is_some();
         assert!(!(known && status == StatusCode::UNAUTHORIZED), "{line}");
     }
+}
+
+/// The pattern with the recording's id, which its link tells.
+fn to_name(pattern: &str, link: &str) -> String {
+    let id = link.split(['=', '&']).nth(1).unwrap();
+    pattern.replace("{id}", id)
 }
 
 impl Asked {

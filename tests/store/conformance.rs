@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use gristmill::account::{Caller, NewUser, Token};
 use gristmill::store::{
-    Claim, Command, NewRecording, NewTask, Order, Page, Refused, Registration, Reply, Rescued, Settled,
-    TaskFilter,
+    Claim, Command, NewRecording, NewTask, Order, Page, Recording, Refused, Registration, Reply, Rescued,
+    Settled, TaskFilter,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, EventName, EventSeq, FailureReason, IllegalTransition, Json, NodeId,
-    Outcome, Percent, Priority, RecordingId, Role, Status, Task, TaskId,
+    Outcome, Percent, Priority, RecordingId, Role, Status, Task, TaskId, UserId,
 };
 
 use crate::bench::{Bench, backoff, claim, done, failed, ids, kind, new_task, new_user, page, urgent};
@@ -454,6 +454,25 @@ async fn a_recording_lives_with_its_task_and_so_do_its_blobs(bench: Bench) {
     let kept = bench.store.recording(recording).await.unwrap().unwrap();
     assert_eq!(kept.attachments, [output]);
     assert_eq!(bench.store.unreferenced(&both).await.unwrap(), [wav]);
+    // Listed as it is found by name, for whose it is and for admins.
+    let list = async |caller, before, limit| bench.store.recordings(caller, before, limit).await.unwrap();
+    for caller in [Caller::User(ann), Caller::Admin(None)] {
+        assert_eq!(list(caller, None, 9).await, std::slice::from_ref(&kept));
+        assert_eq!(list(caller, Some(id), 9).await, []);
+    }
+    for caller in [Caller::Anonymous, Caller::User(UserId(ann.0 + 1))] {
+        assert_eq!(list(caller, None, 9).await, []);
+    }
+    let later = NewTask {
+        owner: Some(ann),
+        recording: Some(NewRecording { id: RecordingId::fresh(), filename: "b.wav".into() }),
+        ..new_task()
+    };
+    let later = bench.create(vec![later]).await[0].life.id;
+    let tasks = |list: Vec<Recording>| list.iter().map(|one| one.task.life.id).collect::<Vec<_>>();
+    assert_eq!(tasks(list(Caller::User(ann), None, 9).await), [later, id]);
+    assert_eq!(tasks(list(Caller::User(ann), None, 1).await), [later]);
+    bench.change(Command::Delete { task: later, caller: Caller::User(ann) }).await.unwrap();
 
     bench.change(Command::Delete { task: id, caller: Caller::User(ann) }).await.unwrap();
     assert_eq!(bench.store.recording(recording).await.unwrap(), None);

@@ -9,6 +9,7 @@
 //!   hold that lock.
 
 mod group;
+mod holdings;
 mod library;
 mod load;
 mod outside;
@@ -517,6 +518,15 @@ impl Store for PostgresStore {
 
     async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {
         self.limited(self.read_recording(id)).await
+    }
+
+    async fn recordings(
+        &self,
+        caller: Caller,
+        before: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Vec<Recording>, StoreError> {
+        self.limited(self.read_recordings(caller, before, limit)).await
     }
 
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {

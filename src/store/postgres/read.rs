@@ -8,8 +8,8 @@ use super::PostgresStore;
 use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::store::clerk;
 use crate::store::row::{
-    BlobRow, EventRow, IMAGE_COLUMNS, ImageRow, RecordingRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow,
-    micros,
+    BlobRow, EventRow, IMAGE_COLUMNS, ImageRow, OwnedBlobRow, RecordingRow, TASK_COLUMNS, TaskRow,
+    USER_COLUMNS, UserRow, micros,
 };
 use crate::store::{
     CallbackState, CreatedTotal, Image, KindDepth, Order, Page, Recording, ReplyTo, StoreError, TaskFilter,

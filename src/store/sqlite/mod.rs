@@ -11,6 +11,7 @@
 //!   statements, each prepared once.
 
 mod group;
+mod holdings;
 mod library;
 mod load;
 mod read;
@@ -437,6 +438,15 @@ impl Store for SqliteStore {
 
     async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {
         self.read_recording(id).await
+    }
+
+    async fn recordings(
+        &self,
+        caller: Caller,
+        before: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Vec<Recording>, StoreError> {
+        self.read_recordings(caller, before, limit).await
     }
 
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {

@@ -1,0 +1,169 @@
+//! The pages: what a person sees of the daemon, rendered by it from templates that are compiled into it.
+//!
+//! Called by `routes`, which puts the lines of [`all`] beside those of the API. A page asks and changes things by the same
+//! functions as the API, with the same rights. True here: every page works without a script; scripts make it live. Text
+//! of users is escaped by the templates, and stands in a `<bdi>` so that its direction stays its own.
+//!
+//! - `frame` is what stands around each page, with the headers of the answer; `preferences` its language and colours;
+//!   `problem` the page of an error; `assets` what pages load; `form` reads what they send.
+//! - `home`, ...: a file a page, or a few that belong together. `swagger` is the page of the API's document.
+//! - `words` has all that is said; `templates/` the form; `assets/` the style and the scripts, one a concern.
+//!
+//! # To add a page
+//!
+//! 1. Its words: a `words! { ... }` in a file of `words/` (a theme a file), named in `words/mod.rs` and in its test.
+//! 2. Its template in `templates/`: `{% extends "frame.html" %}`, a block `main`, and, where it has scripts, a block
+//!    `scripts`. No text of its own (a test looks for letters), no `style`, no `on...`: the policy forbids them.
+//! 3. Its handler: a struct with `#[derive(Template)]`, `frame: Frame` and `w: &'static ...Words`, answered by
+//!    [`Frame::answer`](frame::Frame::answer). `Asset` has to be in scope, since the frame's template names it.
+//! 4. Its line in [`PAGES`] (those of `/admin` in a list of their own): [`When::Asked`] where the API has the same path.
+//!    What HTML cannot do (DELETE, PATCH) has a `POST` of its own, answered by [`see_other`].
+//! 5. Its case in `tests/http/pages.rs`.
+//!
+//! An element with `data-live` and an `id` is replaced by `live.js` with its newer form whenever the source of the frame
+//! ([`Frame::live`](frame::Frame::live)) tells of something.
+
+mod assets;
+mod form;
+mod frame;
+mod home;
+mod preferences;
+mod problem;
+mod swagger;
+mod words;
+
+use actix_web::guard::GuardContext;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
+
+pub(super) use problem::page as of_problem;
+
+use super::{Problem, State, page};
+
+/// How a page is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Looked at: `GET`.
+    Shown,
+    /// Sent a form: `POST`.
+    Sent,
+}
+
+/// When a request is for the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Always: nothing else has the path.
+    Always,
+    /// When the client prefers HTML: the API has the same path.
+    Asked,
+}
+
+/// A page.
+pub(super) struct Page {
+    pub(super) way: Way,
+    pub(super) path: &'static str,
+    pub(super) when: When,
+    handler: fn() -> Route,
+}
+
+const fn shown(path: &'static str, when: When, handler: fn() -> Route) -> Page {
+    Page { way: Way::Shown, path, when, handler }
+}
+
+const fn sent(path: &'static str, when: When, handler: fn() -> Route) -> Page {
+    Page { way: Way::Sent, path, when, handler }
+}
+
+/// The pages for everybody.
+const PAGES: &[Page] = &[
+    shown("/", When::Always, || web::to(home::get)),
+    sent("/preferences", When::Always, || web::to(preferences::set)),
+    shown("/assets/{name}", When::Always, || web::to(assets::get)),
+    shown("/swagger-ui", When::Always, || web::to(swagger::get)),
+    shown("/swagger-ui/", When::Always, || web::to(swagger::lead)),
+    shown("/swagger", When::Always, || web::to(swagger::lead)),
+    shown("/swagger/", When::Always, || web::to(swagger::lead)),
+    shown("/swagger-ui/{file}", When::Always, || web::to(swagger::asset)),
+];
+
+/// Every page.
+pub(super) fn all() -> impl Iterator<Item = &'static Page> + Clone {
+    PAGES.iter()
+}
+
+impl Page {
+    /// The methods that it answers.
+    pub(super) fn methods(&self) -> &'static [Method] {
+        match self.way {
+            Way::Shown => &[Method::GET, Method::HEAD],
+            Way::Sent => &[Method::POST],
+        }
+    }
+
+    /// Its route for one of its methods, with the guard by which it is chosen.
+    pub(super) fn route(&self, method: &Method) -> Route {
+        let route = (self.handler)().method(method.clone());
+        match (self.when, self.way) {
+            (When::Always, Way::Shown | Way::Sent) => route,
+            (When::Asked, Way::Shown) => route.guard(guard::fn_guard(wants_html)),
+            (When::Asked, Way::Sent) => {
+                route.guard(guard::fn_guard(|context| wants_html(context) && is_form(context)))
+            }
+        }
+    }
+}
+
+/// Whether the client would rather have a page.
+fn wants_html(context: &GuardContext<'_>) -> bool {
+    page::preferred(&context.head().headers)
+}
+
+/// Whether what comes is what a form sends.
+fn is_form(context: &GuardContext<'_>) -> bool {
+    let headers = &context.head().headers;
+    form::has_type(headers, form::URLENCODED) || form::has_type(headers, form::MULTIPART)
+}
+
+/// The answer to a form: look there.
+fn see_other(place: &str) -> Result<HttpResponse, Problem> {
+    let place = HeaderValue::from_str(place).map_err(|error| Problem::internal(error.to_string()))?;
+    let mut answer = HttpResponse::SeeOther();
+    answer.insert_header((header::LOCATION, place)).insert_header((header::CACHE_CONTROL, "no-store"));
+    Ok(answer.finish())
+}
+
+/// A path of ours, with its query, that somebody wants to be led back to; `None` for whatever a browser could take for
+/// another site's.
+fn local(text: &str) -> Option<String> {
+    const LONGEST: usize = 2_000;
+    let mut bytes = text.bytes();
+    let ours = bytes.next() == Some(b'/') && !matches!(bytes.next(), Some(b'/' | b'\\'));
+    let plain = text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    (ours && plain).then(|| text.to_owned())
+}
+
+/// The page that leads in, and from there to `next`.
+fn login_with(next: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    match local(next).filter(|next| next != "/") {
+        Some(next) => format!("/login?{}", query.append_pair("next", &next).finish()),
+        None => "/login".to_owned(),
+    }
+}
+
+/// Where a browser is sent that may not look at something before it has logged in.
+pub(super) fn to_login(request: &HttpRequest) -> Option<HttpResponse> {
+    see_other(&login_with(&request.uri().to_string())).ok()
+}
+
+/// The formats of images that are taken, as their files' names end.
+fn formats(state: &Data<State>) -> String {
+    let names: Vec<String> =
+        state.images.formats.iter().map(|format| format!(".{}", format.extension())).collect();
+    names.join(" ")
+}
+
+#[cfg(test)]
+mod tests;
