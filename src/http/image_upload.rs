@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::catalogue::Code;
 use super::extract::Query;
+use super::file::FileSchema;
 use super::idempotency::{Key, remembered, replayed};
 use super::image_desk::Desk;
 use super::image_form::{self, Sent, Uploads};
@@ -86,7 +87,7 @@ pub(super) struct NameParam {
             files of a form are taken, or none.",
         content(
             (NewImagesSchema = "multipart/form-data"), (NewImageSchema = "application/json"),
-            (String = "image/*"), (String = "application/octet-stream"),
+            (FileSchema = "image/*"), (FileSchema = "application/octet-stream"),
         ),
     ),
     responses(

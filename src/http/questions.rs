@@ -77,7 +77,7 @@ pub(super) struct QuestionSchema {
 /// before this call, `{}` where there was none; `Location` is the task that fetched.
 #[utoipa::path(
     post, path = "/quiz", operation_id = "fetchQuestions", tag = "Quiz", params(UserParam, PreferHeader),
-    request_body(content = NewQuestionsSchema),
+    request_body(content = NewQuestionsSchema, description = "How many."),
     responses(
         (status = 200, description = "All are saved. The question that was the last saved before, or `{}`.",
             body = QuestionSchema, headers(("location" = String, description = "`/tasks/{id}`"))),

@@ -25,7 +25,13 @@ use crate::telemetry::Action;
 
 /// A recording, with what converts it.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Recording)]
+#[schema(as = Recording, example = json!({
+    "id": "2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11", "filename": "talk.wav",
+    "url": "http://localhost:5000/record?id=2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11&user=3",
+    "task": {"id": 7, "kind": "transcode", "status": "Completed", "priority": 0, "attempt": 1, "failures": 0, "crashes": 0,
+        "max_attempts": 3, "owner": 3, "tags": [], "created_at": "2026-01-31T12:00:00.000000Z",
+        "updated_at": "2026-01-31T12:00:00.020000Z"}
+}))]
 pub(super) struct RecordingView<'a> {
     /// Its name.
     #[schema(value_type = String, format = Uuid)]

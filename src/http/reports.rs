@@ -58,7 +58,12 @@ pub(super) struct NewReportSchema {
 
 /// A report that was ordered.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Report)]
+#[schema(as = Report, example = json!({
+    "id": "2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11", "url": "/reports/2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11",
+    "task": {"id": 7, "kind": "report", "status": "Completed", "priority": 0, "attempt": 1, "failures": 0, "crashes": 0,
+        "max_attempts": 3, "owner": 3, "tags": [], "created_at": "2026-01-31T12:00:00.000000Z",
+        "updated_at": "2026-01-31T12:00:00.020000Z"}
+}))]
 pub(super) struct ReportView<'a> {
     /// Its name.
     #[schema(value_type = String, format = Uuid)]
