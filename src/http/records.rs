@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::catalogue::Code;
-use super::idempotency::{Key, REPLAYED, remembered, replayed};
+use super::idempotency::{Key, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::spool::blocking;
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::upload::{self, Refusal, Unproven, Upload};
-use super::{Problem, State, auth, links};
+use super::{Problem, State, again, auth, links};
 use crate::account::Caller;
 use crate::intake::Done;
 use crate::store::{Accepted, RememberedAnswer, Reply};
-use crate::task::{RecordingId, Status, Task, TaskId, UserId};
+use crate::task::{RecordingId, Status, Task, UserId};
 use crate::telemetry::Action;
 
 /// A recording, with what converts it.
@@ -175,23 +175,16 @@ async fn taken_before(
     patience: Duration,
 ) -> Result<HttpResponse, Problem> {
     #[derive(Deserialize)]
-    struct Numbered {
-        id: i64,
-    }
-    #[derive(Deserialize)]
     struct Before {
         #[serde(flatten)]
         taken: Taken,
-        task: Numbered,
+        task: again::Numbered,
     }
-    let before: Before = serde_json::from_str(&answer.body)
-        .map_err(|error| Problem::internal(format!("a remembered answer cannot be read: {error}")))?;
-    let Some(task) = prefer::revisit(state, TaskId(before.task.id), patience).await else {
+    let before: Before = again::reread(&answer)?;
+    let Some(task) = prefer::revisit(state, before.task.task(), patience).await else {
         return replayed(answer);
     };
-    let mut answer = before.taken.answer(state, &task, owner, wish)?;
-    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(answer)
+    Ok(again::anew(before.taken.answer(state, &task, owner, wish)?))
 }
 
 /// The same under the name that the audio service documents.

@@ -15,19 +15,19 @@ use super::catalogue::Code;
 use super::extract::{self, Query};
 use super::file::{self, FileSchema, Part, Unread};
 use super::filename::{self, Shown};
-use super::idempotency::{Key, REPLAYED, remembered, replayed};
+use super::idempotency::{Key, remembered, replayed};
 use super::json;
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::user_view::called;
 use super::users::{UserPath, check_theirs};
-use super::{Problem, State, auth};
-use crate::account::Caller;
+use super::{Problem, State, again, auth};
+use crate::account::{Caller, User};
 use crate::intake::{Done, ReportTerms};
 use crate::media::report::Language;
 use crate::store::{Accepted, Rate, RememberedAnswer, Reply, Report};
-use crate::task::{Attachment, ReportId, Status, Task, TaskId, Timestamp, UserId};
+use crate::task::{Attachment, ReportId, Status, Task, Timestamp, UserId};
 use crate::telemetry::Action;
 
 /// The members of the body.
@@ -99,10 +99,7 @@ pub(super) async fn create(
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
     let terms = terms_of(&state, request.headers(), &body)?;
-    if terms.contact && caller.user() != Some(user) {
-        let problem = format!("only user {user} may put their e-mail on a report");
-        return Err(Problem::of_field(Code::Forbidden, "contact", problem));
-    }
+    check_contact(caller, user, &terms)?;
     let id = ReportId::fresh();
     let language = terms.language.tag().as_bytes();
     let remember = key.map(|key| {
@@ -124,17 +121,48 @@ pub(super) async fn create(
     let patience = wish.patience(&state, std::time::Duration::ZERO);
     match state.intake.report(caller, user, (id, terms), remember).await? {
         Done::Now(task) => {
-            let name = about.as_ref().map_or_else(|| format!("#{user}"), called);
-            state.actions.record(&Action::ReportOrdered { name });
+            write_down(&state, user, about.as_ref());
             let task = prefer::settle(&state, task, patience).await?;
             answer(&state, id, &task, caller, wish)
         }
-        Done::Before(before) => again(&state, before, caller, wish).await,
+        Done::Before(before) => ordered_before(&state, before, caller, wish).await,
     }
 }
 
+/// Orders a report for a caller who does not wait: its name.
+pub(super) async fn order(
+    state: &State,
+    caller: Caller,
+    user: UserId,
+    terms: ReportTerms,
+) -> Result<ReportId, Problem> {
+    check_theirs(caller, user)?;
+    check_contact(caller, user, &terms)?;
+    let about = state.store.user(user).await?.ok_or_else(|| Problem::no_user(user))?;
+    spend(state, user).await?;
+    let id = ReportId::fresh();
+    state.intake.report(caller, user, (id, terms), None).await?;
+    write_down(state, user, Some(&about));
+    Ok(id)
+}
+
+/// Only the user has their e-mail put on a report.
+fn check_contact(caller: Caller, user: UserId, terms: &ReportTerms) -> Result<(), Problem> {
+    if !terms.contact || caller.user() == Some(user) {
+        return Ok(());
+    }
+    let problem = format!("only user {user} may put their e-mail on a report");
+    Err(Problem::of_field(Code::Forbidden, "contact", problem))
+}
+
+/// Notes an order in the action log.
+fn write_down(state: &State, user: UserId, about: Option<&User>) {
+    let name = about.map_or_else(|| format!("#{user}"), called);
+    state.actions.record(&Action::ReportOrdered { name });
+}
+
 /// Reads how the report is to be.
-fn terms_of(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<ReportTerms, Problem> {
+pub(super) fn terms_of(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<ReportTerms, Problem> {
     let mut form = json::object(body, FIELDS)?;
     let language = form.parsed("language", |text| {
         Language::parse(text).ok_or_else(|| format!("expected `en` or `ru`, got {text:?}"))
@@ -189,7 +217,8 @@ async fn spend(state: &State, user: UserId) -> Result<(), Problem> {
     }
 }
 
-fn link(id: ReportId) -> String {
+/// Where a report is found.
+pub(super) fn link(id: ReportId) -> String {
     format!("/reports/{id}")
 }
 
@@ -226,31 +255,24 @@ fn answer(
 }
 
 /// Answers an order that came before: as then, or, where the caller waits, as its report stands now.
-async fn again(
+async fn ordered_before(
     state: &State,
     before: RememberedAnswer,
     caller: Caller,
     wish: Wish,
 ) -> Result<HttpResponse, Problem> {
     #[derive(Deserialize)]
-    struct Numbered {
-        id: i64,
-    }
-    #[derive(Deserialize)]
     struct Before {
         id: ReportId,
-        task: Numbered,
+        task: again::Numbered,
     }
     let Wish::Wait(_) = wish else { return replayed(before) };
-    let then: Before = serde_json::from_str(&before.body)
-        .map_err(|error| Problem::internal(format!("a remembered answer cannot be read: {error}")))?;
+    let then: Before = again::reread(&before)?;
     let patience = wish.patience(state, std::time::Duration::ZERO);
-    let Some(task) = prefer::revisit(state, TaskId(then.task.id), patience).await else {
+    let Some(task) = prefer::revisit(state, then.task.task(), patience).await else {
         return replayed(before);
     };
-    let mut answer = answer(state, then.id, &task, caller, wish)?;
-    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(answer)
+    Ok(again::anew(answer(state, then.id, &task, caller, wish)?))
 }
 
 /// A report that ended without a PDF.

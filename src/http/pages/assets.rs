@@ -50,6 +50,8 @@ assets! {
     Live = "live", js;
     Times = "times", js;
     Swagger = "swagger", js;
+    Copy = "copy", js;
+    Upload = "upload", js;
     Icon = "icon", svg;
 }
 

@@ -35,6 +35,8 @@ macro_rules! words {
 }
 
 pub(super) mod frame;
+pub(super) mod images;
+pub(super) mod people;
 pub(super) mod problems;
 pub(super) mod written;
 
@@ -78,7 +80,15 @@ mod tests {
     #[test]
     fn a_translation_has_the_gaps_of_its_text_and_no_letters_of_the_other_language() {
         let cyrillic = |text: &str| text.chars().any(|c| ('\u{400}'..='\u{4ff}').contains(&c));
-        let themes = [frame::FrameWords::pairs(), frame::HomeWords::pairs(), frame::ApiWords::pairs()];
+        let themes = [
+            frame::FrameWords::pairs(),
+            frame::HomeWords::pairs(),
+            frame::ApiWords::pairs(),
+            images::ImageWords::pairs(),
+            people::EntryWords::pairs(),
+            people::ProfileWords::pairs(),
+            problems::ProblemWords::pairs(),
+        ];
         for [name, en, ru] in themes.concat() {
             assert_eq!(en.matches("{}").count(), ru.matches("{}").count(), "{name}");
             assert!(!en.is_empty() && (!cyrillic(en) || en == "Русский"), "{name}: {en}");
