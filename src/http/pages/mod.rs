@@ -32,6 +32,8 @@ mod images;
 mod preferences;
 mod problem;
 mod profile;
+mod reports;
+mod tasks;
 mod told;
 mod words;
 
@@ -101,6 +103,12 @@ const PAGES: &[Page] = &[
     shown("/images", When::Asked, || web::to(images::gallery)),
     shown("/images/{name}/page", When::Always, || web::to(images::of_image)),
     sent("/images/{name}/delete", When::Always, || web::to(images::delete)),
+    shown("/tasks", When::Asked, || web::to(tasks::list)),
+    shown("/tasks/{id}", When::Asked, || web::to(tasks::one)),
+    sent("/tasks/{id}/cancel", When::Asked, || web::to(tasks::cancel)),
+    sent("/tasks/{id}/retry", When::Asked, || web::to(tasks::retry)),
+    sent("/tasks/{id}/delete", When::Always, || web::to(tasks::delete)),
+    shown("/reports/{id}", When::Asked, || web::to(reports::get)),
     sent("/preferences", When::Always, || web::to(preferences::set)),
     shown("/assets/{name}", When::Always, || web::to(assets::get)),
 ];
