@@ -32,6 +32,8 @@ mod images;
 mod preferences;
 mod problem;
 mod profile;
+mod quiz;
+mod records;
 mod reports;
 mod tasks;
 mod told;
@@ -109,6 +111,12 @@ const PAGES: &[Page] = &[
     sent("/tasks/{id}/retry", When::Asked, || web::to(tasks::retry)),
     sent("/tasks/{id}/delete", When::Always, || web::to(tasks::delete)),
     shown("/reports/{id}", When::Asked, || web::to(reports::get)),
+    shown("/records", When::Asked, || web::to(records::list)),
+    sent("/records", When::Asked, || web::to(records::send)),
+    shown("/records/{id}", When::Always, || web::to(records::one)),
+    sent("/records/{id}/delete", When::Always, || web::to(records::delete)),
+    shown("/quiz", When::Always, || web::to(quiz::get)),
+    sent("/quiz", When::Asked, || web::to(quiz::fetch)),
     sent("/preferences", When::Always, || web::to(preferences::set)),
     shown("/assets/{name}", When::Always, || web::to(assets::get)),
 ];
