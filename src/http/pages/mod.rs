@@ -6,7 +6,8 @@
 //!
 //! - `frame` is what stands around each page, with the headers of the answer; `preferences` its language and colours;
 //!   `problem` the page of an error; `assets` what pages load; `form` reads what they send.
-//! - `home`, ...: a file a page, or a few that belong together.
+//! - `home`, `entry`, `profile`, `images`, `records`, `quiz`, `tasks`, `reports`: a file a page, or a few that belong
+//!   together; `told` is a problem beside the form that was refused, `laid` JSON to be read.
 //! - `words` has all that is said; `templates/` the form; `assets/` the style and the scripts, one a concern.
 //!
 //! # To add a page
@@ -29,6 +30,7 @@ mod form;
 mod frame;
 mod home;
 mod images;
+mod laid;
 mod preferences;
 mod problem;
 mod profile;
