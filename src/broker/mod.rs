@@ -22,12 +22,14 @@
 //! | `message.rs` | messages going out and coming in |
 //! | `browse.rs` | a look into a queue |
 //! | `dead.rs` | the queue of messages that are no tasks |
+//! | `letters.rs` | looking after it |
 
 mod attach;
 mod browse;
 mod consumer;
 mod dead;
 mod endpoint;
+mod letters;
 mod link;
 mod message;
 mod publisher;
@@ -47,6 +49,7 @@ pub use self::browse::Browser;
 pub use self::consumer::{Batch, Consumer, Lost};
 pub use self::dead::{Burial, DIED_HEADER, QUEUE_HEADER, REASON_HEADER, dead_queue, died_at, original_queue};
 pub use self::endpoint::BrokerFileError;
+pub use self::letters::{Bounds, Choice, DeadQueue, DeadQueueError, Letter, Looked, Removal, Removed, Which};
 pub use self::message::{Delivery, Publish};
 pub use self::publisher::PublishError;
 pub use self::topology::{DeadLetters, Declare, OwnQueue, QueueState, TopologyError};

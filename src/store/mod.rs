@@ -21,6 +21,7 @@
 
 mod clerk;
 mod command;
+mod holdings;
 mod library;
 mod own;
 mod people;
@@ -43,6 +44,7 @@ pub use command::{
     NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take,
     Taken, Usage, UserRefused, Wanted, Word,
 };
+pub use holdings::{Holdings, ReportLine, Storage, UserLine, UserSearch};
 pub use library::{QuestionFilter, Questions, Report, Reports, SavedQuestions};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{Image, KindDepth, Order, Page, Recording, TaskFilter};
@@ -182,7 +184,7 @@ pub struct Registration {
 
 /// The port. See the module's page for who calls which part.
 #[async_trait]
-pub trait Store: Questions + Reports + Send + Sync + 'static {
+pub trait Store: Questions + Reports + Holdings + Send + Sync + 'static {
     /// Makes a group of commands one transaction: the replies come in the order of the commands. When this
     /// returns `Ok`, the group is on disk.
     ///

@@ -11,6 +11,7 @@
 //! - No secret is logged. Rooms pass ids and names, never tokens, passwords or bodies.
 
 pub mod action_log;
+pub mod disk;
 pub mod health;
 pub mod logging;
 pub mod metrics;

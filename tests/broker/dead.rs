@@ -41,7 +41,7 @@ fn listed(queue: &str) -> Vec<Value> {
 }
 
 /// A queue with these messages, each buried with a reason of its own.
-async fn buried(bodies: &[&str]) -> (Ours, String) {
+pub(crate) async fn buried(bodies: &[&str]) -> (Ours, String) {
     let (ours, somebody) = (Ours::shared().await, Somebody::at(&shared()).await);
     let queue = fresh("work");
     somebody.declares(&queue).await.unwrap();
@@ -80,7 +80,7 @@ async fn buried(bodies: &[&str]) -> (Ours, String) {
     (ours, queue)
 }
 
-async fn whole(ours: &Ours, queue: &str) -> Vec<Delivery> {
+pub(crate) async fn whole(ours: &Ours, queue: &str) -> Vec<Delivery> {
     let mut browser = ours.broker.browse(queue).await.unwrap();
     let mut found = Vec::new();
     while let Some((message, _)) = browser.next().await.unwrap() {

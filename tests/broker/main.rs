@@ -7,6 +7,7 @@ mod common;
 
 mod consuming;
 mod dead;
+mod letters;
 mod network;
 mod node;
 mod outages;

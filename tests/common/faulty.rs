@@ -16,9 +16,9 @@ use gristmill::account::{
     Caller, CounterDay, CountersNow, Day, LoginName, PasswordHash, Portfolio, TokenHash, User,
 };
 use gristmill::store::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page,
-    QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report, Reports, SavedQuestions,
-    SqliteStore, Store, StoreError, TaskFilter, Told,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Image, KindDepth, Listener, Page,
+    QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report, ReportLine, Reports,
+    SavedQuestions, SqliteStore, Storage, Store, StoreError, TaskFilter, Told, UserLine, UserSearch,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,
@@ -98,6 +98,14 @@ delegate! {
         fn portfolio(&self, user: UserId, since: Timestamp, recent: u32) -> Option<Portfolio>;
         fn report(&self, id: ReportId) -> Option<Report>;
         fn expired_reports(&self, limit: u32) -> Vec<TaskId>;
+    }
+}
+
+delegate! {
+    Holdings {
+        fn storage(&self) -> Storage;
+        fn report_lines(&self, before: Option<TaskId>, limit: u32) -> Vec<ReportLine>;
+        fn user_lines(&self, search: &UserSearch, before: Option<UserId>, limit: u32) -> Vec<UserLine>;
     }
 }
 

@@ -26,6 +26,7 @@ macro_rules! on_both {
 mod bench;
 mod books;
 mod conformance;
+mod holdings;
 mod images;
 mod keys;
 mod library;

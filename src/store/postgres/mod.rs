@@ -9,6 +9,7 @@
 //!   hold that lock.
 
 mod group;
+mod holdings;
 mod library;
 mod load;
 mod outside;

@@ -11,6 +11,7 @@
 //!   statements, each prepared once.
 
 mod group;
+mod holdings;
 mod library;
 mod load;
 mod read;

@@ -1,0 +1,19 @@
+//! What is kept here, and whose it is.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sqlx::Sqlite;
+
+use super::SqliteStore;
+use crate::account::{Holding, User};
+use crate::store::holdings::rows;
+use crate::store::row::{USER_COLUMNS, UserRow};
+use crate::store::{Holdings, ReportLine, Storage, StoreError, UserLine, UserSearch};
+use crate::task::{TaskId, UserId};
+
+rows::holdings!(
+    SqliteStore,
+    Sqlite,
+    "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+);
