@@ -228,7 +228,6 @@ async fn the_fields_of_a_task_are_those_that_the_document_tells() {
 async fn a_path_that_is_not_there_is_told_and_a_wrong_method_with_those_that_are() {
     let daemon = start(Wishes::default()).await;
     for path in [
-        "/",
         "/nothing",
         "/tasks/",
         "/tasks/1/nothing",

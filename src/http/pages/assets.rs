@@ -51,6 +51,10 @@ assets! {
     Times = "times", js;
     Swagger = "swagger", js;
     Copy = "copy", js;
+    Player = "player", js;
+    Record = "record", js;
+    Samples = "samples", js;
+    Send = "send", js;
     Upload = "upload", js;
     Icon = "icon", svg;
 }
