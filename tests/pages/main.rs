@@ -9,4 +9,8 @@ mod browser;
 mod chrome;
 mod everywhere;
 mod look;
+mod people;
+mod sights;
+mod uploads;
+mod work;
 mod world;
