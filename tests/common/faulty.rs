@@ -16,9 +16,9 @@ use gristmill::account::{
     Caller, CounterDay, CountersNow, Day, LoginName, PasswordHash, Portfolio, TokenHash, User,
 };
 use gristmill::store::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page,
-    QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report, Reports, SavedQuestions,
-    SqliteStore, Store, StoreError, TaskFilter, Told,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, KindLoad, Listener, Minute,
+    Overview, Page, Pause, QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report,
+    Reports, SavedQuestions, Selection, SqliteStore, Store, StoreError, TaskFilter, Told, Totals,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,
@@ -98,6 +98,18 @@ delegate! {
         fn portfolio(&self, user: UserId, since: Timestamp, recent: u32) -> Option<Portfolio>;
         fn report(&self, id: ReportId) -> Option<Report>;
         fn expired_reports(&self, limit: u32) -> Vec<TaskId>;
+    }
+}
+
+delegate! {
+    Overview {
+        fn pauses(&self) -> Vec<Pause>;
+        fn loads(&self) -> Vec<KindLoad>;
+        fn selected(&self, selection: &Selection, after: Option<TaskId>, limit: u32) -> Vec<TaskId>;
+        fn history(&self, since: Timestamp) -> Vec<Minute>;
+        fn write_history(&self, counter: &str, minutes: &[Minute]) -> ();
+        fn forget_history(&self, before: Timestamp) -> u64;
+        fn totals(&self) -> Totals;
     }
 }
 

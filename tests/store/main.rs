@@ -25,12 +25,14 @@ macro_rules! on_both {
 
 mod bench;
 mod books;
+mod bulk;
 mod conformance;
 mod images;
 mod keys;
 mod library;
 mod order;
 mod outside;
+mod overview;
 mod people;
 mod schema;
 mod upgrade;

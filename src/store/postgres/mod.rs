@@ -12,6 +12,7 @@ mod group;
 mod library;
 mod load;
 mod outside;
+mod overview;
 mod read;
 mod write;
 

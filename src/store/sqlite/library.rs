@@ -17,7 +17,10 @@ use crate::task::{Attempt, NewQuestion, Question, QuestionId, ReportId, Role, Ta
 
 impl SqliteStore {
     /// A file answers, or fails: nothing is waited for without end.
-    async fn limited<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(super) async fn limited<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         work.await
     }
 }

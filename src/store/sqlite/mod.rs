@@ -13,6 +13,7 @@
 mod group;
 mod library;
 mod load;
+mod overview;
 mod read;
 mod write;
 
