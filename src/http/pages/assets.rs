@@ -50,6 +50,10 @@ assets! {
     Live = "live", js;
     Times = "times", js;
     Copy = "copy", js;
+    Player = "player", js;
+    Record = "record", js;
+    Samples = "samples", js;
+    Send = "send", js;
     Upload = "upload", js;
     Icon = "icon", svg;
 }

@@ -38,6 +38,8 @@ pub(super) mod frame;
 pub(super) mod images;
 pub(super) mod people;
 pub(super) mod problems;
+pub(super) mod records;
+pub(super) mod tasks;
 pub(super) mod written;
 
 /// The text with each `{}` in it filled by one of `values`, in their order.
@@ -87,6 +89,10 @@ mod tests {
             people::EntryWords::pairs(),
             people::ProfileWords::pairs(),
             problems::ProblemWords::pairs(),
+            records::QuizWords::pairs(),
+            records::RecordWords::pairs(),
+            tasks::ReportWords::pairs(),
+            tasks::TaskWords::pairs(),
         ];
         for [name, en, ru] in themes.concat() {
             assert_eq!(en.matches("{}").count(), ru.matches("{}").count(), "{name}");
