@@ -24,6 +24,7 @@
 //! ([`Frame::live`](frame::Frame::live)) tells of something.
 
 mod assets;
+mod chart;
 mod form;
 mod frame;
 mod home;

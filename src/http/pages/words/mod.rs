@@ -34,6 +34,7 @@ macro_rules! words {
     };
 }
 
+pub(super) mod charts;
 pub(super) mod frame;
 pub(super) mod problems;
 pub(super) mod written;
