@@ -241,6 +241,13 @@ impl<'a> Query<'a> {
         query
     }
 
+    /// The same of a form of a page, in which what is left empty is not given.
+    pub(super) fn of_form(request: &'a HttpRequest, names: &'static [&'static str]) -> Self {
+        let mut query = Self::of(request, names);
+        query.pairs.retain(|(_, value)| !value.is_empty());
+        query
+    }
+
     /// Notes a fault.
     pub(super) fn fault(&mut self, name: &str, problem: impl Into<String>) {
         self.faults.push(Fault { field: name.to_owned(), pointer: None, problem: problem.into() });

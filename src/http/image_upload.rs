@@ -31,7 +31,7 @@ use crate::account::{Caller, Token};
 use crate::blob::BlobError;
 use crate::intake::{Done, ImageUpload};
 use crate::store::{NewImage, RememberedAnswer, Reply};
-use crate::task::{FailureReason, ImageId, ImageName, Status, Task, TaskId};
+use crate::task::{FailureReason, ImageId, ImageName, Status, Task, TaskId, UserId};
 use crate::telemetry::{Action, ActionLog};
 
 /// What a file is called in the action log when it has no name.
@@ -108,13 +108,39 @@ pub(super) async fn create(
     let mut query = Query::of(&request, &["user_id", "filename"]);
     let named = query.user_id();
     query.finish()?;
-    let who = auth::caller_so_far(&state, &request, named).await?;
-    let key = Key::of(&request)?;
-    let read = image_form::read(&state, (&desk, &unproven), &request, body, who).await;
-    let Uploads { owner, files } = read.map_err(|refusal| written_down(&state, refusal))?;
+    let wish = Wish::of(&request);
+    let received = receive(&state, (&desk, &unproven), &request, body, named).await?;
+    match received {
+        Received::Now(shown, caller) => answer(&state, &shown, caller, wish),
+        Received::Before(before, caller, deadline) => {
+            taken_before(&state, before, caller, wish, deadline).await
+        }
+    }
+}
+
+/// What became of an upload.
+pub(super) enum Received {
+    /// Taken, by whom.
+    Now(Vec<Shown>, Caller),
+    /// It came before; what was answered then, and until when to wait now.
+    Before(RememberedAnswer, Caller, Instant),
+}
+
+/// Takes the images of a request, and waits for them as it wishes.
+pub(super) async fn receive(
+    state: &State,
+    (desk, unproven): (&Desk, &Unproven),
+    request: &HttpRequest,
+    body: Payload,
+    named: Option<UserId>,
+) -> Result<Received, Problem> {
+    let who = auth::caller_so_far(state, request, named).await?;
+    let key = Key::of(request)?;
+    let read = image_form::read(state, (desk, unproven), request, body, who).await;
+    let Uploads { owner, files } = read.map_err(|refusal| written_down(state, refusal))?;
     let caller = owner.map_or(Caller::Anonymous, Caller::User);
-    let (uploads, tokens) = keep(&state, files).await?;
-    let links = ImageLinks::of(&state, &request);
+    let (uploads, tokens) = keep(state, files).await?;
+    let links = ImageLinks::of(state, request);
     let stays = key.is_some();
     let remember = key.map(|key| {
         let images: Arc<[NewImage]> = uploads.iter().map(|upload| upload.image.clone()).collect();
@@ -122,40 +148,39 @@ pub(super) async fn create(
         // The bytes, by the name that they make.
         let parts = uploads.iter().flat_map(|upload| [upload.bytes.name.as_str(), &upload.image.filename]);
         let parts: Vec<&[u8]> = parts.map(str::as_bytes).collect();
-        key.remember(&request, caller, &parts, move |reply| accepted(&images, reply, caller, &links))
+        key.remember(request, caller, &parts, move |reply| accepted(&images, reply, caller, &links))
     });
     let done = state.intake.take_images(caller, &uploads, remember).await.map_err(Problem::from);
     let done = done.map_err(|problem| {
         let filename = uploads.first().map(|upload| upload.image.filename.clone());
-        written_down(&state, Refusal { problem, filename })
+        written_down(state, Refusal { problem, filename })
     })?;
-    let wish = Wish::of(&request);
-    let deadline = Instant::now() + wish.patience(&state, state.http.default_wait);
+    let deadline = Instant::now() + Wish::of(request).patience(state, state.http.default_wait);
     match done {
         Done::Now(tasks) => {
             let images: Vec<NewImage> = uploads.into_iter().map(|upload| upload.image).collect();
-            let diary = Diary::of(&state, &images);
+            let diary = Diary::of(state, &images);
             let shown = images.iter().zip(tasks).zip(tokens).map(|((image, task), token)| {
                 let view = ImageView::accepted(image, &task, &links).with_token(token.reveal());
                 Shown { view, task }
             });
             let mut shown: Vec<Shown> = shown.collect();
-            wait(&state, &mut shown, deadline).await?;
+            wait(state, &mut shown, deadline).await?;
             if let Some(failed) = shown.iter().position(Shown::has_failed) {
                 let problem = not_taken(&shown, failed);
                 diary.not_taken(shown.get(failed), &problem);
-                remove(&state, caller, &shown, failed, stays).await;
+                remove(state, caller, &shown, failed, stays).await;
                 return Err(problem);
             }
-            answer(&state, &shown, caller, wish)
+            Ok(Received::Now(shown, caller))
         }
-        Done::Before(before) => taken_before(&state, before, caller, wish, deadline).await,
+        Done::Before(before) => Ok(Received::Before(before, caller, deadline)),
     }
 }
 
 /// An image with its task.
-struct Shown {
-    view: ImageView,
+pub(super) struct Shown {
+    pub(super) view: ImageView,
     task: Task,
 }
 

@@ -140,6 +140,16 @@ impl ImageView {
         Self { delete_token: Some(token), ..self }
     }
 
+    /// What it is called here.
+    pub(super) fn filename(&self) -> &str {
+        &self.filename
+    }
+
+    /// What may remove it, where it may be shown.
+    pub(super) fn delete_token(&self) -> Option<&str> {
+        self.delete_token.as_deref()
+    }
+
     /// Where it is.
     pub(super) fn url(&self) -> &str {
         &self.url

@@ -21,8 +21,8 @@ use super::tasks::{UserParam, json_answer, next_link};
 use super::{Problem, State, auth};
 use crate::account::{Access, Caller, Token};
 use crate::intake::{Done, IntakeError};
-use crate::store::{Image, Refused, RememberedAnswer, Reply};
-use crate::task::{ImageName, TaskId};
+use crate::store::{Image, Refused, Remember, RememberedAnswer, Reply};
+use crate::task::{ImageName, Task, TaskId};
 use crate::telemetry::Action;
 
 /// The parameters of the gallery.
@@ -55,19 +55,31 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     let named = query.user_id();
     query.finish()?;
     let caller = auth::reader(&state, &request, named).await?;
-    // One more than asked for tells whether there are more.
-    let mut images = state.store.images(caller, after, limit + 1).await?;
-    let more = images.len() > limit as usize;
-    images.truncate(limit as usize);
+    let (images, next) = page(&state, caller, after, limit).await?;
     let mut answer = HttpResponse::Ok();
     // It is the caller's alone, and its links are by the host that the caller named.
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
-    if let Some(last) = images.last().filter(|_| more) {
-        answer.insert_header((header::LINK, next_link(&request, last.task.0)?));
+    if let Some(last) = next {
+        answer.insert_header((header::LINK, next_link(&request, last.0)?));
     }
     let links = ImageLinks::of(&state, &request);
     let views: Vec<ImageView> = images.iter().map(|image| ImageView::of(image, &links)).collect();
     Ok(json_answer(answer, TaskView::many(views.as_slice())))
+}
+
+/// At most `limit` of the caller's images behind `after`, and behind what the next page begins, where there are more.
+pub(super) async fn page(
+    state: &State,
+    caller: Caller,
+    after: Option<TaskId>,
+    limit: u32,
+) -> Result<(Vec<Image>, Option<TaskId>), Problem> {
+    // One more than asked for tells whether there are more.
+    let mut images = state.store.images(caller, after, limit + 1).await?;
+    let more = images.len() > limit as usize;
+    images.truncate(limit as usize);
+    let next = images.last().filter(|_| more).map(|last| last.task);
+    Ok((images, next))
 }
 
 /// The same without the slash.
@@ -116,18 +128,28 @@ pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<H
         None if remember.is_some() => caller,
         None => return Err(no_image(&request)),
     };
-    match state.intake.delete_made(right, image.as_ref().map(|image| image.task), remember).await {
-        Ok(Done::Now(_)) => {
-            if let Some(image) = image {
-                forget(&state, &image).await;
-                state.actions.record(&Action::ImageDeleted { filename: image.filename });
-            }
-            Ok(HttpResponse::NoContent().finish())
-        }
+    match remove(&state, right, image, remember).await {
+        Ok(Done::Now(_)) => Ok(HttpResponse::NoContent().finish()),
         Ok(Done::Before(answer)) => replayed(answer),
         Err(IntakeError::Refused(Refused::NotFound(_))) => Err(no_image(&request)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Removes an image as `right`, which [`right_to`] gave.
+pub(super) async fn remove(
+    state: &State,
+    right: Caller,
+    image: Option<Image>,
+    remember: Option<Remember>,
+) -> Result<Done<Task>, IntakeError> {
+    let task = image.as_ref().map(|image| image.task);
+    let done = state.intake.delete_made(right, task, remember).await?;
+    if let (Done::Now(_), Some(image)) = (&done, image) {
+        forget(state, &image).await;
+        state.actions.record(&Action::ImageDeleted { filename: image.filename });
+    }
+    Ok(done)
 }
 
 /// Removes what was made of it. Another image of the same bytes has its variants made again.
@@ -138,8 +160,8 @@ async fn forget(state: &State, image: &Image) {
     }
 }
 
-/// As whom the image is removed.
-fn right_to(image: &Image, caller: Caller, given: Option<&str>) -> Result<Caller, Problem> {
+/// As whom the image is removed by a caller who gives that token, or none.
+pub(super) fn right_to(image: &Image, caller: Caller, given: Option<&str>) -> Result<Caller, Problem> {
     if let Some(given) = given {
         let hash = given.trim().parse::<Token>().map(|token| token.hash());
         let holds = hash
@@ -169,11 +191,12 @@ fn right_to(image: &Image, caller: Caller, given: Option<&str>) -> Result<Caller
 }
 
 /// The name in the path; `None` for what is none, under which nothing can be.
-fn name(request: &HttpRequest) -> Option<ImageName> {
+pub(super) fn name(request: &HttpRequest) -> Option<ImageName> {
     request.match_info().get("name").and_then(|name| name.parse().ok())
 }
 
-fn no_image(request: &HttpRequest) -> Problem {
+/// There is no image of the name in the path.
+pub(super) fn no_image(request: &HttpRequest) -> Problem {
     let name: String = request.match_info().get("name").unwrap_or_default().chars().take(64).collect();
     Problem::new(Code::ImageNotFound, format!("there is no image `{name}`"))
 }

@@ -57,26 +57,39 @@ pub(super) async fn login(
     Query::of(&request, &[]).finish()?;
     let body = extract::json_body(&state, &request, body).await?;
     let (login, password) = read(&body)?;
-    let address = passwords::spend_of_address(&state, &request).await?;
-    let known = state.store.credentials(&login).await?.map(|(user, _)| user);
-    let account = passwords::counted_as(&login, known);
-    passwords::spend_of_account(&state, &account).await?;
-    let Some((user, token)) = begin(&state, &passwords, &login, &password).await? else {
+    let (user, cookie) = enter(&state, &passwords, &request, &login, &password).await?;
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::SET_COOKIE, cookie));
+    Ok(private_answer(answer, user_view::own(&user)))
+}
+
+/// Begins a session of whoever says to be that: the user, and the header that sets the cookie.
+pub(super) async fn enter(
+    state: &State,
+    passwords: &Passwords,
+    request: &HttpRequest,
+    login: &LoginName,
+    password: &str,
+) -> Result<(User, String), Problem> {
+    let address = passwords::spend_of_address(state, request).await?;
+    let known = state.store.credentials(login).await?.map(|(user, _)| user);
+    let account = passwords::counted_as(login, known);
+    passwords::spend_of_account(state, &account).await?;
+    let Some((user, token)) = begin(state, passwords, login, password).await? else {
         // Of nobody the name stays untold: it may be a password that was typed into the wrong field.
         let name = known.map(|user| format!("#{user}"));
         state.actions.record(&Action::LoginFailed { name, address });
         return Err(Problem::new(Code::LoginFailed, "there is no such user, or not with this password"));
     };
     state.store.forgive(&account).await?;
-    if let Held::Session(before) = session::of(&request) {
+    if let Held::Session(before) = session::of(request) {
         // The browser forgets it for the new one.
         state.store.close_session(&before).await?;
     }
     state.actions.record(&Action::LoggedIn { name: called(&user) });
-    let mut answer = HttpResponse::Ok();
-    let secure = client::is_secure(&state.http, &request);
-    answer.insert_header((header::SET_COOKIE, session::given(&token, state.auth.session, secure)));
-    Ok(private_answer(answer, user_view::own(&user)))
+    let secure = client::is_secure(&state.http, request);
+    let cookie = session::given(&token, state.auth.session, secure);
+    Ok((user, cookie))
 }
 
 /// Reads who wants to log in, and by which password, which may be any text.
@@ -137,7 +150,13 @@ async fn begin(
 )]
 pub(super) async fn logout(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[]).finish()?;
-    if let Held::Session(session) = session::of(&request) {
+    leave(&state, &request).await?;
+    Ok(HttpResponse::NoContent().insert_header((header::SET_COOKIE, session::taken_away())).finish())
+}
+
+/// Ends the session that the request has.
+pub(super) async fn leave(state: &State, request: &HttpRequest) -> Result<(), Problem> {
+    if let Held::Session(session) = session::of(request) {
         let user = state.store.user_by_session(&session).await?;
         // Of two that end it at the same time one did.
         if state.store.close_session(&session).await?
@@ -146,5 +165,5 @@ pub(super) async fn logout(state: Data<State>, request: HttpRequest) -> Result<H
             state.actions.record(&Action::LoggedOut { name: called(&user) });
         }
     }
-    Ok(HttpResponse::NoContent().insert_header((header::SET_COOKIE, session::taken_away())).finish())
+    Ok(())
 }

@@ -45,6 +45,8 @@ struct Inner {
     ends_session: bool,
     /// For the log alone.
     cause: Option<String>,
+    /// The page that shows it in its place, where that is no page of its own.
+    page: Option<String>,
 }
 
 /// One thing that is wrong with the input.
@@ -98,6 +100,7 @@ impl Problem {
             length: None,
             ends_session: false,
             cause: None,
+            page: None,
         }))
     }
 
@@ -166,6 +169,12 @@ impl Problem {
         self
     }
 
+    /// Has a browser see that page, which shows it beside the form that was refused.
+    pub(super) fn shown_on(mut self, page: String) -> Self {
+        self.0.page = Some(page);
+        self
+    }
+
     /// The problem in one line, with every fault of the input.
     pub(super) fn story(&self) -> String {
         let faults = self.0.errors.iter().map(|fault| format!("{}: {}", fault.field, fault.problem));
@@ -199,6 +208,11 @@ impl Problem {
     /// What would have been allowed.
     pub(super) fn allowed(&self) -> &[String] {
         &self.0.allowed
+    }
+
+    /// The page that shows it, where it is not the one of all problems.
+    pub(super) fn page(&self) -> Option<&str> {
+        self.0.page.as_deref()
     }
 
     /// The task that it is about.

@@ -23,7 +23,7 @@ use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::user_view::called;
 use super::users::{UserPath, check_theirs};
 use super::{Problem, State, auth};
-use crate::account::Caller;
+use crate::account::{Caller, User};
 use crate::intake::{Done, ReportTerms};
 use crate::media::report::Language;
 use crate::store::{Accepted, Rate, RememberedAnswer, Reply, Report};
@@ -94,10 +94,7 @@ pub(super) async fn create(
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
     let terms = terms_of(&state, request.headers(), &body)?;
-    if terms.contact && caller.user() != Some(user) {
-        let problem = format!("only user {user} may put their e-mail on a report");
-        return Err(Problem::of_field(Code::Forbidden, "contact", problem));
-    }
+    check_contact(caller, user, &terms)?;
     let id = ReportId::fresh();
     let language = terms.language.tag().as_bytes();
     let remember = key.map(|key| {
@@ -119,8 +116,7 @@ pub(super) async fn create(
     let patience = wish.patience(&state, std::time::Duration::ZERO);
     match state.intake.report(caller, user, (id, terms), remember).await? {
         Done::Now(task) => {
-            let name = about.as_ref().map_or_else(|| format!("#{user}"), called);
-            state.actions.record(&Action::ReportOrdered { name });
+            write_down(&state, user, about.as_ref());
             let task = prefer::settle(&state, task, patience).await?;
             answer(&state, id, &task, caller, wish)
         }
@@ -128,8 +124,40 @@ pub(super) async fn create(
     }
 }
 
+/// Orders a report for a caller who does not wait: its name.
+pub(super) async fn order(
+    state: &State,
+    caller: Caller,
+    user: UserId,
+    terms: ReportTerms,
+) -> Result<ReportId, Problem> {
+    check_theirs(caller, user)?;
+    check_contact(caller, user, &terms)?;
+    let about = state.store.user(user).await?.ok_or_else(|| Problem::no_user(user))?;
+    spend(state, user).await?;
+    let id = ReportId::fresh();
+    state.intake.report(caller, user, (id, terms), None).await?;
+    write_down(state, user, Some(&about));
+    Ok(id)
+}
+
+/// Only the user has their e-mail put on a report.
+fn check_contact(caller: Caller, user: UserId, terms: &ReportTerms) -> Result<(), Problem> {
+    if !terms.contact || caller.user() == Some(user) {
+        return Ok(());
+    }
+    let problem = format!("only user {user} may put their e-mail on a report");
+    Err(Problem::of_field(Code::Forbidden, "contact", problem))
+}
+
+/// Notes an order in the action log.
+fn write_down(state: &State, user: UserId, about: Option<&User>) {
+    let name = about.map_or_else(|| format!("#{user}"), called);
+    state.actions.record(&Action::ReportOrdered { name });
+}
+
 /// Reads how the report is to be.
-fn terms_of(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<ReportTerms, Problem> {
+pub(super) fn terms_of(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<ReportTerms, Problem> {
     let mut form = json::object(body, FIELDS)?;
     let language = form.parsed("language", |text| {
         Language::parse(text).ok_or_else(|| format!("expected `en` or `ru`, got {text:?}"))
@@ -184,7 +212,8 @@ async fn spend(state: &State, user: UserId) -> Result<(), Problem> {
     }
 }
 
-fn link(id: ReportId) -> String {
+/// Where a report is found.
+pub(super) fn link(id: ReportId) -> String {
     format!("/reports/{id}")
 }
 

@@ -14,7 +14,7 @@ use super::extract::{self, Query};
 use super::idempotency::{Key, remembered, replayed};
 use super::passwords::Passwords;
 use super::tasks::{UserParam, named, next_link};
-use super::user_form::{self, NewTokenSchema, NewUserSchema, UserChangeSchema};
+use super::user_form::{self, ChangeForm, NewTokenSchema, NewUserForm, NewUserSchema, UserChangeSchema};
 use super::user_view::{self, UserView, WithToken, called, private_answer};
 use super::{Problem, State, auth, avatar, image_limits, session};
 use crate::account::{Caller, Change, NewUser, Role, Token, TokenHash, User, UserChange};
@@ -44,36 +44,53 @@ pub(super) async fn create(
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
     let form = user_form::new(&body, state.images.max_bytes)?;
+    match make(&state, &passwords, &request, form, key).await? {
+        Done::Now((user, token)) => {
+            let mut answer = HttpResponse::Created();
+            answer.insert_header((header::LOCATION, place(user.id)));
+            Ok(private_answer(answer, user_view::with_token(&user, Some(token.reveal()))))
+        }
+        Done::Before(answer) => replayed(answer),
+    }
+}
+
+/// Makes a user of what was sent, with the token that is theirs.
+pub(super) async fn make(
+    state: &State,
+    passwords: &Passwords,
+    request: &HttpRequest,
+    form: NewUserForm,
+    key: Option<Key>,
+) -> Result<Done<(User, Token)>, Problem> {
     let token = Token::fresh();
     let mut user = NewUser::new(form.name, form.email, token.hash())?;
     user.gender = form.gender;
     user.role = form.role.unwrap_or_default();
     if user.role != Role::default() {
-        check_admin(auth::caller(&state, &request, None).await?)?;
+        check_admin(auth::caller(state, request, None).await?)?;
     }
     if let Some(password) = form.password {
-        user.password = Some(passwords.chosen(&state, &request, password).await?);
+        user.password = Some(passwords.chosen(state, request, password).await?);
     }
     let mut pinned = None;
     if let Some(bytes) = form.avatar {
-        image_limits::spend(&state, &request, None, 1).await?;
-        let (picture, kept) = avatar::take(&state, bytes).await?;
+        image_limits::spend(state, request, None, 1).await?;
+        let (picture, kept) = avatar::take(state, bytes).await?;
         user.avatar = Some(picture);
         pinned = Some(kept);
     }
     // Nobody needs to say who they are here: the keys are those of callers without an identity.
-    let remember = key.map(|key| key.remember(&request, Caller::Anonymous, &slices(&form.parts), created));
+    let remember = key.map(|key| key.remember(request, Caller::Anonymous, &slices(&form.parts), created));
     let done = state.intake.create_user(user, remember).await?;
     // A row names it now, or nothing does.
     drop(pinned);
-    let user = match done {
-        Done::Now(made) => made,
-        Done::Before(answer) => return replayed(answer),
-    };
-    state.actions.record(&Action::UserCreated { name: called(&user) });
-    let mut answer = HttpResponse::Created();
-    answer.insert_header((header::LOCATION, place(user.id)));
-    Ok(private_answer(answer, user_view::with_token(&user, Some(token.reveal()))))
+    Ok(match done {
+        Done::Now(user) => {
+            state.actions.record(&Action::UserCreated { name: called(&user) });
+            Done::Now((user, token))
+        }
+        Done::Before(answer) => Done::Before(answer),
+    })
 }
 
 /// What to remember of a user who was made: not the token.
@@ -158,12 +175,29 @@ pub(super) async fn change(
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
     let form = user_form::change(&body, state.images.max_bytes)?;
+    match alter(&state, &passwords, &request, (caller, &proof), id, form, key).await? {
+        Done::Now(user) => Ok(private_answer(HttpResponse::Ok(), user_view::own(&user))),
+        Done::Before(answer) => replayed(answer),
+    }
+}
+
+/// Changes a user as was sent, for a caller who may.
+pub(super) async fn alter(
+    state: &State,
+    passwords: &Passwords,
+    request: &HttpRequest,
+    (caller, proof): (Caller, &Proof),
+    id: UserId,
+    form: ChangeForm,
+    key: Option<Key>,
+) -> Result<Done<User>, Problem> {
+    check_theirs(caller, id)?;
     let sensitive = form.password != Change::Keep;
-    confirm(&state, &passwords, (caller, &proof), id, sensitive, form.current_password.as_deref()).await?;
+    confirm(state, passwords, (caller, proof), id, sensitive, form.current_password.as_deref()).await?;
     let password = match form.password {
         Change::Keep => Change::Keep,
         Change::Set(password) => {
-            let hash = passwords.chosen(&state, &request, password).await?;
+            let hash = passwords.chosen(state, request, password).await?;
             Change::Set(hash)
         }
         Change::Clear => Change::Clear,
@@ -171,8 +205,8 @@ pub(super) async fn change(
     let (picture, pinned) = match form.avatar {
         Change::Keep => (Change::Keep, None),
         Change::Set(bytes) => {
-            image_limits::spend(&state, &request, caller.user(), 1).await?;
-            let (picture, kept) = avatar::take(&state, bytes).await?;
+            image_limits::spend(state, request, caller.user(), 1).await?;
+            let (picture, kept) = avatar::take(state, bytes).await?;
             (Change::Set(picture), Some(kept))
         }
         Change::Clear => (Change::Clear, None),
@@ -186,12 +220,8 @@ pub(super) async fn change(
         role: form.role,
         token: None,
     };
-    let remember = key.map(|key| key.remember(&request, caller, &slices(&form.parts), changed));
-    let done = apply(&state, (caller, &proof), id, change, pinned, remember).await?;
-    match done {
-        Done::Now(user) => Ok(private_answer(HttpResponse::Ok(), user_view::own(&user))),
-        Done::Before(answer) => replayed(answer),
-    }
+    let remember = key.map(|key| key.remember(request, caller, &slices(&form.parts), changed));
+    apply(state, (caller, proof), id, change, pinned, remember).await
 }
 
 /// What to remember of a change.
@@ -218,17 +248,34 @@ pub(super) async fn renew_token(
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
     let current = user_form::token(&body)?;
-    confirm(&state, &passwords, (caller, &proof), id, true, current.as_deref()).await?;
-    let token = Token::fresh();
-    let change = UserChange { token: Some(token.hash()), ..UserChange::default() };
-    let remember = key.map(|key| key.remember(&request, caller, &[], renewed));
-    match apply(&state, (caller, &proof), id, change, None, remember).await? {
-        Done::Now(user) => {
+    match renew(&state, &passwords, &request, (caller, &proof), id, current.as_deref(), key).await? {
+        Done::Now((user, token)) => {
             let body = user_view::with_token(&user, Some(token.reveal()));
             Ok(private_answer(HttpResponse::Ok(), body))
         }
         Done::Before(answer) => replayed(answer),
     }
+}
+
+/// Makes the user another token, for a caller who may; `current` is the password as it is.
+pub(super) async fn renew(
+    state: &State,
+    passwords: &Passwords,
+    request: &HttpRequest,
+    (caller, proof): (Caller, &Proof),
+    id: UserId,
+    current: Option<&str>,
+    key: Option<Key>,
+) -> Result<Done<(User, Token)>, Problem> {
+    check_theirs(caller, id)?;
+    confirm(state, passwords, (caller, proof), id, true, current).await?;
+    let token = Token::fresh();
+    let change = UserChange { token: Some(token.hash()), ..UserChange::default() };
+    let remember = key.map(|key| key.remember(request, caller, &[], renewed));
+    Ok(match apply(state, (caller, proof), id, change, None, remember).await? {
+        Done::Now(user) => Done::Now((user, token)),
+        Done::Before(answer) => Done::Before(answer),
+    })
 }
 
 /// What to remember of a new token: not the token.
@@ -248,15 +295,29 @@ pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<H
     let caller = auth::caller(&state, &request, named(&request)?).await?;
     check_theirs(caller, id)?;
     let remember = Key::of(&request)?.map(|key| key.remember(&request, caller, &[], gone));
-    match state.intake.delete_user(caller, id, remember).await? {
-        Done::Now(user) => state.actions.record(&Action::UserDeleted { name: called(&user) }),
-        Done::Before(answer) => return replayed(answer),
+    if let Done::Before(answer) = remove(&state, caller, id, remember).await? {
+        return replayed(answer);
     }
     let mut answer = HttpResponse::NoContent();
     if caller.user() == Some(id) && !matches!(session::of(&request), session::Held::None) {
         answer.insert_header((header::SET_COOKIE, session::taken_away()));
     }
     Ok(answer.finish())
+}
+
+/// Removes a user, for a caller who may.
+pub(super) async fn remove(
+    state: &State,
+    caller: Caller,
+    id: UserId,
+    remember: Option<crate::store::Remember>,
+) -> Result<Done<User>, Problem> {
+    check_theirs(caller, id)?;
+    let done = state.intake.delete_user(caller, id, remember).await?;
+    if let Done::Now(user) = &done {
+        state.actions.record(&Action::UserDeleted { name: called(user) });
+    }
+    Ok(done)
 }
 
 fn gone(reply: &Reply) -> Option<RememberedAnswer> {

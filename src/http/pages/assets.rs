@@ -49,6 +49,8 @@ assets! {
     Style = "style", css;
     Live = "live", js;
     Times = "times", js;
+    Copy = "copy", js;
+    Upload = "upload", js;
     Icon = "icon", svg;
 }
 

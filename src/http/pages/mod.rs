@@ -25,17 +25,22 @@
 
 mod assets;
 mod chart;
+mod entry;
 mod form;
 mod frame;
 mod home;
+mod images;
 mod preferences;
 mod problem;
+mod profile;
+mod reports;
+mod tasks;
+mod told;
 mod words;
 
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 pub(super) use problem::page as of_problem;
@@ -79,6 +84,32 @@ const fn sent(path: &'static str, when: When, handler: fn() -> Route) -> Page {
 /// The pages for everybody.
 const PAGES: &[Page] = &[
     shown("/", When::Always, || web::to(home::get)),
+    shown("/sign-up", When::Always, || web::to(entry::sign_up_form)),
+    sent("/sign-up", When::Always, || web::to(entry::sign_up)),
+    shown("/login", When::Always, || web::to(entry::login_form)),
+    sent("/login", When::Asked, || web::to(entry::log_in)),
+    sent("/logout", When::Asked, || web::to(entry::log_out)),
+    shown("/profile", When::Always, || web::to(profile::get)),
+    sent("/profile", When::Always, || web::to(profile::change)),
+    sent("/profile/password", When::Always, || web::to(profile::change_password)),
+    sent("/profile/token", When::Always, || web::to(profile::renew_token)),
+    sent("/profile/avatar", When::Always, || web::to(profile::set_avatar)),
+    sent("/profile/avatar/delete", When::Always, || web::to(profile::drop_avatar)),
+    sent("/profile/report", When::Always, || web::to(profile::report)),
+    sent("/profile/delete", When::Always, || web::to(profile::delete)),
+    shown("/users/{id}", When::Asked, || web::to(profile::of_user)),
+    shown("/upload", When::Always, || web::to(images::upload_form)),
+    sent("/upload", When::Asked, || web::to(images::upload)),
+    shown("/images/", When::Asked, || web::to(images::gallery)),
+    shown("/images", When::Asked, || web::to(images::gallery)),
+    shown("/images/{name}/page", When::Always, || web::to(images::of_image)),
+    sent("/images/{name}/delete", When::Always, || web::to(images::delete)),
+    shown("/tasks", When::Asked, || web::to(tasks::list)),
+    shown("/tasks/{id}", When::Asked, || web::to(tasks::one)),
+    sent("/tasks/{id}/cancel", When::Asked, || web::to(tasks::cancel)),
+    sent("/tasks/{id}/retry", When::Asked, || web::to(tasks::retry)),
+    sent("/tasks/{id}/delete", When::Always, || web::to(tasks::delete)),
+    shown("/reports/{id}", When::Asked, || web::to(reports::get)),
     sent("/preferences", When::Always, || web::to(preferences::set)),
     shown("/assets/{name}", When::Always, || web::to(assets::get)),
 ];
@@ -153,8 +184,20 @@ pub(super) fn to_login(request: &HttpRequest) -> Option<HttpResponse> {
     see_other(&login_with(&request.uri().to_string())).ok()
 }
 
+/// The address of this list from behind `last` on.
+fn next_page(request: &HttpRequest, last: i64) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
+        // What is empty says nothing, and what was just done is not done again.
+        if !matches!(&*name, "after" | "done") && !value.is_empty() {
+            query.append_pair(&name, &value);
+        }
+    }
+    format!("?{}", query.append_pair("after", &last.to_string()).finish())
+}
+
 /// The formats of images that are taken, as their files' names end.
-fn formats(state: &Data<State>) -> String {
+fn formats(state: &State) -> String {
     let names: Vec<String> =
         state.images.formats.iter().map(|format| format!(".{}", format.extension())).collect();
     names.join(" ")

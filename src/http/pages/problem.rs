@@ -37,6 +37,9 @@ pub(in crate::http) fn page(
     request_id: &str,
     answer: HttpResponseBuilder,
 ) -> HttpResponse {
+    if let Some(shown) = problem.page() {
+        return dressed(answer, shown.to_owned());
+    }
     let (code, language) = (problem.code(), Look::of(request).language);
     let w = ProblemWords::of(language);
     let wants_login = matches!(code, Code::Unauthenticated | Code::InvalidToken | Code::OtherUser);

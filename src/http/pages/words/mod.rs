@@ -36,7 +36,10 @@ macro_rules! words {
 
 pub(super) mod charts;
 pub(super) mod frame;
+pub(super) mod images;
+pub(super) mod people;
 pub(super) mod problems;
+pub(super) mod tasks;
 pub(super) mod written;
 
 /// The text with each `{}` in it filled by one of `values`, in their order.
@@ -79,7 +82,16 @@ mod tests {
     #[test]
     fn a_translation_has_the_gaps_of_its_text_and_no_letters_of_the_other_language() {
         let cyrillic = |text: &str| text.chars().any(|c| ('\u{400}'..='\u{4ff}').contains(&c));
-        let themes = [frame::FrameWords::pairs(), frame::HomeWords::pairs()];
+        let themes = [
+            frame::FrameWords::pairs(),
+            frame::HomeWords::pairs(),
+            images::ImageWords::pairs(),
+            people::EntryWords::pairs(),
+            people::ProfileWords::pairs(),
+            problems::ProblemWords::pairs(),
+            tasks::ReportWords::pairs(),
+            tasks::TaskWords::pairs(),
+        ];
         for [name, en, ru] in themes.concat() {
             assert_eq!(en.matches("{}").count(), ru.matches("{}").count(), "{name}");
             assert!(!en.is_empty() && (!cyrillic(en) || en == "Русский"), "{name}: {en}");

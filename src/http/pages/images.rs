@@ -1,0 +1,346 @@
+//! `/upload`, `/images/` and `/images/{name}/page`: images are sent, seen and removed.
+//!
+//! True here: what is sent, listed and removed is so by the functions of the API, with its limits and rights; what a file
+//! was called is text of a stranger, escaped wherever it stands, in the codes to copy as well.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::assets::Asset;
+use super::form::Form;
+use super::frame::{Frame, Section, Visitor};
+use super::preferences::Look;
+use super::told::{self, Told};
+use super::words::filled;
+use super::words::images::ImageWords;
+use super::words::written::{instant, number, size};
+use super::{formats, next_page, see_other};
+use crate::account::{Access, Caller};
+use crate::http::catalogue::Code;
+use crate::http::extract::{self, Query};
+use crate::http::image_desk::Desk;
+use crate::http::image_upload::{self, Received};
+use crate::http::links::ImageLinks;
+use crate::http::upload::Unproven;
+use crate::http::{Problem, State, auth, images};
+use crate::store::Image;
+use crate::task::{ImageName, TaskId};
+
+/// How many images a page of the gallery has.
+const PAGE: u32 = 48;
+
+/// An image as the pages show it.
+struct Picture {
+    name: String,
+    filename: String,
+    thumbnail: String,
+    page: String,
+    size: String,
+    dimensions: String,
+    uploaded: String,
+    uploaded_at: String,
+    ready: bool,
+    url: String,
+    markdown: String,
+    html: String,
+    bbcode: String,
+    /// The address at which whoever has it removes the image, right after the upload.
+    delete: Option<String>,
+}
+
+impl Picture {
+    fn of(state: &State, request: &HttpRequest, image: &Image, token: Option<&str>) -> Self {
+        let language = Look::of(request).language;
+        let w = ImageWords::of(language);
+        let links = ImageLinks::of(state, request);
+        let url = links.image(&image.name);
+        let side = state.images.thumbnail;
+        let (width, height) = (image.facts.width, image.facts.height);
+        let page = format!("/images/{}/page", image.name);
+        let told = |number_of: u32| number(language, number_of.into());
+        let delete = token.map(|token| format!("{url}/page?token={token}"));
+        Self {
+            name: image.name.to_string(),
+            thumbnail: format!("/images/{}?w={side}&h={side}", image.name),
+            size: size(language, image.bytes),
+            dimensions: filled(w.pixels, &[&told(width), &told(height)]),
+            uploaded: instant(language, image.created_at),
+            uploaded_at: image.created_at.to_string(),
+            ready: image.blob.is_some(),
+            markdown: format!("![{}]({url})", in_markdown(&image.filename)),
+            html: format!(
+                "<img src=\"{url}\" width=\"{width}\" height=\"{height}\" alt=\"{}\">",
+                html_escape::encode_double_quoted_attribute(&image.filename)
+            ),
+            bbcode: format!("[img]{url}[/img]"),
+            filename: image.filename.clone(),
+            page,
+            url,
+            delete,
+        }
+    }
+}
+
+/// The text as the name of a picture in Markdown: what means something there is made to mean itself.
+fn in_markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_punctuation() && !matches!(c, '.' | '-' | ',' | '\'') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[derive(Template)]
+#[template(path = "upload.html")]
+struct UploadPage {
+    frame: Frame,
+    w: &'static ImageWords,
+    told: Option<Told>,
+    limit: String,
+    accept: String,
+    max_bytes: u64,
+    max_files: usize,
+    too_large: String,
+    done: Vec<Picture>,
+}
+
+fn upload_page(
+    state: &State,
+    request: &HttpRequest,
+    visitor: Visitor,
+    told: Option<Told>,
+    done: Vec<Picture>,
+) -> UploadPage {
+    let language = Look::of(request).language;
+    let w = ImageWords::of(language);
+    let most = size(language, state.images.max_bytes.bytes());
+    let files = number(language, state.images.max_files as u64);
+    let types: Vec<&str> = state.images.formats.iter().map(|format| format.media_type()).collect();
+    UploadPage {
+        frame: Frame::new(request, visitor, Section::Upload, w.upload),
+        w,
+        told,
+        limit: filled(w.limit, &[&formats(state), &most, &files]),
+        accept: types.join(","),
+        max_bytes: state.images.max_bytes.bytes(),
+        max_files: state.images.max_files,
+        too_large: filled(w.too_large, &[&most]),
+        done,
+    }
+}
+
+/// The form, with what was just sent by it.
+pub(super) async fn upload_form(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&request, &["done"]);
+    let wanted = query.text("done").unwrap_or_default().to_owned();
+    query.finish()?;
+    let visitor = Visitor::of(&state, auth::reader(&state, &request, None).await?).await?;
+    let mut done = Vec::new();
+    for entry in wanted.split(',').take(state.images.max_files) {
+        let (name, token) = entry.split_once('~').map_or((entry, None), |(name, token)| (name, Some(token)));
+        let Ok(name) = name.parse::<ImageName>() else { continue };
+        let Some(image) = state.store.image(&name).await? else { continue };
+        // Only what is the token is shown as one.
+        let token = token.filter(|token| images::right_to(&image, Caller::Anonymous, Some(*token)).is_ok());
+        done.push(Picture::of(&state, &request, &image, token));
+    }
+    let mut page = upload_page(&state, &request, visitor, None, done);
+    if page.done.iter().any(|picture| !picture.ready) {
+        page.frame = page.frame.polled(2);
+    }
+    Frame::answer(&page, StatusCode::OK)
+}
+
+/// Takes what the form sends, and leads to where its links are.
+pub(super) async fn upload(
+    state: Data<State>,
+    desk: Data<Desk>,
+    unproven: Data<Unproven>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let parts = (&**desk, &**unproven);
+    match image_upload::receive(&state, parts, &request, body, None).await {
+        Ok(Received::Now(shown, caller)) => {
+            let entries = shown.iter().map(|shown| {
+                let name = shown.view.filename();
+                // Who is known removes it by who they are.
+                match shown.view.delete_token().filter(|_| caller == Caller::Anonymous) {
+                    Some(token) => format!("{name}~{token}"),
+                    None => name.to_owned(),
+                }
+            });
+            see_other(&format!("/upload?done={}", entries.collect::<Vec<String>>().join(",")))
+        }
+        // A form without scripts has no key.
+        Ok(Received::Before(..)) => see_other("/images/"),
+        Err(problem) => Err(told::shown_on(&request, problem, |told| {
+            upload_page(&state, &request, Visitor::unknown(&request), Some(told), Vec::new())
+        })),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "gallery.html")]
+struct GalleryPage {
+    frame: Frame,
+    w: &'static ImageWords,
+    whose: &'static str,
+    deleted: bool,
+    pictures: Vec<Picture>,
+    next: Option<String>,
+    later: bool,
+}
+
+/// The gallery.
+pub(super) async fn gallery(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request, &["limit", "after", "user_id", "done"]);
+    let limit = query.text("limit").is_some().then(|| query.limit()).unwrap_or(PAGE);
+    let after = query.parsed("after", |text| extract::number(text).map(TaskId));
+    let (named, deleted) = (query.user_id(), query.text("done") == Some("deleted"));
+    query.finish()?;
+    let caller = auth::reader(&state, &request, named).await?;
+    let (images, next) = images::page(&state, caller, after, limit).await?;
+    let w = ImageWords::of(Look::of(&request).language);
+    let visitor = Visitor::of(&state, caller).await?;
+    let page = GalleryPage {
+        frame: Frame::new(&request, visitor, Section::Images, w.gallery),
+        w,
+        whose: match caller {
+            Caller::Anonymous => w.gallery_nobodys,
+            Caller::User(_) => w.gallery_own,
+            Caller::Admin(_) => w.gallery_all,
+        },
+        deleted,
+        pictures: images.iter().map(|image| Picture::of(&state, &request, image, None)).collect(),
+        next: next.map(|last| next_page(&request, last.0)),
+        later: after.is_some(),
+    };
+    Frame::answer(&page, StatusCode::OK)
+}
+
+#[derive(Template)]
+#[template(path = "image.html")]
+struct ImagePage {
+    frame: Frame,
+    w: &'static ImageWords,
+    told: Option<Told>,
+    picture: Picture,
+    format: String,
+    frames: Option<String>,
+    owner: Option<(String, String)>,
+    task: Option<(String, String)>,
+    /// Whether whoever asks may remove it without its token.
+    may_delete: bool,
+    token: String,
+}
+
+async fn image_page(
+    state: &State,
+    request: &HttpRequest,
+    image: &Image,
+    caller: Caller,
+    token: Option<&str>,
+    told: Option<Told>,
+) -> Result<ImagePage, Problem> {
+    let language = Look::of(request).language;
+    let w = ImageWords::of(language);
+    let visitor = Visitor::of(state, caller).await?;
+    let mut frame = Frame::new(request, visitor, Section::Images, image.filename.clone());
+    if image.blob.is_none() {
+        frame = frame.polled(2);
+    }
+    let owner = match image.owner {
+        Some(id) => {
+            let user = state.store.user(id).await?;
+            let name = user.and_then(|user| user.name).map_or_else(|| frame.user(id), |name| name.to_string());
+            Some((format!("/users/{id}"), name))
+        }
+        None => None,
+    };
+    let sees_task = caller.may_see(image.owner, None) && (caller != Caller::Anonymous || state.auth.anonymous);
+    let frames = Some(image.facts.frames).filter(|frames| *frames > 1);
+    Ok(ImagePage {
+        picture: Picture::of(state, request, image, None),
+        format: image.facts.format.to_string(),
+        frames: frames.map(|frames| number(language, frames.into())),
+        owner,
+        task: sees_task.then(|| (format!("/tasks/{}", image.task), image.task.to_string())),
+        may_delete: Access::TokenHolder.allows(caller, image.owner, None),
+        token: token.unwrap_or_default().to_owned(),
+        frame,
+        w,
+        told,
+    })
+}
+
+/// The image in the path.
+async fn find(state: &State, request: &HttpRequest) -> Result<Image, Problem> {
+    let image = match images::name(request) {
+        Some(name) => state.store.image(&name).await?,
+        None => None,
+    };
+    image.ok_or_else(|| images::no_image(request))
+}
+
+/// An image's own page: for whoever has its link, as the image itself is.
+pub(super) async fn of_image(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&request, &["token"]);
+    let token = query.text("token").map(str::to_owned);
+    query.finish()?;
+    let caller = auth::caller(&state, &request, None).await?;
+    let image = find(&state, &request).await?;
+    let page = image_page(&state, &request, &image, caller, token.as_deref(), None).await?;
+    Frame::answer(&page, StatusCode::OK)
+}
+
+/// Removes the image for its owner, an admin, or whoever types its token.
+pub(super) async fn delete(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let form = Form::read(&state, &request, body, &["token"]).await?;
+    form.finish()?;
+    let caller = auth::caller(&state, &request, None).await?;
+    let image = find(&state, &request).await?;
+    let given = form.text("token");
+    let right = match images::right_to(&image, caller, given) {
+        Ok(right) => right,
+        Err(problem) => return refused(&state, &request, &image, caller, problem).await,
+    };
+    images::remove(&state, right, Some(image), None).await?;
+    // Where nobody may look around, there is the upload.
+    let lists = caller != Caller::Anonymous || state.auth.anonymous;
+    see_other(if lists { "/images/?done=deleted" } else { "/" })
+}
+
+async fn refused(
+    state: &State,
+    request: &HttpRequest,
+    image: &Image,
+    caller: Caller,
+    problem: Problem,
+) -> Result<HttpResponse, Problem> {
+    let Some(told) = Told::of(request, &problem).filter(|_| problem.code() == Code::Forbidden) else {
+        return Err(problem);
+    };
+    let page = image_page(state, request, image, caller, None, Some(told)).await?;
+    Err(told::rendered(problem, &page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_nothing_in_markdown() {
+        assert_eq!(in_markdown("a](x) <b>*_.png"), "a\\]\\(x\\) \\<b\\>\\*\\_.png");
+        assert_eq!(in_markdown("кот-1.jpg"), "кот-1.jpg");
+    }
+}
