@@ -252,7 +252,7 @@ pub(super) struct Found {
 pub(super) async fn find(state: &State, request: &HttpRequest, wanted: Wanted) -> Result<Found, Problem> {
     let Wanted { status, kind, tag, created_from, created_before, order, limit, after, named } = wanted;
     let caller = auth::reader(state, request, named).await?;
-    let filter = TaskFilter { caller, status, kind, tag, created_from, created_before };
+    let filter = TaskFilter { status, kind, tag, created_from, created_before, ..TaskFilter::of(caller) };
     // One more than asked for tells whether there are more.
     let page = Page { after, order, limit: limit + 1 };
     let mut tasks = state.store.tasks(&filter, &page).await?;

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
 mod access;
+mod admin_dead;
+mod admin_pages;
 mod avif;
 mod client;
 mod fields;
@@ -28,6 +30,8 @@ mod playback;
 mod problems;
 mod profiles;
 mod questions;
+#[path = "../common/rabbit.rs"]
+mod rabbit;
 mod recordings;
 mod records;
 mod reports;

@@ -261,7 +261,8 @@ impl Chart {
         let row = |group: Range<usize>| {
             let minutes = |column: usize| ((columns - column) * self.minutes as usize).to_string();
             let span = filled(w.span, &[&minutes(group.start), &minutes(group.end)]);
-            let text = |value: Option<f64>| value.map_or_else(|| w.none.to_owned(), |it| decimal(language, it));
+            let text =
+                |value: Option<f64>| value.map_or_else(|| w.none.to_owned(), |it| decimal(language, it));
             let values = (0..self.series.len()).map(|series| text(self.together(series, group.clone())));
             (span, values.collect())
         };
@@ -340,7 +341,10 @@ mod tests {
             (0.03, (0.01, 0.03)),
         ] {
             let (step, top) = scale(most);
-            assert!((step - expected.0).abs() < 1e-9 && (top - expected.1).abs() < 1e-9, "{most}: {step} {top}");
+            assert!(
+                (step - expected.0).abs() < 1e-9 && (top - expected.1).abs() < 1e-9,
+                "{most}: {step} {top}"
+            );
         }
         for most in (1..100_000).map(|most| f64::from(most) / 7.0) {
             let (step, top) = scale(most);
@@ -380,9 +384,19 @@ mod tests {
         let lines = chart(Shape::Lines, vec![values, vec![None; 60]]);
         let picture = lines.drawn(Language::En);
         assert_eq!(picture.rows[0].1, ["7", "none"]);
-        assert!(picture.says.contains("s0: at most 7") && picture.says.contains("s1: at most none"), "{}", picture.says);
+        assert!(
+            picture.says.contains("s0: at most 7") && picture.says.contains("s1: at most none"),
+            "{}",
+            picture.says
+        );
         let html = picture.render().unwrap();
-        for part in ["role=\"img\"", "aria-labelledby=\"c-title c-says\"", "A &#60;chart&#62;", "<table", "scope=\"col\""] {
+        for part in [
+            "role=\"img\"",
+            "aria-labelledby=\"c-title c-says\"",
+            "A &#60;chart&#62;",
+            "<table",
+            "scope=\"col\"",
+        ] {
             assert!(html.contains(part), "{part}: {html}");
         }
         assert!(!html.contains("style"), "{html}");
@@ -390,7 +404,9 @@ mod tests {
 
     #[test]
     fn nothing_and_nonsense_are_drawn_as_an_empty_chart() {
-        for values in [vec![], vec![vec![]], vec![vec![None; 60]], vec![vec![Some(f64::NAN), Some(f64::INFINITY)]]] {
+        for values in
+            [vec![], vec![vec![]], vec![vec![None; 60]], vec![vec![Some(f64::NAN), Some(f64::INFINITY)]]]
+        {
             for shape in [Shape::Bars, Shape::Lines] {
                 let picture = chart(shape, values.clone()).drawn(Language::Ru);
                 assert!(picture.paths.iter().all(|(_, path)| path.is_empty()));

@@ -258,12 +258,14 @@ async fn image_page(
     let owner = match image.owner {
         Some(id) => {
             let user = state.store.user(id).await?;
-            let name = user.and_then(|user| user.name).map_or_else(|| frame.user(id), |name| name.to_string());
+            let name =
+                user.and_then(|user| user.name).map_or_else(|| frame.user(id), |name| name.to_string());
             Some((format!("/users/{id}"), name))
         }
         None => None,
     };
-    let sees_task = caller.may_see(image.owner, None) && (caller != Caller::Anonymous || state.auth.anonymous);
+    let sees_task =
+        caller.may_see(image.owner, None) && (caller != Caller::Anonymous || state.auth.anonymous);
     let frames = Some(image.facts.frames).filter(|frames| *frames > 1);
     Ok(ImagePage {
         picture: Picture::of(state, request, image, None),

@@ -99,7 +99,10 @@ async fn page(
     let counters = counters.iter().map(|(name, value)| (name.to_string(), signed(language, value)));
     Ok(ProfilePage {
         alt: filled(w.picture_of, &[&called]),
-        picture_hint: filled(w.picture_hint, &[&formats(state), &size(language, state.images.max_bytes.bytes())]),
+        picture_hint: filled(
+            w.picture_hint,
+            &[&formats(state), &size(language, state.images.max_bytes.bytes())],
+        ),
         counters: counters.collect(),
         frame,
         w,
