@@ -16,6 +16,7 @@ use super::extract::{self, Query};
 use super::idempotency::{Key, changed, changed_answer, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
+use super::task_filter::Filters;
 use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
 use super::{Problem, State, again, auth, image_limits, json};
@@ -217,7 +218,7 @@ impl Wanted {
     /// Reads the parameters, of which faults gather in the query; `order` is that of who names none.
     pub(super) fn read(query: &mut Query<'_>, order: Order) -> Self {
         Self {
-            status: query.parsed("status", |text| Status::parse(text).ok_or_else(no_status)),
+            status: query.parsed("status", |text| Status::parse(text).ok_or_else(super::task_filter::no_status)),
             kind: query.parsed("kind", str::parse),
             tag: query.parsed("tag", |text| task_form::check_tag(text).map(|()| text.to_owned())),
             created_from: query.parsed("created_from", task_form::instant),
@@ -433,16 +434,10 @@ pub(super) fn named(request: &HttpRequest) -> Result<Option<UserId>, Problem> {
 }
 
 /// A body that has nothing to say: empty, or an empty object.
-async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
+pub(super) async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
     let body = extract::json_body(state, request, body).await?;
     json::refuse(json::object(&body, &[])?.faults())?;
     Ok(body)
-}
-
-/// The words of a status.
-fn no_status() -> String {
-    let words = Status::ALL.map(|status| format!("`{status}`"));
-    format!("expected one of {}", words.join(", "))
 }
 
 /// A refusal with its place in the body, as the intake does not know what the body was.
@@ -469,6 +464,7 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::Image { .. }
         | IntakeError::Blob(_)
         | IntakeError::WantsToken(_)
+        | IntakeError::AdminsOnly
         | IntakeError::Refused(_)
         | IntakeError::Write(_) => return error.into(),
     };

@@ -8,7 +8,9 @@
 mod access;
 mod admin_dead;
 mod admin_pages;
+mod administration;
 mod avif;
+mod bulk;
 mod client;
 mod fields;
 mod harness;
