@@ -10,8 +10,8 @@ use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
     avatar, bulk, download, events, file, health, idempotency, image_upload, image_view, images, kinds,
-    login, outside, outside_form, questions, recordings, records, reports, serving, session, stats, task_form,
-    task_image, task_view, tasks, user_form, user_view, users,
+    login, outside, outside_form, questions, recordings, records, reports, serving, session, stats,
+    task_form, task_image, task_view, tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 

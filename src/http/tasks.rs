@@ -16,7 +16,6 @@ use super::extract::{self, Query};
 use super::idempotency::{Key, changed, changed_answer, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
-use super::task_filter::Filters;
 use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
 use super::{Problem, State, again, auth, image_limits, json};
@@ -218,7 +217,8 @@ impl Wanted {
     /// Reads the parameters, of which faults gather in the query; `order` is that of who names none.
     pub(super) fn read(query: &mut Query<'_>, order: Order) -> Self {
         Self {
-            status: query.parsed("status", |text| Status::parse(text).ok_or_else(super::task_filter::no_status)),
+            status: query
+                .parsed("status", |text| Status::parse(text).ok_or_else(super::task_filter::no_status)),
             kind: query.parsed("kind", str::parse),
             tag: query.parsed("tag", |text| task_form::check_tag(text).map(|()| text.to_owned())),
             created_from: query.parsed("created_from", task_form::instant),

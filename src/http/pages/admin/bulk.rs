@@ -144,7 +144,9 @@ pub(super) async fn act(
     }
     let bulk = match step(&state, caller, &order).await? {
         Done::Now(bulk) => bulk,
-        Done::Before(_) => return Err(Problem::internal("an answer was remembered that nobody had asked to")),
+        Done::Before(_) => {
+            return Err(Problem::internal("an answer was remembered that nobody had asked to"));
+        }
     };
     let so_far = Progress {
         after: bulk.next,

@@ -11,6 +11,7 @@ use super::lately::{self, MINUTES};
 use super::notice::{Deed, NAME as TOLD, Notice};
 use super::{Chrome, Tab, enter};
 use crate::http::extract::{self, Query};
+use crate::http::kinds::{self, KindView, QuantilesView};
 use crate::http::pages::assets::Asset;
 use crate::http::pages::chart::Picture;
 use crate::http::pages::form::Form;
@@ -20,9 +21,9 @@ use crate::http::pages::tasks::Moment;
 use crate::http::pages::words::admin::KindWords;
 use crate::http::pages::words::filled;
 use crate::http::pages::words::written::{decimal, number, span};
-use crate::http::{Problem, State, kinds};
+use crate::http::{Problem, State};
 use crate::media::report::Language;
-use crate::store::{Minute, Spread, Trend};
+use crate::store::Minute;
 use crate::task::{Kind, Timestamp};
 
 const HERE: &str = "/admin/kinds";
@@ -64,14 +65,13 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
     Query::of(&request, &[TOLD]).finish()?;
     let now = state.store.now().await?;
     let since = now.before(Duration::from_secs(60 * MINUTES as u64));
-    let (views, history) = futures_util::try_join!(
-        kinds::overview(&state),
-        async { Ok::<_, Problem>(state.store.history(since).await?) }
-    )?;
+    let (views, history) = futures_util::try_join!(kinds::overview(&state), async {
+        Ok::<_, Problem>(state.store.history(since).await?)
+    })?;
     let language = frame.language();
     let w = KindWords::of(language);
     let page = KindsPage {
-        lines: views.iter().map(|view| line(language, w, view, &history, now)).collect(),
+        lines: views.iter().map(|view| line(language, w, view)).collect(),
         lately: views.iter().filter_map(|view| last_hour(language, w, view, &history, now)).collect(),
         frame: frame.live(super::LIVE, Some(super::REFRESH)),
         chrome,
@@ -80,19 +80,11 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
     Frame::answer(&page, StatusCode::OK)
 }
 
-fn line(
-    language: Language,
-    w: &KindWords,
-    view: &kinds::KindView,
-    history: &[Minute],
-    now: Timestamp,
-) -> Line {
-    let kind = view.kind.parse::<Kind>();
-    let trend = kind.map(|kind| Trend::of(history, &kind, now)).unwrap_or_default();
+fn line(language: Language, w: &KindWords, view: &KindView) -> Line {
     let depth = &view.depth;
     let running = number(language, view.running);
     let limit = view.concurrency.map(|limit| number(language, u64::from(limit)));
-    let done = trend.completed;
+    let (done, failed) = (&view.per_minute.completed, &view.per_minute.failed);
     Line {
         kind: view.kind.clone(),
         outside: view.outside,
@@ -104,23 +96,23 @@ fn line(
             .oldest_waiting_s
             .map(|oldest| span(language, Duration::from_secs_f64(oldest.max(0.0))))
             .unwrap_or_default(),
-        rates: [done.one, done.five, done.hour].map(|rate| decimal(language, rate)),
-        failed: number(language, (trend.failed.hour * 60.0).round() as u64),
-        waits: quantiles(language, &trend.waits),
-        runs: quantiles(language, &trend.runs),
+        rates: [done.last_1m, done.last_5m, done.last_60m].map(|rate| decimal(language, rate)),
+        failed: number(language, (failed.last_60m * 60.0).round() as u64),
+        waits: quantiles(language, &view.wait_s),
+        runs: quantiles(language, &view.run_s),
     }
 }
 
 /// Half of them at most so long, nearly all at most so long.
-fn quantiles(language: Language, spread: &Spread) -> String {
-    let text = |part: f64| spread.quantile(part).map(|it| span(language, Duration::from_secs_f64(it)));
-    text(0.5).zip(text(0.95)).map(|(half, most)| format!("{half} / {most}")).unwrap_or_default()
+fn quantiles(language: Language, of: &QuantilesView) -> String {
+    let text = |seconds: Option<f64>| seconds.map(|it| span(language, Duration::from_secs_f64(it.max(0.0))));
+    text(of.p50).zip(text(of.p95)).map(|(half, most)| format!("{half} / {most}")).unwrap_or_default()
 }
 
 fn last_hour(
     language: Language,
     w: &KindWords,
-    view: &kinds::KindView,
+    view: &KindView,
     history: &[Minute],
     now: Timestamp,
 ) -> Option<Lately> {

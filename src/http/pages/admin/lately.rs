@@ -123,7 +123,8 @@ mod tests {
             minute("noop", 940, 8, &[]),
             minute("noop", 1_001, 16, &[]),
         ];
-        let of = |minutes: Vec<MinuteCounts>| minutes.iter().map(|minute| minute.completed).collect::<Vec<_>>();
+        let of =
+            |minutes: Vec<MinuteCounts>| minutes.iter().map(|minute| minute.completed).collect::<Vec<_>>();
         let all = of(minutes(&history, None, now));
         assert_eq!((all.len(), all[0], all[59], all.iter().sum::<u64>()), (60, 4, 3, 7));
         let image = of(minutes(&history, Some(&"image".parse().unwrap()), now));

@@ -9,11 +9,14 @@
 //!   `users`, `images`, `recordings`, `questions`, `reports`, `dead`, `storage`: a file a page.
 //! - `notice` is how a page says what was done on the one before; `paging` leads through lists.
 
-//TMP mod bulk;
+mod bulk;
 mod confirm;
 mod dead;
 mod images;
+mod kinds;
+mod lately;
 mod notice;
+mod overview;
 mod paging;
 mod questions;
 mod recordings;
@@ -34,8 +37,12 @@ use crate::http::{Problem, State, auth};
 
 /// The pages.
 pub(super) const PAGES: &[Page] = &[
+    shown("/admin", When::Always, || web::to(overview::get)),
+    shown("/admin/kinds", When::Always, || web::to(kinds::get)),
+    sent("/admin/kinds/{kind}/pause", When::Always, || web::to(kinds::pause)),
+    sent("/admin/kinds/{kind}/resume", When::Always, || web::to(kinds::resume)),
     shown("/admin/tasks", When::Always, || web::to(tasks::get)),
-    //TMP sent("/admin/tasks/act", When::Always, || web::to(bulk::act)),
+    sent("/admin/tasks/act", When::Always, || web::to(bulk::act)),
     shown("/admin/users", When::Always, || web::to(users::get)),
     sent("/admin/users/{id}/role", When::Always, || web::to(users::set_role)),
     sent("/admin/users/{id}/token", When::Always, || web::to(users::renew_token)),
@@ -59,7 +66,9 @@ const REFRESH: u32 = 15;
 /// The pages of the administration, as its navigation has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tab {
+    Overview,
     Tasks,
+    Kinds,
     Users,
     Images,
     Recordings,
@@ -70,8 +79,10 @@ enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
+        Self::Overview,
         Self::Tasks,
+        Self::Kinds,
         Self::Users,
         Self::Images,
         Self::Recordings,
@@ -83,7 +94,9 @@ impl Tab {
 
     fn href(self) -> &'static str {
         match self {
+            Self::Overview => "/admin",
             Self::Tasks => "/admin/tasks",
+            Self::Kinds => "/admin/kinds",
             Self::Users => "/admin/users",
             Self::Images => "/admin/images",
             Self::Recordings => "/admin/recordings",
@@ -96,7 +109,9 @@ impl Tab {
 
     fn text(self, w: &AdminWords) -> &'static str {
         match self {
+            Self::Overview => w.overview,
             Self::Tasks => w.tasks,
+            Self::Kinds => w.kinds,
             Self::Users => w.users,
             Self::Images => w.images,
             Self::Recordings => w.recordings,
@@ -121,15 +136,7 @@ struct Chrome {
 
 /// Lets admins in: who it is, with what stands around the page under that tab.
 async fn enter(state: &State, request: &HttpRequest, tab: Tab) -> Result<(Caller, Frame, Chrome), Problem> {
-    let caller = match auth::caller(state, request, None).await? {
-        admin @ Caller::Admin(_) => admin,
-        Caller::User(_) => {
-            return Err(Problem::new(crate::http::catalogue::Code::Forbidden, "this is for admins"));
-        }
-        Caller::Anonymous => {
-            return Err(Problem::new(crate::http::catalogue::Code::Unauthenticated, "admins"));
-        }
-    };
+    let caller = auth::admin(state, request, None).await?;
     let visitor = Visitor::of(state, caller).await?;
     let mut frame = Frame::new(request, visitor, Section::Admin, "");
     let w = AdminWords::of(frame.language());

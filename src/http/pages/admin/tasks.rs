@@ -202,8 +202,9 @@ fn statuses(frame: &Frame, wanted: &Wanted) -> Vec<Choice> {
 
 /// The kinds that this node knows, and the one that is wanted, should it know that no more.
 fn kinds(state: &State, wanted: &Wanted) -> Vec<Choice> {
-    let _ = state;
-    let mut names: Vec<String> = Vec::new();
+    let registry = state.intake.kinds();
+    let known = registry.iter().map(|(kind, _)| kind).chain(registry.outside());
+    let mut names: Vec<String> = known.map(ToString::to_string).collect();
     let chosen = wanted.text("kind");
     if !chosen.is_empty() {
         names.push(chosen.to_owned());
