@@ -26,7 +26,7 @@ use crate::actors::{
     Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, scribe, tracker,
 };
 use crate::blob::Blobs;
-use crate::broker::Broker;
+use crate::broker::{Broker, DeadQueue};
 use crate::clock::Clock;
 use crate::config::{Role, Settings};
 use crate::http;
@@ -109,6 +109,10 @@ impl Wiring {
             blobs: self.blobs.clone(),
             imaging: self.imaging.clone(),
             hot: http::HotImages::new(&self.settings.images),
+            backstage: http::Backstage::new(
+                self.broker.clone().map(|broker| DeadQueue::new(broker, &self.settings.broker.queue)),
+                self.settings.data_dir().to_owned(),
+            ),
             health: self.health.clone(),
             metrics: self.recorder.clone(),
             http_metrics: HttpMetrics::new(),

@@ -15,8 +15,9 @@ use super::idempotency::{Key, remembered, replayed};
 use super::task_view::TaskView;
 use super::tasks::{UserParam, json_answer, named, nothing};
 use super::{Problem, State, auth, extract};
+use crate::account::Caller;
 use crate::intake::Done;
-use crate::store::{KindLoad, Pause, Rates, RememberedAnswer, Reply, Spread, Trend};
+use crate::store::{KindLoad, Pause, Rates, Remember, RememberedAnswer, Reply, Spread, Trend};
 use crate::task::{Kind, Timestamp};
 use crate::telemetry::action_log::Action;
 
@@ -254,18 +255,32 @@ async fn set(
     let key = Key::of(request)?;
     let body = nothing(state, request, body).await?;
     let remember = key.map(|key| key.remember(request, caller, &[&body], answered));
-    match state.intake.set_paused(caller, kind.clone(), paused, remember).await? {
+    match set_paused(state, caller, kind.clone(), paused, remember).await? {
         Done::Now(pause) => {
-            let name = kind.to_string();
-            state.actions.record(&match paused {
-                true => Action::KindPaused { kind: name },
-                false => Action::KindResumed { kind: name },
-            });
             let view = PauseView::of(&kind, pause.as_ref());
             Ok(json_answer(HttpResponse::Ok(), TaskView::many(&view)))
         }
         Done::Before(answer) => replayed(answer),
     }
+}
+
+/// Pauses a kind, or lets it go on, for a caller who may, and notes that.
+pub(super) async fn set_paused(
+    state: &State,
+    caller: Caller,
+    kind: Kind,
+    paused: bool,
+    remember: Option<Remember>,
+) -> Result<Done<Option<Pause>>, Problem> {
+    let name = kind.to_string();
+    let done = state.intake.set_paused(caller, kind, paused, remember).await?;
+    if matches!(done, Done::Now(_)) {
+        state.actions.record(&match paused {
+            true => Action::KindPaused { kind: name },
+            false => Action::KindResumed { kind: name },
+        });
+    }
+    Ok(done)
 }
 
 /// What to remember of it.

@@ -31,6 +31,7 @@
 mod again;
 mod auth;
 mod avatar;
+mod backstage;
 mod base64_text;
 mod bulk;
 mod catalogue;
@@ -97,6 +98,7 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
+pub use backstage::Backstage;
 pub use base64_text::{NotBase64, bytes as read_base64};
 pub use catalogue::{Code, problems_markdown};
 pub use file::{Part, wanted};
@@ -143,6 +145,8 @@ pub struct State {
     pub imaging: Imaging,
     /// The images that are asked for often.
     pub hot: HotImages,
+    /// What only those see who run the daemon.
+    pub backstage: Backstage,
     /// What `/health/ready` shows.
     pub health: Health,
     /// What `/metrics` shows.

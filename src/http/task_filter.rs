@@ -36,12 +36,12 @@ impl Filters {
     /// Of what that caller may see.
     pub(super) fn of(self, caller: Caller) -> TaskFilter {
         let Self { status, kind, tag, created_from, created_before } = self;
-        TaskFilter { caller, status, kind, tag, created_from, created_before }
+        TaskFilter { status, kind, tag, created_from, created_before, ..TaskFilter::of(caller) }
     }
 }
 
 /// The words of a status.
-fn no_status() -> String {
+pub(super) fn no_status() -> String {
     let words = Status::ALL.map(|status| format!("`{status}`"));
     format!("expected one of {}", words.join(", "))
 }

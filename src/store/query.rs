@@ -28,13 +28,26 @@ pub struct TaskFilter {
     pub created_from: Option<Timestamp>,
     /// Accepted before this instant.
     pub created_before: Option<Timestamp>,
+    /// The one of this number.
+    pub id: Option<TaskId>,
+    /// With this unique key, whether it has ended or not.
+    pub unique_key: Option<String>,
 }
 
 impl TaskFilter {
     /// All that `caller` may see.
     #[must_use]
     pub fn of(caller: Caller) -> Self {
-        Self { caller, status: None, kind: None, tag: None, created_from: None, created_before: None }
+        Self {
+            caller,
+            status: None,
+            kind: None,
+            tag: None,
+            created_from: None,
+            created_before: None,
+            id: None,
+            unique_key: None,
+        }
     }
 }
 
@@ -170,6 +183,12 @@ where
     }
     if let Some(before) = filter.created_before {
         text.push(" AND created_at < ").push_bind(before.as_micros());
+    }
+    if let Some(id) = filter.id {
+        text.push(" AND id = ").push_bind(id.0);
+    }
+    if let Some(key) = &filter.unique_key {
+        text.push(" AND unique_key = ").push_bind(key.clone());
     }
 }
 

@@ -107,6 +107,7 @@ delegate! {
         fn storage(&self) -> Storage;
         fn report_lines(&self, before: Option<TaskId>, limit: u32) -> Vec<ReportLine>;
         fn user_lines(&self, search: &UserSearch, before: Option<UserId>, limit: u32) -> Vec<UserLine>;
+        fn count_selected(&self, selection: &Selection, most: u32) -> u64;
     }
 }
 
