@@ -34,22 +34,22 @@ impl Bars {
 
     /// A bar of bytes on their way.
     pub(in crate::cli) fn bytes(&self, name: &str, length: u64) -> Bar {
-        self.bar(name, length, "{prefix} {wide_bar} {bytes:>10} of {total_bytes:<10} {eta:>4}")
+        self.bar(name, length, "{bytes:>10} of {total_bytes:<10} {eta:>4}", 30)
     }
 
     /// A bar of a hundred, with a word to it.
     pub(in crate::cli) fn percent(&self, name: &str) -> Bar {
-        self.bar(name, 100, "{prefix} {wide_bar} {pos:>3} % {msg:<11}")
+        self.bar(name, 100, "{pos:>3} % {msg:<11}", 17)
     }
 
     /// A bar of so many things.
     pub(in crate::cli) fn count(&self, name: &str, length: u64) -> Bar {
-        self.bar(name, length, "{prefix} {wide_bar} {pos} of {len}")
+        self.bar(name, length, "{pos} of {len}", 14)
     }
 
     /// Something of which nobody knows how far it is.
     pub(in crate::cli) fn spinner(&self, name: &str) -> Bar {
-        let bar = self.bar(name, 0, "{spinner} {prefix} {elapsed}");
+        let bar = self.add(name, 0, "{spinner} {prefix} {elapsed}");
         if self.width.is_some() {
             bar.0.enable_steady_tick(TICK);
         }
@@ -61,7 +61,16 @@ impl Bars {
         self.all.suspend(told);
     }
 
-    fn bar(&self, name: &str, length: u64, template: &str) -> Bar {
+    /// A bar with something to the right of it, of so many columns.
+    fn bar(&self, name: &str, length: u64, right: &str, columns: usize) -> Bar {
+        let width = self.width.unwrap_or(80);
+        // A few columns stay free: what the terminal echoes, `^C` above all, must not break into a second line, which
+        // nobody would wipe away.
+        let left = width.saturating_sub(width / 3 + columns + 2 + 4).max(4);
+        self.add(name, length, &format!("{{prefix}} {{bar:{left}}} {right}"))
+    }
+
+    fn add(&self, name: &str, length: u64, template: &str) -> Bar {
         let bar = self.all.add(ProgressBar::new(length).with_finish(ProgressFinish::AndClear));
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("█▌ "));
