@@ -2,14 +2,25 @@
 //!
 //! Called by whatever takes its time. True here: a bar that is dropped is wiped away, however the command ends.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use indicatif::{
+    MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle, TermLike,
+};
 
+use super::columns;
 use super::text::{cut, harmless, padded};
 
 /// How often something that tells nothing of itself shows that it lives.
 const TICK: Duration = Duration::from_millis(120);
+
+/// So many times a second a bar is drawn anew, at the most.
+const PACE: u8 = 20;
+
+/// Columns that stay free at the right: what the terminal echoes there, `^C` above all, must not break into a second line,
+/// which nobody would wipe away.
+const FREE: usize = 3;
 
 /// A place for bars, one below the other. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,7 +37,7 @@ pub(in crate::cli) struct Bar(ProgressBar);
 impl Bars {
     pub(super) fn new(width: Option<usize>) -> Self {
         let target = match width {
-            Some(_) => ProgressDrawTarget::stderr(),
+            Some(_) => ProgressDrawTarget::term_like_with_hz(Box::new(Paper), PACE),
             None => ProgressDrawTarget::hidden(),
         };
         Self { all: MultiProgress::with_draw_target(target), width }
@@ -64,9 +75,7 @@ impl Bars {
     /// A bar with something to the right of it, of so many columns.
     fn bar(&self, name: &str, length: u64, right: &str, columns: usize) -> Bar {
         let width = self.width.unwrap_or(80);
-        // A few columns stay free: what the terminal echoes, `^C` above all, must not break into a second line, which
-        // nobody would wipe away.
-        let left = width.saturating_sub(width / 3 + columns + 2 + 4).max(4);
+        let left = width.saturating_sub(width / 3 + columns + 2 + FREE).max(4);
         self.add(name, length, &format!("{{prefix}} {{bar:{left}}} {right}"))
     }
 
@@ -100,5 +109,58 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// Standard error as bars are drawn on it, a little narrower than it is: they fill their lines to the end.
+#[derive(Debug)]
+struct Paper;
+
+impl Paper {
+    fn put(text: &str) -> io::Result<()> {
+        io::stderr().lock().write_all(text.as_bytes())
+    }
+
+    fn go(count: usize, way: char) -> io::Result<()> {
+        // Of none a terminal would make one.
+        if count == 0 { Ok(()) } else { Self::put(&format!("\u{1b}[{count}{way}")) }
+    }
+}
+
+impl TermLike for Paper {
+    fn width(&self) -> u16 {
+        u16::try_from(columns(io::stderr()).saturating_sub(FREE)).unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        Self::go(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        Self::go(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        Self::go(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        Self::go(n, 'D')
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        Self::put(&format!("{line}\n"))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        Self::put(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Self::put("\r\u{1b}[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        io::stderr().lock().flush()
     }
 }
