@@ -16,6 +16,7 @@ use super::extract::{self, Query};
 use super::idempotency::{Key, changed, changed_answer, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
+use super::task_filter::Filters;
 use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
 use super::{Problem, State, again, auth, image_limits, json};
@@ -23,8 +24,8 @@ use crate::account::Caller;
 use crate::imaging::ImagingError;
 use crate::intake::{Done, IntakeError, Submission};
 use crate::media::image::ImageError;
-use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply, TaskFilter};
-use crate::task::{Kind, State as Stage, Status, Task, TaskId};
+use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply};
+use crate::task::{State as Stage, Task, TaskId};
 
 /// The parameter that every route here takes.
 pub(super) const USER: &[&str] = &["user_id"];
@@ -190,11 +191,7 @@ fn page_of(tasks: &[Task], limit: usize) -> usize {
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, LIST);
-    let status = query.parsed("status", |text| Status::parse(text).ok_or_else(no_status));
-    let kind = query.parsed("kind", str::parse::<Kind>);
-    let tag = query.parsed("tag", |text| task_form::check_tag(text).map(|()| text.to_owned()));
-    let created_from = query.parsed("created_from", task_form::instant);
-    let created_before = query.parsed("created_before", task_form::instant);
+    let filters = Filters::read(&mut query);
     let order = query.parsed("order", |text| match text {
         "id" => Ok(Order::Ascending),
         "-id" => Ok(Order::Descending),
@@ -206,7 +203,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     query.finish()?;
 
     let caller = auth::reader(&state, &request, named).await?;
-    let filter = TaskFilter { caller, status, kind, tag, created_from, created_before };
+    let filter = filters.of(caller);
     // One more than asked for tells whether there are more.
     let page = Page { after, order: order.unwrap_or_default(), limit: limit + 1 };
     let mut tasks = state.store.tasks(&filter, &page).await?;
@@ -381,16 +378,10 @@ pub(super) fn named(request: &HttpRequest) -> Result<Option<crate::task::UserId>
 }
 
 /// A body that has nothing to say: empty, or an empty object.
-async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
+pub(super) async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
     let body = extract::json_body(state, request, body).await?;
     json::refuse(json::object(&body, &[])?.faults())?;
     Ok(body)
-}
-
-/// The words of a status.
-fn no_status() -> String {
-    let words = Status::ALL.map(|status| format!("`{status}`"));
-    format!("expected one of {}", words.join(", "))
 }
 
 /// A refusal with its place in the body, as the intake does not know what the body was.
@@ -417,6 +408,7 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::Image { .. }
         | IntakeError::Blob(_)
         | IntakeError::WantsToken(_)
+        | IntakeError::AdminsOnly
         | IntakeError::Refused(_)
         | IntakeError::Write(_) => return error.into(),
     };

@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
 mod access;
+mod administration;
 mod avif;
+mod bulk;
 mod client;
 mod fields;
 mod harness;
