@@ -17,8 +17,8 @@ use super::hosts::Hosts;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::pages::{self, When};
 use super::{
-    Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions,
-    recordings, records, reports, serving, stats, task_image, tasks, users,
+    Problem, State, avatar, bulk, download, events, health, image_upload, images, kinds, login, outside,
+    questions, recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -218,6 +218,9 @@ const TABLE: &[Line] = &[
         || web::to(outside::claim),
         &[CALLER, BODY, JSON, WRITE, CLAIM],
     ),
+    line(Verb::Post, "/tasks/cancel", Access::Guests, || web::to(bulk::cancel), &[CALLER, BODY, JSON, WRITE]),
+    line(Verb::Post, "/tasks/retry", Access::Guests, || web::to(bulk::retry), &[CALLER, BODY, JSON, WRITE]),
+    line(Verb::Post, "/tasks/delete", Access::Guests, || web::to(bulk::delete), &[CALLER, BODY, JSON, WRITE]),
     line(
         Verb::Get,
         "/tasks/{id}",
@@ -301,6 +304,21 @@ const TABLE: &[Line] = &[
         Access::Taker,
         || web::to(outside::take_free),
         &[CALLER, WRITE, &[Code::NoFreeTask]],
+    ),
+    line(Verb::Get, "/kinds", Access::Admins, || web::to(kinds::list), &[CALLER, &[Code::Forbidden]]),
+    line(
+        Verb::Post,
+        "/kinds/{kind}/pause",
+        Access::Admins,
+        || web::to(kinds::pause),
+        &[CALLER, BODY, JSON, WRITE, &[Code::Forbidden, Code::UnknownKind]],
+    ),
+    line(
+        Verb::Post,
+        "/kinds/{kind}/resume",
+        Access::Admins,
+        || web::to(kinds::resume),
+        &[CALLER, BODY, JSON, WRITE, &[Code::Forbidden, Code::UnknownKind]],
     ),
     line(Verb::Get, "/total_tasks_created", Access::Guests, || web::to(outside::total), &[CALLER]),
     line(Verb::Get, "/events", Access::Guests, || web::to(events::all), &[CALLER, &[Code::Overloaded]]),

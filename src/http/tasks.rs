@@ -16,6 +16,7 @@ use super::extract::{self, Query};
 use super::idempotency::{Key, changed, changed_answer, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
+use super::task_filter::Filters;
 use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
 use super::{Problem, State, again, auth, image_limits, json};
@@ -23,8 +24,8 @@ use crate::account::Caller;
 use crate::imaging::ImagingError;
 use crate::intake::{Done, IntakeError, Submission};
 use crate::media::image::ImageError;
-use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply, TaskFilter};
-use crate::task::{Kind, State as Stage, Status, Task, TaskId, Timestamp, UserId};
+use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply};
+use crate::task::{State as Stage, Task, TaskId, UserId};
 
 /// The parameter that every route here takes.
 pub(super) const USER: &[&str] = &["user_id"];
@@ -202,11 +203,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 
 /// The tasks that a list asks for.
 pub(super) struct Wanted {
-    pub(super) status: Option<Status>,
-    pub(super) kind: Option<Kind>,
-    pub(super) tag: Option<String>,
-    created_from: Option<Timestamp>,
-    created_before: Option<Timestamp>,
+    pub(super) filters: Filters,
     order: Order,
     pub(super) limit: u32,
     pub(super) after: Option<TaskId>,
@@ -217,11 +214,7 @@ impl Wanted {
     /// Reads the parameters, of which faults gather in the query; `order` is that of who names none.
     pub(super) fn read(query: &mut Query<'_>, order: Order) -> Self {
         Self {
-            status: query.parsed("status", |text| Status::parse(text).ok_or_else(no_status)),
-            kind: query.parsed("kind", str::parse),
-            tag: query.parsed("tag", |text| task_form::check_tag(text).map(|()| text.to_owned())),
-            created_from: query.parsed("created_from", task_form::instant),
-            created_before: query.parsed("created_before", task_form::instant),
+            filters: Filters::read(query),
             order: query.parsed("order", order_of).unwrap_or(order),
             limit: query.limit(),
             after: query.parsed("after", |text| extract::number(text).map(TaskId)),
@@ -250,9 +243,9 @@ pub(super) struct Found {
 
 /// The page that is wanted of the tasks of whoever asks.
 pub(super) async fn find(state: &State, request: &HttpRequest, wanted: Wanted) -> Result<Found, Problem> {
-    let Wanted { status, kind, tag, created_from, created_before, order, limit, after, named } = wanted;
+    let Wanted { filters, order, limit, after, named } = wanted;
     let caller = auth::reader(state, request, named).await?;
-    let filter = TaskFilter { caller, status, kind, tag, created_from, created_before };
+    let filter = filters.of(caller);
     // One more than asked for tells whether there are more.
     let page = Page { after, order, limit: limit + 1 };
     let mut tasks = state.store.tasks(&filter, &page).await?;
@@ -433,16 +426,10 @@ pub(super) fn named(request: &HttpRequest) -> Result<Option<UserId>, Problem> {
 }
 
 /// A body that has nothing to say: empty, or an empty object.
-async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
+pub(super) async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
     let body = extract::json_body(state, request, body).await?;
     json::refuse(json::object(&body, &[])?.faults())?;
     Ok(body)
-}
-
-/// The words of a status.
-fn no_status() -> String {
-    let words = Status::ALL.map(|status| format!("`{status}`"));
-    format!("expected one of {}", words.join(", "))
 }
 
 /// A refusal with its place in the body, as the intake does not know what the body was.
@@ -469,6 +456,7 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::Image { .. }
         | IntakeError::Blob(_)
         | IntakeError::WantsToken(_)
+        | IntakeError::AdminsOnly
         | IntakeError::Refused(_)
         | IntakeError::Write(_) => return error.into(),
     };

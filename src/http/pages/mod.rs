@@ -24,7 +24,9 @@
 //! An element with `data-live` and an `id` is replaced by `live.js` with its newer form whenever the source of the frame
 //! ([`Frame::live`](frame::Frame::live)) tells of something.
 
+mod admin;
 mod assets;
+mod chart;
 mod entry;
 mod form;
 mod frame;
@@ -132,7 +134,7 @@ const PAGES: &[Page] = &[
 
 /// Every page.
 pub(super) fn all() -> impl Iterator<Item = &'static Page> + Clone {
-    PAGES.iter()
+    PAGES.iter().chain(admin::PAGES)
 }
 
 impl Page {

@@ -135,10 +135,10 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     }
     let language = Look::of(&request).language;
     let w = TaskWords::of(language);
-    let chosen = wanted.status;
+    let chosen = wanted.filters.status;
     let statuses = Status::ALL.map(|one| (one.as_str(), status(language, one), chosen == Some(one)));
-    let kind = wanted.kind.as_ref().map(ToString::to_string).unwrap_or_default();
-    let (tag, later) = (wanted.tag.clone().unwrap_or_default(), wanted.after.is_some());
+    let kind = wanted.filters.kind.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (tag, later) = (wanted.filters.tag.clone().unwrap_or_default(), wanted.after.is_some());
     let Found { caller, tasks, next } = tasks::find(&state, &request, wanted).await?;
     let visitor = Visitor::of(&state, caller).await?;
     let page = TasksPage {
