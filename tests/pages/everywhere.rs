@@ -38,7 +38,7 @@ async fn wrong_for(viewer: Viewer, names: &Names) -> Vec<String> {
             found.extend(look::sideways(&browser).await);
             let refused = format!("{} - Failed to load resource", sights.world.at(&page.path));
             let trouble = look::trouble(browser.heard().await, &sights.world).into_iter();
-            found.extend(trouble.filter(|said| page.status == 200 || !said.starts_with(&refused)));
+            found.extend(trouble.filter(|said| page.status < 300 || !said.starts_with(&refused)));
             wrong.extend(found.into_iter().map(|found| format!("{name}: {found}")));
         }
     }

@@ -113,7 +113,7 @@ impl Sights {
             page("profile", User, "/profile"),
             page("tasks", User, "/tasks"),
             page("task-failed", User, &format!("/tasks/{failed}")),
-            page("report-waiting", User, report["url"].as_str().unwrap()),
+            Page { status: 202, ..page("report-waiting", User, report["url"].as_str().unwrap()) },
             page("home-of-admin", Admin, "/"),
         ];
         Self { world, user, admin, pages }

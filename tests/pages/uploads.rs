@@ -137,6 +137,7 @@ async fn without_scripts_the_form_sends_several_files_and_leads_to_their_links()
     let files = [world.file("one.png", &picture(1)), world.file("two.png", &picture(2))];
     browser.choose("#files", &[&files[0], &files[1]]).await;
     browser.click("#upload button").await;
+    browser.one("#uploaded-list > li").await;
     assert!(browser.url().await.contains("/upload?done="), "{}", browser.url().await);
     assert_eq!(browser.all("#uploaded-list > li").await.len(), 2);
     // The link that removes it is among those that are given.
