@@ -22,7 +22,7 @@
 //!   it sent, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire.
 //! - `pages` is what browsers get, by `page`, which tells who wants one: of resources, and of errors.
-//! - `openapi` is the document, made from the handlers, the table and the catalogue; `swagger` is the page that shows it.
+//! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
 //! What is true: every error that a handler gives is a [`Problem`] of the catalogue; input is read strictly and within
 //! bounds of size and time; an answer that says "created" is given after the commit; whoever hangs up is not waited for
@@ -76,7 +76,6 @@ mod serving;
 mod session;
 mod spool;
 mod stats;
-mod swagger;
 mod task_filter;
 mod task_form;
 mod task_image;
