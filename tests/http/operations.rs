@@ -227,16 +227,9 @@ async fn the_fields_of_a_task_are_those_that_the_document_tells() {
 #[tokio::test]
 async fn a_path_that_is_not_there_is_told_and_a_wrong_method_with_those_that_are() {
     let daemon = start(Wishes::default()).await;
-    for path in [
-        "/nothing",
-        "/tasks/",
-        "/tasks/1/nothing",
-        "/TASKS",
-        "//tasks",
-        "/tasks/1/cancel/",
-        "/%00",
-        "/ж",
-    ] {
+    for path in
+        ["/nothing", "/tasks/", "/tasks/1/nothing", "/TASKS", "//tasks", "/tasks/1/cancel/", "/%00", "/ж"]
+    {
         for method in ["GET", "POST", "DELETE", "HEAD", "BREW"] {
             let answer = daemon.ask(method, path, |request| request).await;
             if method == "HEAD" {
