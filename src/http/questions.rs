@@ -281,7 +281,7 @@ fn not_control(text: &str) -> Result<(), String> {
 }
 
 /// The words to search for.
-fn words(text: &str) -> Result<Vec<String>, String> {
+pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
     not_control(text)?;
     let folded = fold(text);
     let words: Vec<String> = folded.split_whitespace().map(str::to_owned).collect();

@@ -34,6 +34,8 @@ macro_rules! words {
     };
 }
 
+pub(super) mod admin;
+pub(super) mod charts;
 pub(super) mod frame;
 pub(super) mod images;
 pub(super) mod people;
@@ -83,8 +85,20 @@ mod tests {
     fn a_translation_has_the_gaps_of_its_text_and_no_letters_of_the_other_language() {
         let cyrillic = |text: &str| text.chars().any(|c| ('\u{400}'..='\u{4ff}').contains(&c));
         let themes = [
+            admin::AdminWords::pairs(),
+            admin::TaskWords::pairs(),
+            admin::BulkWords::pairs(),
+            admin::UserWords::pairs(),
+            admin::ListWords::pairs(),
+            admin::DeadWords::pairs(),
+            admin::StorageWords::pairs(),
+            admin::LatelyWords::pairs(),
+            admin::OverviewWords::pairs(),
+            admin::KindWords::pairs(),
+            charts::ChartWords::pairs(),
             frame::FrameWords::pairs(),
             frame::HomeWords::pairs(),
+            frame::ApiWords::pairs(),
             images::ImageWords::pairs(),
             people::EntryWords::pairs(),
             people::ProfileWords::pairs(),
