@@ -5,6 +5,38 @@ use serde_json::json;
 use crate::browser::Browser;
 use crate::world::{Someone, World};
 
+/// What the pages of the table are called.
+pub(crate) const NAMES: &[&str] = &[
+    "home",
+    "upload",
+    "image",
+    "quiz",
+    "login",
+    "sign-up",
+    "user",
+    "task-of-nobody",
+    "api",
+    "not-found",
+    "gallery",
+    "records",
+    "record",
+    "record-waiting",
+    "profile",
+    "tasks",
+    "task-failed",
+    "report-waiting",
+    "admin",
+    "admin-kinds",
+    "admin-tasks",
+    "admin-users",
+    "admin-images",
+    "admin-recordings",
+    "admin-questions",
+    "admin-reports",
+    "admin-dead",
+    "admin-storage",
+];
+
 /// Who looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Viewer {
@@ -114,8 +146,19 @@ impl Sights {
             page("tasks", User, "/tasks"),
             page("task-failed", User, &format!("/tasks/{failed}")),
             Page { status: 202, ..page("report-waiting", User, report["url"].as_str().unwrap()) },
-            page("home-of-admin", Admin, "/"),
+            page("admin", Admin, "/admin"),
+            page("admin-kinds", Admin, "/admin/kinds"),
+            page("admin-tasks", Admin, "/admin/tasks"),
+            page("admin-users", Admin, "/admin/users"),
+            page("admin-images", Admin, "/admin/images"),
+            page("admin-recordings", Admin, "/admin/recordings"),
+            page("admin-questions", Admin, "/admin/questions"),
+            page("admin-reports", Admin, "/admin/reports"),
+            page("admin-dead", Admin, "/admin/dead"),
+            page("admin-storage", Admin, "/admin/storage"),
         ];
+        let names: Vec<&str> = pages.iter().map(|page| page.name).collect();
+        assert_eq!(names, NAMES);
         Self { world, user, admin, pages }
     }
 

@@ -88,6 +88,8 @@ async fn files_that_are_dropped_anywhere_on_the_page_are_sent() {
         (browser.all("body.dragging").await.len() == 1).then_some(())
     })
     .await;
+    // Once more over what the page has shown now.
+    drag("dragOver").await;
     drag("drop").await;
     shown(&world, &links(&browser, 1).await).await;
     browser.says("#uploaded", "dropped.png").await;
