@@ -1,6 +1,6 @@
 //! Reports: CPU, bytes and memory of ours beside ReportLab, where that is installed.
 
-#[allow(dead_code, reason = "it has more samples than are measured")]
+#[expect(dead_code, reason = "it has more samples than are measured")]
 #[path = "../tests/report/sample.rs"]
 mod sample;
 

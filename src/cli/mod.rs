@@ -1,6 +1,10 @@
 //! The command line: a file a subcommand. The only room that speaks to the terminal.
 //!
-//! Exit codes: 0 done, 1 failed, 2 a wrong command line or setting, 3 a check found something wrong.
+//! Exit codes: 0 done, 1 failed, 2 a wrong command line or setting, 3 a check found something wrong, or a task that was
+//! waited for did not complete; 130 interrupted.
+//!
+//! The commands that work here (`serve`, `migrate`, `doctor`, ...) read the settings; those that speak to a daemon
+//! (`client`) read them only if nothing else says where it is. Those say what went wrong by a `Problem`.
 #![expect(clippy::print_stderr, reason = "speaking to the terminal is what this room is for")]
 
 /// A line on standard output. Whoever reads it may have seen enough and be gone, as `head` is: that is no failure of ours.
@@ -12,20 +16,40 @@ macro_rules! say {
     }};
 }
 
+mod client;
 mod config;
 mod dead;
 mod doctor;
+mod examples;
+mod follow;
+mod kinds;
 mod migrate;
+mod pages;
+mod problem;
+mod profile;
+mod quiz;
+mod report;
+mod saved;
 mod serve;
+mod submit;
+mod tasks;
+mod terminal;
 mod transcode;
+mod upload;
 mod user;
+mod watch;
+mod when;
+
+#[cfg(test)]
+mod document;
 
 use std::io::{stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::problem::Problem;
 use crate::config::{LoadOptions, Loaded, Settings};
 use crate::media::image::DecoderProcess;
 
@@ -44,8 +68,30 @@ struct Cli {
 enum Command {
     /// Run the daemon (what happens without a subcommand, too).
     Serve(serve::Arguments),
-    /// Convert a WAV file to MP3, without a daemon.
+    /// Create a task, and wait for its end or not.
+    Submit(submit::Arguments),
+    /// Tasks: listed, shown, watched, cancelled, tried again, removed.
+    Tasks(tasks::Arguments),
+    /// Follow tasks to their ends; the exit code says whether all completed.
+    Watch(watch::Arguments),
+    /// Send images, and print their links.
+    Upload(upload::Arguments),
+    /// Convert a WAV file to MP3: here, or by a daemon.
     Transcode(transcode::Arguments),
+    /// Fetch questions that were not here before, and print them.
+    Quiz(quiz::Arguments),
+    /// Make a report about a user, and fetch it.
+    Report(report::Arguments),
+    /// What kinds of tasks there are; pause and resume them.
+    Kinds {
+        #[command(subcommand)]
+        command: kinds::Command,
+    },
+    /// Daemons by name, with the tokens for them.
+    Profile {
+        #[command(subcommand)]
+        command: profile::Command,
+    },
     /// Bring the database's schema up to date, and say where it stands.
     Migrate,
     /// Look at the settings.
@@ -68,6 +114,10 @@ enum Command {
     DecodeAvif,
     /// Check that this machine and these settings can do the work.
     Doctor(doctor::Arguments),
+    /// Print the completions for a shell.
+    Completions(pages::Completions),
+    /// Print the pages for man.
+    Man(pages::Man),
 }
 
 /// How a command ended.
@@ -79,8 +129,24 @@ enum Exit {
     Failed,
     /// The command line or a setting is wrong; which has been said.
     Usage,
-    /// A check found something wrong.
+    /// A check found something wrong, or a task did not complete.
     CheckFailed,
+    /// Whoever sits there had enough.
+    Interrupted,
+}
+
+impl Exit {
+    /// This and another of the same command: what is worse.
+    fn or(self, other: Self) -> Self {
+        let weight = |exit: Self| match exit {
+            Self::Done => 0,
+            Self::CheckFailed => 1,
+            Self::Failed => 2,
+            Self::Usage => 3,
+            Self::Interrupted => 4,
+        };
+        if weight(other) > weight(self) { other } else { self }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -90,6 +156,8 @@ impl From<Exit> for ExitCode {
             Exit::Failed => Self::from(1),
             Exit::Usage => Self::from(2),
             Exit::CheckFailed => Self::from(3),
+            // As a shell says it of what SIGINT ended.
+            Exit::Interrupted => Self::from(130),
         }
     }
 }
@@ -97,10 +165,19 @@ impl From<Exit> for ExitCode {
 /// Does what the command line says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Cli { config, command } = Cli::parse();
+    let parsed = Cli::from_arg_matches(&command().get_matches());
+    let Cli { config, command } = parsed.unwrap_or_else(|error| error.exit());
     let exit = match command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
         Command::Serve(arguments) => with_settings(config, |loaded| serve::run(arguments, loaded.settings)),
-        Command::Transcode(arguments) => transcode::run(&arguments),
+        Command::Submit(arguments) => submit::run(&arguments, config),
+        Command::Tasks(arguments) => tasks::run(&arguments, config),
+        Command::Watch(arguments) => watch::run(&arguments, config),
+        Command::Upload(arguments) => upload::run(&arguments, config),
+        Command::Transcode(arguments) => transcode::run(&arguments, config),
+        Command::Quiz(arguments) => quiz::run(&arguments, config),
+        Command::Report(arguments) => report::run(&arguments, config),
+        Command::Kinds { command } => kinds::run(&command, config),
+        Command::Profile { command } => profile::run(&command),
         Command::Migrate => with_settings(config, |loaded| migrate::run(&loaded.settings)),
         Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),
         Command::Dead { command } => with_settings(config, |loaded| dead::run(&command, &loaded.settings)),
@@ -109,8 +186,15 @@ pub fn run() -> ExitCode {
         Command::Doctor(arguments) => {
             with_settings(config, |loaded| doctor::run(&arguments, &loaded.settings))
         }
+        Command::Completions(arguments) => pages::completions(&arguments),
+        Command::Man(arguments) => pages::man(&arguments),
     };
     exit.into()
+}
+
+/// What clap knows of the command line, examples included.
+fn command() -> clap::Command {
+    examples::with_examples(Cli::command())
 }
 
 /// The process that decodes AVIF: no settings, nothing said but what is asked.
@@ -138,4 +222,19 @@ fn with_settings(files: Vec<PathBuf>, then: impl FnOnce(Loaded) -> Exit) -> Exit
 /// A runtime for commands that only ask the database something.
 fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+/// Does work that Ctrl-C ends cleanly: bars are wiped, half a file is removed.
+fn interruptible(work: impl Future<Output = Result<Exit, Problem>>) -> Result<Exit, Problem> {
+    let failed = |error: std::io::Error| Problem::failed(format!("the runtime cannot be started: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = work => done,
+            _ = tokio::signal::ctrl_c() => Err(Problem::interrupted()),
+        }
+    });
+    // A name that is still being looked up is nothing to wait for.
+    runtime.shutdown_background();
+    done
 }

@@ -1,4 +1,6 @@
-//! `gristmill transcode`: one file, without a daemon.
+//! `gristmill transcode`: one file, here without a daemon; or by one (`remote`).
+
+mod remote;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Write};
@@ -8,6 +10,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Exit;
+use super::client::Way;
 use crate::media::Cancel;
 use crate::media::mp3::{self, CbrKbps, Mode, Mp3Settings, Transcoded, VbrQuality};
 use crate::media::wav::WavReader;
@@ -27,13 +30,21 @@ pub(super) struct Arguments {
     /// Overwrite the output if it is there.
     #[arg(long)]
     force: bool,
-    /// Say what was made as JSON, for scripts.
-    #[arg(long)]
-    json: bool,
+    /// Have a daemon do it: the recording is kept there, and the MP3 is fetched. It is the daemon that says how (cbr, vbr).
+    #[arg(long, conflicts_with_all = ["cbr", "vbr"])]
+    remote: bool,
+    /// Print the link of the MP3 instead of fetching it.
+    #[arg(long, requires = "remote", conflicts_with_all = ["output", "force"])]
+    link: bool,
+    #[command(flatten)]
+    way: Way,
 }
 
 /// Converts. The MP3 appears under its name only once it is whole.
-pub(super) fn run(arguments: &Arguments) -> Exit {
+pub(super) fn run(arguments: &Arguments, config: Vec<PathBuf>) -> Exit {
+    if arguments.remote {
+        return remote::run(arguments, config);
+    }
     let settings = match settings(arguments) {
         Ok(settings) => settings,
         Err(problem) => {
@@ -53,9 +64,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         eprintln!("gristmill: {} is there already: --force overwrites it", output.display());
         return Exit::Failed;
     }
-    match convert(&arguments.input, &output, &settings) {
+    match convert(&arguments.input, &output, &settings, arguments.way.manners.is_quiet()) {
         Ok(made) => {
-            tell(&made, &output, arguments.json);
+            tell(&made, &output, arguments.way.manners.json);
             Exit::Done
         }
         Err(problem) => {
@@ -82,13 +93,13 @@ fn settings(arguments: &Arguments) -> Result<Mp3Settings, String> {
     })
 }
 
-fn convert(input: &Path, output: &Path, settings: &Mp3Settings) -> Result<Transcoded, String> {
+fn convert(input: &Path, output: &Path, settings: &Mp3Settings, quiet: bool) -> Result<Transcoded, String> {
     let file = File::open(input).map_err(|error| error.to_string())?;
     let wav = WavReader::open(BufReader::new(file)).map_err(|error| error.to_string())?;
     let mut name = output.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = output.with_file_name(name);
-    let made = write_part(wav, &part, settings);
+    let made = write_part(wav, &part, settings, quiet);
     let made = made.and_then(|made| {
         std::fs::rename(&part, output).map_err(|error| format!("{}: {error}", output.display()))?;
         Ok(made)
@@ -104,11 +115,12 @@ fn write_part(
     wav: WavReader<BufReader<File>>,
     part: &Path,
     settings: &Mp3Settings,
+    quiet: bool,
 ) -> Result<Transcoded, String> {
     let at = |error: std::io::Error| format!("{}: {error}", part.display());
     let file = File::create(part).map_err(at)?;
     let mut writer = BufWriter::new(&file);
-    let bar = bar(wav.frames());
+    let bar = bar(wav.frames(), quiet);
     let mut progress = |progress: mp3::Progress| bar.set_position(progress.done);
     let made = mp3::transcode(wav, &mut writer, settings, &Cancel::new(), &mut progress);
     bar.finish_and_clear();
@@ -120,8 +132,8 @@ fn write_part(
 }
 
 /// A bar on a terminal, nothing elsewhere.
-fn bar(frames: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
+fn bar(frames: u64, quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(frames);

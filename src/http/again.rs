@@ -1,15 +1,18 @@
-//! Creating tasks by a request that was sent before: the answer of then, or the tasks as they are now where the caller
-//! wants to wait for their end.
+//! Requests that were sent before: the answer of then, or what it told of as that is now where the caller wants to wait
+//! for its end.
 //!
-//! Called by `tasks`, when the intake says that the key of the request was answered before.
+//! Called by those who create, when the intake says that the key of the request was answered before: `tasks` has its whole
+//! answer from here, the others what they have in common.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderValue;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
-use super::idempotency::{remembered, replayed};
+use super::idempotency::{REPLAYED, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::task_view::TaskView;
 use super::{Problem, State};
@@ -19,8 +22,26 @@ use crate::task::TaskId;
 
 /// Of a task that was answered, its number.
 #[derive(Deserialize)]
-struct Numbered {
+pub(super) struct Numbered {
     id: i64,
+}
+
+impl Numbered {
+    /// Its number.
+    pub(super) fn task(&self) -> TaskId {
+        TaskId(self.id)
+    }
+}
+
+/// What was answered then.
+pub(super) fn reread<T: DeserializeOwned>(answer: &RememberedAnswer) -> Result<T, Problem> {
+    serde_json::from_str(&answer.body).map_err(unreadable)
+}
+
+/// An answer that was made anew for a request that was sent before.
+pub(super) fn anew(mut answer: HttpResponse) -> HttpResponse {
+    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    answer
 }
 
 /// The answer to one task.
@@ -34,8 +55,8 @@ pub(super) async fn one(
         Wish::Wait(_) => wish.patience(state, std::time::Duration::ZERO),
         Wish::Default | Wish::Async => return as_then(state, wish, answer),
     };
-    let Numbered { id } = serde_json::from_str(&answer.body).map_err(unreadable)?;
-    let Some(task) = prefer::revisit(state, TaskId(id), patience).await else {
+    let then: Numbered = reread(&answer)?;
+    let Some(task) = prefer::revisit(state, then.task(), patience).await else {
         return as_then(state, wish, answer);
     };
     let status = status(wish, made(&answer), task.life.status().is_terminal());
@@ -53,13 +74,13 @@ pub(super) async fn many(
         Wish::Wait(_) => Instant::now() + wish.patience(state, std::time::Duration::ZERO),
         Wish::Default | Wish::Async => return as_then(state, wish, answer),
     };
-    let mut views: Vec<Box<RawValue>> = serde_json::from_str(&answer.body).map_err(unreadable)?;
+    let mut views: Vec<Box<RawValue>> = reread(&answer)?;
     let mut ended = true;
     for view in &mut views {
-        let Numbered { id } = serde_json::from_str(view.get()).map_err(unreadable)?;
+        let then: Numbered = serde_json::from_str(view.get()).map_err(unreadable)?;
         let left = deadline.saturating_duration_since(Instant::now());
         // One that is gone stays as it was.
-        if let Some(task) = prefer::revisit(state, TaskId(id), left).await {
+        if let Some(task) = prefer::revisit(state, then.task(), left).await {
             ended &= task.life.status().is_terminal();
             *view = to_raw_value(&TaskView::of(&task, caller)).map_err(unreadable)?;
         }

@@ -51,7 +51,7 @@ fn refused(error: ImagingError) -> Problem {
 #[utoipa::path(
     get, path = "/users/{id}/avatar", operation_id = "getAvatar", tag = "Users", params(UserPath, UserParam),
     responses(
-        (status = 200, description = "The picture.", content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png")),
+        (status = 200, description = "The picture.", content((file::FileSchema = "image/jpeg"), (file::FileSchema = "image/png")),
             headers(("etag" = String, description = "Its content"))),
         (status = 304, description = "It is the one that `If-None-Match` names."),
     ),

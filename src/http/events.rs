@@ -41,7 +41,8 @@ const ALL: &[&str] = &["last_event_id", "user_id"];
 #[utoipa::path(
     get, path = "/events", operation_id = "streamEvents", tag = "Events", params(AllParams),
     responses((status = 200, description = "A stream of server-sent events, which does not end by itself: `id` is the \
-        event's number, `event` its name, `data` the event as JSON.", content_type = "text/event-stream", body = String)),
+        event's number, `event` its name, `data` the event as JSON.", content_type = "text/event-stream", body = String,
+        example = "id: 9\nevent: completed\ndata: {\"id\":9,\"event\":\"completed\",\"task\":7,\"kind\":\"noop\",\"attempt\":1,\"at\":\"2026-01-31T12:00:00.000000Z\"}\n\n")),
 )]
 pub(super) async fn all(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, ALL);
@@ -60,7 +61,8 @@ pub(super) async fn all(state: Data<State>, request: HttpRequest) -> Result<Http
     get, path = "/tasks/{id}/events", operation_id = "streamTaskEvents", tag = "Events",
     params(super::tasks::TaskParam, super::tasks::UserParam, LastEventId),
     responses((status = 200, description = "A stream of server-sent events, as of `/events`, of this task alone.",
-        content_type = "text/event-stream", body = String)),
+        content_type = "text/event-stream", body = String,
+        example = "id: 9\nevent: completed\ndata: {\"id\":9,\"event\":\"completed\",\"task\":7,\"kind\":\"noop\",\"attempt\":1,\"at\":\"2026-01-31T12:00:00.000000Z\"}\n\n")),
 )]
 pub(super) async fn of_task(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = extract::task_id(&request)?;

@@ -25,7 +25,7 @@ pub(super) async fn live(request: HttpRequest) -> Result<HttpResponse, Problem> 
         (status = 200, description = "It takes work.", body = Object, example = json!(
             {"ready": true, "degraded": false, "phase": "ready", "components": {"database": {"importance": "required", "state": "up"}}})),
         (status = 503, description = "It starts, drains, or lacks a component.",
-            headers(("retry-after" = u64, description = "Seconds")), body = Object,
+            headers(("retry-after" = u64, description = "After how many seconds to ask again.")), body = Object,
             example = json!({"ready": false, "degraded": false, "phase": "draining", "components": {}})),
     ),
 )]
@@ -44,7 +44,8 @@ pub(super) async fn ready(state: Data<State>, request: HttpRequest) -> Result<Ht
 /// Everything that is measured, for Prometheus.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "metrics", tag = "Operations",
-    responses((status = 200, description = "The text format 0.0.4.", content_type = "text/plain", body = String)),
+    responses((status = 200, description = "The text format 0.0.4.", content_type = "text/plain", body = String,
+        example = "gristmill_http_requests_total{route=\"/tasks\",method=\"POST\",status=\"2xx\"} 7\n")),
 )]
 pub(super) async fn metrics(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[]).finish()?;
@@ -55,7 +56,8 @@ pub(super) async fn metrics(state: Data<State>, request: HttpRequest) -> Result<
 /// This document.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "openapi", tag = "Operations",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Object)),
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object, example = json!(
+        {"openapi": "3.1.0", "info": {"title": "Gristmill", "version": "0.1.0"}, "paths": {}}))),
 )]
 pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request, &[]).finish()?;

@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 
 use super::catalogue::Code;
 use super::extract::Query;
-use super::idempotency::{Key, REPLAYED, remembered, replayed};
+use super::file::FileSchema;
+use super::idempotency::{Key, remembered, replayed};
 use super::image_desk::Desk;
 use super::image_form::{self, Sent, Uploads};
 use super::image_limits;
@@ -26,12 +27,12 @@ use super::spool::blocking;
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location};
 use super::upload::{self, Refusal, Unproven};
-use super::{Problem, State, auth};
+use super::{Problem, State, again, auth};
 use crate::account::{Caller, Token};
 use crate::blob::BlobError;
 use crate::intake::{Done, ImageUpload};
 use crate::store::{NewImage, RememberedAnswer, Reply};
-use crate::task::{FailureReason, ImageId, ImageName, Status, Task, TaskId, UserId};
+use crate::task::{FailureReason, ImageId, ImageName, Status, Task, UserId};
 use crate::telemetry::{Action, ActionLog};
 
 /// What a file is called in the action log when it has no name.
@@ -86,7 +87,7 @@ pub(super) struct NameParam {
             files of a form are taken, or none.",
         content(
             (NewImagesSchema = "multipart/form-data"), (NewImageSchema = "application/json"),
-            (String = "image/*"), (String = "application/octet-stream"),
+            (FileSchema = "image/*"), (FileSchema = "application/octet-stream"),
         ),
     ),
     responses(
@@ -294,26 +295,18 @@ async fn taken_before(
     deadline: Instant,
 ) -> Result<HttpResponse, Problem> {
     #[derive(Deserialize)]
-    struct Numbered {
-        id: i64,
-    }
-    #[derive(Deserialize)]
     struct Before {
         #[serde(flatten)]
         image: ImageView,
-        task: Numbered,
+        task: again::Numbered,
     }
-    let unreadable = |error| Problem::internal(format!("a remembered answer cannot be read: {error}"));
-    let images: Vec<Before> = if before.body.starts_with('[') {
-        serde_json::from_str(&before.body).map_err(unreadable)?
-    } else {
-        vec![serde_json::from_str(&before.body).map_err(unreadable)?]
-    };
+    let images: Vec<Before> =
+        if before.body.starts_with('[') { again::reread(&before)? } else { vec![again::reread(&before)?] };
     let count = images.len();
     let mut shown = Vec::with_capacity(count);
     for Before { image, task } in images {
         let left = deadline.saturating_duration_since(Instant::now());
-        if let Some(task) = prefer::revisit(state, TaskId(task.id), left).await {
+        if let Some(task) = prefer::revisit(state, task.task(), left).await {
             shown.push(Shown { view: image.seen_with(&task), task });
         }
     }
@@ -323,9 +316,7 @@ async fn taken_before(
     if shown.len() < count {
         return replayed(before);
     }
-    let mut answer = answer(state, &shown, caller, wish)?;
-    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(answer)
+    Ok(again::anew(answer(state, &shown, caller, wish)?))
 }
 
 /// Why the images were not taken: the story of the one that was not.

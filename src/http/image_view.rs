@@ -66,7 +66,17 @@ pub(super) struct ImageView {
 
 /// An image that was sent, with the task that checks it, strips it and makes its thumbnail.
 #[derive(Serialize, ToSchema)]
-#[schema(as = UploadedImage)]
+#[schema(as = UploadedImage, example = json!({
+    "id": "2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11",
+    "url": "http://localhost:5000/images/tZ3kQ0mB8yWc2HfLr5Xa1D.jpg", "filename": "tZ3kQ0mB8yWc2HfLr5Xa1D.jpg",
+    "original_name": "cat.jpg", "size": 48213, "format": "jpeg", "width": 1280, "height": 960, "frames": 1,
+    "uploaded_at": "2026-01-31T12:00:00.000000Z", "owner": 3, "removed": ["exif", "gps"],
+    "thumbnail_url": "http://localhost:5000/images/tZ3kQ0mB8yWc2HfLr5Xa1D.jpg?w=320&h=320",
+    "thumbhash": "1QcSHQRnh493V4dIh4eXh1h4kJUI", "delete_token": "5d3c2a8e-1f7b-4c55-8a53-0f6e2d9b7c10",
+    "task": {"id": 7, "kind": "image", "status": "Completed", "priority": 0, "attempt": 1, "failures": 0, "crashes": 0,
+        "max_attempts": 3, "owner": 3, "tags": [], "created_at": "2026-01-31T12:00:00.000000Z",
+        "updated_at": "2026-01-31T12:00:00.020000Z"}
+}))]
 pub(super) struct UploadedView<'a> {
     #[serde(flatten)]
     pub(super) image: &'a ImageView,

@@ -41,7 +41,7 @@ struct GalleryParams {
     user_id: Option<i64>,
 }
 
-/// The caller's images that are ready, the newest first: an anonymous caller's are those that nobody owns, an admin's
+/// The caller's images that are ready, the newest first. An anonymous caller's are those that nobody owns, an admin's
 /// are all.
 #[utoipa::path(
     get, path = "/images/", operation_id = "listImages", tag = "Images", params(GalleryParams),

@@ -44,7 +44,8 @@ pub(super) struct LoginSchema {
 
 /// Begins a session, and sets its cookie. Tries are limited, for each account and for each address.
 #[utoipa::path(
-    post, path = "/login", operation_id = "login", tag = "Users", request_body(content = LoginSchema),
+    post, path = "/login", operation_id = "login", tag = "Users", 
+    request_body(content = LoginSchema, description = "The password, and whose: one of `id`, `name` and `email`."),
     responses((status = 200, description = "Logged in: the user.", body = UserView<'_>,
         headers(("set-cookie" = String, description = "`gristmill_session=...; HttpOnly; SameSite=Lax`")))),
 )]

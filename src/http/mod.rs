@@ -15,13 +15,14 @@
 //! - `serving` gives images out, `hot` keeps those in memory that are asked for often; `file` is what all have in common
 //!   that give out files.
 //! - `idempotency` makes a request count once; `again` answers those that create when they come once more.
-//! - `spool` takes large bodies to the disk, and keeps what blocks off the threads that serve.
+//! - `spool` takes large bodies to the disk, and keeps what blocks off the threads that serve; `unread` is what becomes of
+//!   bodies that nobody read to their end.
 //! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
 //!   it sent, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire.
 //! - `pages` is what browsers get, by `page`, which tells who wants one: of resources, and of errors.
-//! - `openapi` is the document, made from the handlers, the table and the catalogue.
+//! - `openapi` is the document, made from the handlers, the table and the catalogue; `swagger` is the page that shows it.
 //!
 //! What is true: every error that a handler gives is a [`Problem`] of the catalogue; input is read strictly and within
 //! bounds of size and time; an answer that says "created" is given after the commit; whoever hangs up is not waited for
@@ -75,11 +76,13 @@ mod serving;
 mod session;
 mod spool;
 mod stats;
+mod swagger;
 mod task_filter;
 mod task_form;
 mod task_image;
 mod task_view;
 mod tasks;
+mod unread;
 mod upload;
 mod user_form;
 mod user_view;

@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use super::catalogue::Code;
 use super::hosts::Hosts;
+use super::unread::InPieces;
 use super::{Problem, State, origin};
 use crate::telemetry::logging::request_span;
 use crate::telemetry::metrics::{Method, OneRouteMetrics};
@@ -51,25 +52,40 @@ pub(super) struct Way {
 pub(super) async fn observe<B: MessageBody + 'static>(
     state: web::Data<State>,
     way: Rc<Way>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let body = InPieces::of(&mut request);
+    let response = served(&state, &way, request, next).await;
+    Ok(match body {
+        None => response,
+        Some(body) => body.kept_for(response),
+    })
+}
+
+/// The answer to a request, whatever befell it.
+async fn served<B: MessageBody + 'static>(
+    state: &State,
+    way: &Way,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> ServiceResponse<BoxBody> {
     let started = Instant::now();
     let route = way.route;
     let method = Method::of(request.method().as_str());
     let id = request_id(&request);
     // A panic is left to the handler, which will not fare better, to be told of.
     let welcome = way.hosts.as_ref().is_none_or(|hosts| hosts.admit(request.headers()));
-    let asked = || way.at_once.filter(|_| welcome).and_then(|answer| answer(&state, request.request()));
+    let asked = || way.at_once.filter(|_| welcome).and_then(|answer| answer(state, request.request()));
     if let Ok(Some(answer)) = std::panic::catch_unwind(AssertUnwindSafe(asked)) {
-        return Ok(told(&way, method, id, started, request.into_response(answer)));
+        return told(way, method, id, started, request.into_response(answer));
     }
     // Only visible characters: `request_id` lets no others in.
     let name = id.to_str().unwrap_or_default();
     let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
     let http = request.request().clone();
     // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
-    let served = match may_come(&state, &way, &http) {
+    let served = match may_come(state, way, &http) {
         Ok(()) => AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await,
         Err(problem) => Ok(Err(problem.into())),
     };
@@ -84,7 +100,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
             span.in_scope(|| answer(&http, &problem, name))
         }
     };
-    Ok(told(&way, method, id, started, response))
+    told(way, method, id, started, response)
 }
 
 /// Refuses what may not come from where it does, or not by that name. To a path that there is not, anything may.

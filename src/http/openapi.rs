@@ -1,12 +1,13 @@
 //! The OpenAPI document: what the handlers say of themselves, with every problem of every route added from the table.
 
+mod complete;
+
 use std::sync::LazyLock;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::catalogue::Code;
-use super::problem::MEDIA_TYPE;
 use super::routes::{self, RouteInfo};
 use super::{
     avatar, bulk, download, events, file, health, idempotency, image_upload, image_view, images, kinds,
@@ -67,30 +68,42 @@ fn document() -> Value {
         let operation = document["paths"].get_mut(route.path).and_then(|path| path.get_mut(method));
         // One that is missing is for the test to find, not to be made up here.
         let Some(operation) = operation else { continue };
-        describe_problems(&mut operation["responses"], &route);
+        complete::describe_problems(&mut operation["responses"], &route);
         operation["security"] = security(&route);
+        complete::shorten(operation);
         describe_access(operation, &route);
         if route.problems.contains(&Code::KeyReused) {
             describe_key(operation);
         }
+        complete::describe_headers(operation);
     }
+    complete::describe_whole(&mut document);
     // An empty body is the shortest way to a task, and a token needs none either.
     for path in ["/tasks", "/users/{id}/token", "/users/{id}/report"] {
         document["paths"][path]["post"]["requestBody"]["required"] = json!(false);
+    }
+    // A form with several files is answered with several images.
+    let image = json!({"$ref": "#/components/schemas/UploadedImage"});
+    for status in ["201", "202"] {
+        document["paths"]["/upload"]["post"]["responses"][status]["content"]["application/json"]["schema"] =
+            json!({"oneOf": [image, {"type": "array", "minItems": 2, "items": image}]});
     }
     let schemas = &mut document["components"]["schemas"];
     // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
     for form in FORMS {
         schemas[form]["additionalProperties"] = json!(false);
     }
-    let given = |field: &str| json!({"required": [field], "properties": {field: {"type": "string"}}});
-    schemas["NewUser"]["anyOf"] = json!([given("name"), given("email")]);
+    // By `if`, and not by `anyOf`: from that, generators make clients with a class for each of the cases, and fields lost.
+    schemas["NewUser"]["if"] = json!({"not": {"required": ["name"]}});
+    schemas["NewUser"]["then"] = json!({"required": ["email"]});
     schemas["NewTask"]["properties"]["tags"]["items"] =
         json!({"type": "string", "minLength": 1, "maxLength": 64});
     let kinds = &mut schemas["Claim"]["properties"]["kinds"];
     kinds["items"] = json!({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$"});
     kinds["uniqueItems"] = json!(true);
-    schemas["Claim"]["oneOf"] = json!([{"required": ["kinds"]}, {"required": ["id"]}]);
+    schemas["Claim"]["if"] = json!({"required": ["kinds"]});
+    schemas["Claim"]["then"] = json!({"not": {"required": ["id"]}});
+    schemas["Claim"]["else"] = json!({"required": ["id"]});
     schemas["Problem"] = problem_schema();
     document["components"]["securitySchemes"] = json!({
         "token": {"type": "http", "scheme": "bearer", "description": "The token that `POST /users` gave."},
@@ -136,46 +149,12 @@ fn describe_key(operation: &mut Value) {
         Some(parameters) => parameters.push(key),
         None => operation["parameters"] = json!([key]),
     }
-    let told = json!({"schema": {"type": "string", "const": "true"},
+    let told = json!({"schema": {"type": "string", "const": "true"}, "example": "true",
         "description": "There where the answer was given before to the same `Idempotency-Key`."});
     let answers = operation["responses"].as_object_mut().into_iter().flatten();
     for (_, answer) in answers.filter(|(status, _)| status.starts_with('2')) {
         answer["headers"][idempotency::REPLAYED.as_str()] = told.clone();
     }
-}
-
-/// Adds an answer for each status with the problems that have it.
-fn describe_problems(responses: &mut Value, route: &RouteInfo) {
-    let mut statuses: Vec<u16> = route.problems.iter().map(|code| code.status().as_u16()).collect();
-    statuses.dedup();
-    for status in statuses {
-        let codes: Vec<Code> =
-            route.problems.iter().copied().filter(|code| code.status().as_u16() == status).collect();
-        let words: Vec<String> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
-        let examples: Map<String, Value> =
-            codes.iter().map(|code| (code.as_str().to_owned(), example(*code))).collect();
-        responses[status.to_string()] = json!({
-            "description": format!("Problem: {}.", words.join(", ")),
-            "content": {MEDIA_TYPE: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": examples,
-            }},
-        });
-    }
-}
-
-fn example(code: Code) -> Value {
-    json!({
-        "summary": code.title(),
-        "value": {
-            "type": code.type_uri(),
-            "title": code.title(),
-            "status": code.status().as_u16(),
-            "detail": code.explanation(),
-            "instance": "urn:request:6f1e0a52c9b34d1700000001",
-            "code": code.as_str(),
-        },
-    })
 }
 
 /// With a token, a session or neither; where one must be somebody, only with one of them, or with the fields of a form.
@@ -213,14 +192,14 @@ fn problem_schema() -> Value {
         "description": "An error (RFC 9457).",
         "required": ["type", "title", "status", "detail", "instance", "code"],
         "properties": {
-            "type": {"type": "string", "format": "uri-reference"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
+            "type": {"type": "string", "format": "uri-reference", "description": "The page on problems, at this code."},
+            "title": {"type": "string", "description": "What it is called, the same at each occurrence."},
+            "status": {"type": "integer", "description": "The status of the answer."},
             "detail": {"type": "string", "description": "What went wrong this time."},
             "instance": {"type": "string", "format": "uri", "description": "The request, by its id."},
-            "code": {"type": "string", "enum": codes},
+            "code": {"type": "string", "enum": codes, "description": "What programs tell it by."},
             "field": {"type": "string", "description": "The first of `errors`."},
-            "errors": {"type": "array", "items": {
+            "errors": {"type": "array", "description": "Each thing that is wrong with the input.", "items": {
                 "type": "object",
                 "required": ["field", "problem"],
                 "properties": {

@@ -115,7 +115,7 @@ fn taken_answer(taken: Done<Option<Task>>, caller: Caller) -> Result<HttpRespons
 /// Prolongs the lease of a task in hand.
 #[utoipa::path(
     post, path = "/tasks/{id}/heartbeat", operation_id = "heartbeat", tag = "Workers", params(TaskParam, UserParam),
-    request_body(content = HeartbeatSchema),
+    request_body(content = HeartbeatSchema, description = "Which attempt, and for how much longer."),
     responses((status = 200, description = "The task, with its new `lease_until`. A task that was cancelled, or taken \
         from the worker since its lease ran out, is `stale_attempt`: drop the work.", body = TaskView<'_>)),
 )]
@@ -135,7 +135,7 @@ pub(super) async fn heartbeat(
 /// Tells how far a task in hand is, which prolongs its lease as well.
 #[utoipa::path(
     post, path = "/tasks/{id}/progress", operation_id = "progress", tag = "Workers", params(TaskParam, UserParam),
-    request_body(content = ProgressSchema),
+    request_body(content = ProgressSchema, description = "Which attempt, and how far it is."),
     responses((status = 200, description = "The task. `stale_attempt` as for a heartbeat.", body = TaskView<'_>)),
 )]
 pub(super) async fn progress(
@@ -155,7 +155,7 @@ pub(super) async fn progress(
 /// Ends a task in hand: it is done.
 #[utoipa::path(
     post, path = "/tasks/{id}/complete", operation_id = "complete", tag = "Workers", params(TaskParam, UserParam),
-    request_body(content = CompleteSchema),
+    request_body(content = CompleteSchema, description = "Which attempt, and what came of it."),
     responses((status = 200, description = "The task, `Completed`. `stale_attempt` where the attempt is over: what was \
         made does not count.", body = TaskView<'_>)),
 )]
@@ -176,7 +176,7 @@ pub(super) async fn complete(
 /// false.
 #[utoipa::path(
     post, path = "/tasks/{id}/fail", operation_id = "fail", tag = "Workers", params(TaskParam, UserParam),
-    request_body(content = FailSchema),
+    request_body(content = FailSchema, description = "Which attempt, and why."),
     responses((status = 200, description = "The task, `Failed`, or `New` with its `run_at`. `stale_attempt` where the \
         attempt is over.", body = TaskView<'_>)),
 )]
@@ -202,7 +202,7 @@ pub(super) async fn fail(
 /// Gives a task in hand back undone: it is free again at once, and no try is used.
 #[utoipa::path(
     post, path = "/tasks/{id}/release", operation_id = "release", tag = "Workers", params(TaskParam, UserParam),
-    request_body(content = ReleaseSchema),
+    request_body(content = ReleaseSchema, description = "Which attempt."),
     responses((status = 200, description = "The task, `New`. `stale_attempt` where the attempt is over.",
         body = TaskView<'_>)),
 )]

@@ -4,26 +4,25 @@
 //! did not get all that it asked for says how many it saved.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::catalogue::Code;
 use super::extract::{self, Query};
-use super::idempotency::{Key, REPLAYED, remembered, replayed};
+use super::idempotency::{Key, remembered, replayed};
 use super::json;
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named, next_link};
-use super::{Problem, State, auth};
+use super::{Problem, State, again, auth};
 use crate::account::Caller;
 use crate::intake::Done;
 use crate::kinds::quiz::{self, QuestionsNum, ToldQuestion};
 use crate::store::{Accepted, QuestionFilter, RememberedAnswer, Reply};
 use crate::task::question::fold;
-use crate::task::{FailureReason, QuestionId, QuestionSource, Status, Task, TaskId};
+use crate::task::{FailureReason, QuestionId, QuestionSource, Status, Task};
 use crate::telemetry::Action;
 
 /// How many questions are wanted.
@@ -78,7 +77,7 @@ pub(super) struct QuestionSchema {
 /// before this call, `{}` where there was none; `Location` is the task that fetched.
 #[utoipa::path(
     post, path = "/quiz", operation_id = "fetchQuestions", tag = "Quiz", params(UserParam, PreferHeader),
-    request_body(content = NewQuestionsSchema),
+    request_body(content = NewQuestionsSchema, description = "How many."),
     responses(
         (status = 200, description = "All are saved. The question that was the last saved before, or `{}`.",
             body = QuestionSchema, headers(("location" = String, description = "`/tasks/{id}`"))),
@@ -116,18 +115,11 @@ pub(super) async fn create(
         }
         Done::Before(before) if wish == Wish::Async => replayed(before),
         Done::Before(before) => {
-            #[derive(Deserialize)]
-            struct Numbered {
-                id: i64,
-            }
-            let Numbered { id } = serde_json::from_str(&before.body)
-                .map_err(|error| Problem::internal(format!("a remembered answer cannot be read: {error}")))?;
-            let Some(task) = prefer::revisit(&state, TaskId(id), patience).await else {
+            let then: again::Numbered = again::reread(&before)?;
+            let Some(task) = prefer::revisit(&state, then.task(), patience).await else {
                 return replayed(before);
             };
-            let mut answer = answer(&state, &task, caller, wish).await?;
-            answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-            Ok(answer)
+            Ok(again::anew(answer(&state, &task, caller, wish).await?))
         }
     }
 }

@@ -10,22 +10,28 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::catalogue::Code;
-use super::idempotency::{Key, REPLAYED, remembered, replayed};
+use super::idempotency::{Key, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::spool::blocking;
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::upload::{self, Refusal, Unproven, Upload};
-use super::{Problem, State, auth, links};
+use super::{Problem, State, again, auth, links};
 use crate::account::Caller;
 use crate::intake::Done;
 use crate::store::{Accepted, RememberedAnswer, Reply};
-use crate::task::{RecordingId, Status, Task, TaskId, UserId};
+use crate::task::{RecordingId, Status, Task, UserId};
 use crate::telemetry::Action;
 
 /// A recording, with what converts it.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Recording)]
+#[schema(as = Recording, example = json!({
+    "id": "2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11", "filename": "talk.wav",
+    "url": "http://localhost:5000/record?id=2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11&user=3",
+    "task": {"id": 7, "kind": "transcode", "status": "Completed", "priority": 0, "attempt": 1, "failures": 0, "crashes": 0,
+        "max_attempts": 3, "owner": 3, "tags": [], "created_at": "2026-01-31T12:00:00.000000Z",
+        "updated_at": "2026-01-31T12:00:00.020000Z"}
+}))]
 pub(super) struct RecordingView<'a> {
     /// Its name.
     #[schema(value_type = String, format = Uuid)]
@@ -182,23 +188,16 @@ async fn taken_before(
     patience: Duration,
 ) -> Result<HttpResponse, Problem> {
     #[derive(Deserialize)]
-    struct Numbered {
-        id: i64,
-    }
-    #[derive(Deserialize)]
     struct Before {
         #[serde(flatten)]
         taken: Taken,
-        task: Numbered,
+        task: again::Numbered,
     }
-    let before: Before = serde_json::from_str(&answer.body)
-        .map_err(|error| Problem::internal(format!("a remembered answer cannot be read: {error}")))?;
-    let Some(task) = prefer::revisit(state, TaskId(before.task.id), patience).await else {
+    let before: Before = again::reread(&answer)?;
+    let Some(task) = prefer::revisit(state, before.task.task(), patience).await else {
         return replayed(answer);
     };
-    let mut answer = before.taken.answer(state, &task, owner, wish)?;
-    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(answer)
+    Ok(again::anew(before.taken.answer(state, &task, owner, wish)?))
 }
 
 /// The same under the name that the audio service documents.

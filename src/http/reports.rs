@@ -15,19 +15,19 @@ use super::catalogue::Code;
 use super::extract::{self, Query};
 use super::file::{self, FileSchema, Part, Unread};
 use super::filename::{self, Shown};
-use super::idempotency::{Key, REPLAYED, remembered, replayed};
+use super::idempotency::{Key, remembered, replayed};
 use super::json;
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::task_view::TaskView;
 use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::user_view::called;
 use super::users::{UserPath, check_theirs};
-use super::{Problem, State, auth};
+use super::{Problem, State, again, auth};
 use crate::account::{Caller, User};
 use crate::intake::{Done, ReportTerms};
 use crate::media::report::Language;
 use crate::store::{Accepted, Rate, RememberedAnswer, Reply, Report};
-use crate::task::{Attachment, ReportId, Status, Task, TaskId, Timestamp, UserId};
+use crate::task::{Attachment, ReportId, Status, Task, Timestamp, UserId};
 use crate::telemetry::Action;
 
 /// The members of the body.
@@ -58,7 +58,12 @@ pub(super) struct NewReportSchema {
 
 /// A report that was ordered.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Report)]
+#[schema(as = Report, example = json!({
+    "id": "2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11", "url": "/reports/2c1f4f6e-8a2e-4a68-9f58-0c1f5a1d7b11",
+    "task": {"id": 7, "kind": "report", "status": "Completed", "priority": 0, "attempt": 1, "failures": 0, "crashes": 0,
+        "max_attempts": 3, "owner": 3, "tags": [], "created_at": "2026-01-31T12:00:00.000000Z",
+        "updated_at": "2026-01-31T12:00:00.020000Z"}
+}))]
 pub(super) struct ReportView<'a> {
     /// Its name.
     #[schema(value_type = String, format = Uuid)]
@@ -120,7 +125,7 @@ pub(super) async fn create(
             let task = prefer::settle(&state, task, patience).await?;
             answer(&state, id, &task, caller, wish)
         }
-        Done::Before(before) => again(&state, before, caller, wish).await,
+        Done::Before(before) => ordered_before(&state, before, caller, wish).await,
     }
 }
 
@@ -250,31 +255,24 @@ fn answer(
 }
 
 /// Answers an order that came before: as then, or, where the caller waits, as its report stands now.
-async fn again(
+async fn ordered_before(
     state: &State,
     before: RememberedAnswer,
     caller: Caller,
     wish: Wish,
 ) -> Result<HttpResponse, Problem> {
     #[derive(Deserialize)]
-    struct Numbered {
-        id: i64,
-    }
-    #[derive(Deserialize)]
     struct Before {
         id: ReportId,
-        task: Numbered,
+        task: again::Numbered,
     }
     let Wish::Wait(_) = wish else { return replayed(before) };
-    let then: Before = serde_json::from_str(&before.body)
-        .map_err(|error| Problem::internal(format!("a remembered answer cannot be read: {error}")))?;
+    let then: Before = again::reread(&before)?;
     let patience = wish.patience(state, std::time::Duration::ZERO);
-    let Some(task) = prefer::revisit(state, TaskId(then.task.id), patience).await else {
+    let Some(task) = prefer::revisit(state, then.task.task(), patience).await else {
         return replayed(before);
     };
-    let mut answer = answer(state, then.id, &task, caller, wish)?;
-    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(answer)
+    Ok(again::anew(answer(state, then.id, &task, caller, wish)?))
 }
 
 /// A report that ended without a PDF.

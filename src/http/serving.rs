@@ -50,8 +50,8 @@ struct VariantParams {
     w: Option<u32>,
     /// Its height, likewise.
     h: Option<u32>,
-    /// `contain` for all of the image, `cover` to fill the box and cut off what stands out.
-    #[param(default = "contain", pattern = "^(contain|cover)$")]
+    /// `contain` (as without it) for all of the image, `cover` to fill the box and cut off what stands out. Only with a size.
+    #[param(pattern = "^(contain|cover)$")]
     fit: Option<String>,
     /// `jpeg` or `png`; without it, what suits the image.
     #[param(pattern = "^(jpe?g|png)$")]
@@ -66,12 +66,14 @@ struct VariantParams {
         ("if-none-match" = Option<String>, Header, description = "The ETag that the client has"),
         ("if-range" = Option<String>, Header, description = "The ETag of which the client has a part")),
     responses(
-        (status = 200, description = "The image.", content_type = "image/jpeg", body = FileSchema,
+        (status = 200, description = "The image.", content((FileSchema = "image/jpeg"), (FileSchema = "image/png"),
+                (FileSchema = "image/gif"), (FileSchema = "image/webp"), (FileSchema = "image/avif")),
             headers(("etag" = String), ("accept-ranges" = String), ("content-disposition" = String),
                 ("cache-control" = String))),
         (status = 202, description = "It is not ready yet: the task.", body = TaskView<'_>,
             headers(("retry-after" = u64), ("location" = String))),
-        (status = 206, description = "A part of the image.", content_type = "image/jpeg", body = FileSchema,
+        (status = 206, description = "A part of the image.", content((FileSchema = "image/jpeg"), (FileSchema = "image/png"),
+                (FileSchema = "image/gif"), (FileSchema = "image/webp"), (FileSchema = "image/avif")),
             headers(("content-range" = String))),
         (status = 304, description = "The client has it."),
     ),

@@ -23,11 +23,13 @@ use crate::task::{Attachment, Role, TaskId};
 #[utoipa::path(
     get, path = "/tasks/{id}/image", operation_id = "getTaskImage", tag = "Tasks", params(TaskParam, UserParam),
     responses(
-        (status = 200, description = "The picture.", content_type = "image/jpeg", body = FileSchema,
+        (status = 200, description = "The picture.", content((FileSchema = "image/jpeg"), (FileSchema = "image/png"),
+                (FileSchema = "image/gif"), (FileSchema = "image/webp"), (FileSchema = "image/avif")),
             headers(("etag" = String), ("accept-ranges" = String))),
         (status = 202, description = "It is an image that is not ready yet: the task.", body = TaskView<'_>,
             headers(("retry-after" = u64), ("location" = String))),
-        (status = 206, description = "A part of it.", content_type = "image/jpeg", body = FileSchema,
+        (status = 206, description = "A part of it.", content((FileSchema = "image/jpeg"), (FileSchema = "image/png"),
+                (FileSchema = "image/gif"), (FileSchema = "image/webp"), (FileSchema = "image/avif")),
             headers(("content-range" = String))),
         (status = 304, description = "The client has it."),
     ),

@@ -179,6 +179,7 @@ fn status_schema() -> utoipa::openapi::Object {
     let words = crate::task::Status::ALL.map(crate::task::Status::as_str);
     utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::Type::String)
+        .description(Some("Where it stands."))
         .enum_values(Some(words))
         .build()
 }

@@ -77,7 +77,7 @@ pub(super) struct UserChangeSchema {
 
 /// A token to be made anew.
 #[derive(ToSchema)]
-#[schema(as = NewToken)]
+#[schema(as = NewToken, example = json!({"current_password": "correct horse"}))]
 #[expect(dead_code, reason = "documents what `token` reads")]
 pub(super) struct NewTokenSchema {
     /// The password as it is. Needed by a session cookie, where there is a password.

@@ -30,7 +30,8 @@ const LIST: &[&str] = &["limit", "after", "user_id"];
 /// Creates a user. The token is shown this once: who loses it, be it with an answer that did not arrive, logs in by the
 /// password and makes another token, or makes another user.
 #[utoipa::path(
-    post, path = "/users", operation_id = "createUser", tag = "Users", request_body(content = NewUserSchema),
+    post, path = "/users", operation_id = "createUser", tag = "Users", 
+    request_body(content = NewUserSchema, description = "A name or an e-mail, or both."),
     responses((status = 201, description = "Created.", body = WithToken<'_>,
         headers(("location" = String, description = "`/users/{id}`")))),
 )]
@@ -105,7 +106,8 @@ fn place(user: UserId) -> String {
 
 /// The same under the name that the audio service documents.
 #[utoipa::path(
-    post, path = "/user", operation_id = "createUserAlias", tag = "Users", request_body(content = NewUserSchema),
+    post, path = "/user", operation_id = "createUserAlias", tag = "Users", 
+    request_body(content = NewUserSchema, description = "A name or an e-mail, or both."),
     responses((status = 201, description = "Created.", body = WithToken<'_>,
         headers(("location" = String, description = "`/users/{id}`")))),
 )]
@@ -158,9 +160,10 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
 /// sessions that the old one began, except the one that asks.
 #[utoipa::path(
     patch, path = "/users/{id}", operation_id = "changeUser", tag = "Users", params(UserPath, UserParam),
-    request_body(content(
-        (UserChangeSchema = "application/json"), (UserChangeSchema = "application/merge-patch+json")
-    )),
+    request_body(
+        description = "What is to be other than it is.",
+        content((UserChangeSchema = "application/json"), (UserChangeSchema = "application/merge-patch+json")),
+    ),
     responses((status = 200, description = "The user as changed.", body = UserView<'_>)),
 )]
 pub(super) async fn change(

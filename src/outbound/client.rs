@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -21,6 +21,7 @@ use crate::config::WebhookSettings;
 use super::address::Policy;
 use super::connect::{Connector, Stream};
 use super::error::{OutboundError, Phase};
+use super::flow::{Driver, Flow, Outgoing, Pulse, Source};
 use super::request::{Request, Response};
 use super::resolve::{Resolver, SystemResolver};
 use super::target::TargetHost;
@@ -84,7 +85,7 @@ struct Inner {
     limits: Limits,
     resolver: Arc<dyn Resolver>,
     connector: Connector,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
 }
 
 impl Client {
@@ -106,7 +107,7 @@ impl Client {
         limits: Limits,
         resolver: Arc<dyn Resolver>,
     ) -> Self {
-        let calls = Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS));
+        let calls = Arc::new(Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
         Self { inner: Arc::new(Inner { policy, limits, resolver, connector, calls }) }
     }
 
@@ -127,6 +128,42 @@ impl Client {
         let (origin, after) = (request.target.origin(), self.inner.limits.total);
         let call = timeout(after, self.inner.call(request)).await;
         call.unwrap_or(Err(OutboundError::Timeout { origin, phase: Phase::Answering, after }))
+    }
+
+    /// Makes one call that sends `source` as its body (that of the request is not sent) and gives the answer as soon as
+    /// its head is there. It may take as long as it will, unless nothing moves for `idle`; of the [`Limits`] only those on
+    /// finding the address, connecting and calls at once count.
+    ///
+    /// # Errors
+    /// [`OutboundError`] when there is no answer; an answer of whatever status is a [`Flow`].
+    pub async fn open(
+        &self,
+        request: Request,
+        source: Source,
+        idle: Duration,
+    ) -> Result<Flow, OutboundError> {
+        let Ok(permit) = Arc::clone(&self.inner.calls).acquire_owned().await else {
+            unreachable!("nobody closes the semaphore")
+        };
+        let origin = request.target.origin();
+        let addresses = self.inner.addresses(&request).await?;
+        let stream = self.inner.connector.connect(&request.target, &addresses).await?;
+        let broken = |source| OutboundError::Protocol { origin: origin.clone(), source };
+        let (mut sender, connection) = shaken(stream).await.map_err(broken)?;
+        let pulse = Pulse::new();
+        let body = Outgoing { source, pulse: pulse.clone() };
+        // What ends the connection, the answer is told too.
+        let driver = Driver(tokio::spawn(async move { drop(connection.await) }));
+        let answer = tokio::select! {
+            biased;
+            answer = sender.send_request(message(request, body)) => answer.map_err(broken)?,
+            () = pulse.stopped(idle) => {
+                return Err(OutboundError::Timeout { origin, phase: Phase::Answering, after: idle });
+            }
+        };
+        let (head, body) = answer.into_parts();
+        let (status, headers) = (head.status.as_u16(), head.headers);
+        Ok(Flow { status, headers, body, origin, idle, _connection: driver, _permit: permit })
     }
 }
 
@@ -178,14 +215,10 @@ impl Inner {
     async fn exchange(&self, stream: Box<dyn Stream>, request: Request) -> Result<Response, OutboundError> {
         let origin = request.target.origin();
         let broken = |source| OutboundError::Protocol { origin: origin.clone(), source };
-        let shaken = http1::Builder::new()
-            .max_headers(HEADERS)
-            .max_buf_size(HEAD_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await;
-        let (mut sender, connection) = shaken.map_err(broken)?;
+        let (mut sender, connection) = shaken(stream).await.map_err(broken)?;
         let answer = async {
-            let response = sender.send_request(message(request)).await?;
+            let body = Full::new(request.body.clone());
+            let response = sender.send_request(message(request, body)).await?;
             self.read(response).await
         };
         tokio::pin!(answer);
@@ -216,9 +249,21 @@ impl Inner {
     }
 }
 
-/// The request as it goes out.
-fn message(request: Request) -> hyper::Request<Full<Bytes>> {
-    let mut message = hyper::Request::new(Full::new(request.body));
+/// HTTP/1.1 over that connection: what sends on it, and what moves it.
+async fn shaken<B>(
+    stream: Box<dyn Stream>,
+) -> hyper::Result<(http1::SendRequest<B>, http1::Connection<TokioIo<Box<dyn Stream>>, B>)>
+where
+    B: hyper::body::Body + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    http1::Builder::new().max_headers(HEADERS).max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await
+}
+
+/// The request as it goes out, with that body.
+fn message<B>(request: Request, body: B) -> hyper::Request<B> {
+    let mut message = hyper::Request::new(body);
     *message.method_mut() = request.method;
     let (uri, host) = (request.target.path_and_query(), request.target.authority());
     *message.uri_mut() = uri.parse().unwrap_or_else(|error| unreachable!("a parsed URL's path: {error}"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gristmill::http::{Code, PROBLEM_MEDIA_TYPE, table};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::Daemon;
@@ -129,7 +129,7 @@ impl Daemon {
 }
 
 /// Reads one answer from a socket.
-pub(crate) async fn read_answer(socket: &mut TcpStream) -> Answer {
+pub(crate) async fn read_answer(socket: &mut (impl AsyncRead + Unpin)) -> Answer {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);

@@ -43,6 +43,7 @@ mod stats;
 #[path = "../common/faulty.rs"]
 mod store;
 mod strict;
+mod swagger;
 mod tasks;
 mod users;
 mod wav;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gristmill::http::{Code, table};
 use gristmill::telemetry::{Importance, Phase};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Wishes, start};
 
@@ -33,7 +33,8 @@ async fn the_document_tells_every_parameter_body_and_problem() {
         let name = format!("{} {}", route.method, route.path);
         for code in &route.problems {
             let answer = &operation["responses"][code.status().as_u16().to_string()];
-            let example = &answer["content"]["application/problem+json"]["examples"][code.as_str()];
+            let examples = &answer["content"]["application/problem+json"]["examples"];
+            let example = at(&document, &examples[code.as_str()]);
             assert_eq!(example["value"]["code"], code.as_str(), "{name} {code:?}");
         }
         for (status, answer) in operation["responses"].as_object().unwrap() {
@@ -68,6 +69,102 @@ async fn the_document_tells_every_parameter_body_and_problem() {
     let ids: BTreeSet<&str> =
         operations(&document).map(|operation| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), table().len(), "an operation's id stands once");
+}
+
+/// What a reference leads to, or the thing itself.
+fn at<'a>(document: &'a Value, thing: &'a Value) -> &'a Value {
+    match thing["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
+        None => thing,
+    }
+}
+
+/// The bodies of requests, or of answers.
+fn bodies<'a>(of: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    of["content"].as_object().into_iter().flatten()
+}
+
+#[tokio::test]
+async fn nothing_in_the_document_is_without_words_or_an_example() {
+    let daemon = start(Wishes::default()).await;
+    let document = daemon.get("/openapi.json").await.json(200);
+    let said = |thing: &Value| {
+        at(&document, thing)["description"].as_str().is_some_and(|text| text.len() > 3 && text != "null")
+    };
+    let shown = |body: &Value| {
+        let schema = &body["schema"];
+        let one = at(&document, if schema["items"].is_null() { schema } else { &schema["items"] });
+        [body, one, at(&document, &one["oneOf"][0])]
+            .iter()
+            .any(|thing| !thing["example"].is_null() || !thing["examples"].is_null())
+    };
+    let sections: BTreeSet<&str> =
+        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    assert!(document["tags"].as_array().unwrap().iter().all(said));
+    assert_eq!(document["servers"][0]["url"], "/");
+    let mut used = BTreeSet::new();
+    for operation in operations(&document) {
+        let name = operation["operationId"].as_str().unwrap();
+        let summary = operation["summary"].as_str().unwrap();
+        assert!(!summary.is_empty() && summary.len() < 120 && !summary.ends_with('.'), "{name}: {summary}");
+        used.extend(operation["tags"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap()));
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(said(parameter), "{name}: {parameter}");
+        }
+        let request = &operation["requestBody"];
+        assert!(request.is_null() || said(request), "{name}: the body");
+        for (form, body) in bodies(request).filter(|(form, _)| form.contains("json")) {
+            assert!(shown(body), "{name} takes {form} without an example");
+        }
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            for (header, told) in answer["headers"].as_object().unwrap() {
+                let header_name = format!("{name} {status} {header}");
+                assert!(said(told), "{header_name}");
+                assert!(!at(&document, told)["example"].is_null(), "{header_name} has no example");
+            }
+            let texts = |form: &str| form.contains("json") || form.starts_with("text/");
+            for (form, body) in bodies(answer).filter(|(form, _)| texts(form)) {
+                assert!(shown(body), "{name} {status} answers {form} without an example");
+            }
+        }
+    }
+    assert_eq!(used, sections, "each section has operations, and each operation a section that is described");
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let own = schema["properties"].as_object().into_iter().flatten();
+        let taken = schema["allOf"].as_array().into_iter().flatten();
+        let taken = taken.filter_map(|part| part["properties"].as_object()).flatten();
+        for (field, property) in own.chain(taken) {
+            let elsewhere = property["$ref"].is_string() || property["oneOf"].is_array();
+            assert!(elsewhere || said(property), "{name}.{field}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_headers_that_the_document_tells_are_those_that_answers_have() {
+    let daemon = start(Wishes::default()).await;
+    let document = daemon.get("/openapi.json").await.json(200);
+    let told = |path: &str, method: &str, status: u16| {
+        let answer = &document["paths"][path][method]["responses"][status.to_string()];
+        answer["headers"].as_object().unwrap_or_else(|| panic!("{method} {path} {status}")).clone()
+    };
+    let ann = daemon.someone("Ann").await;
+    let (path, json) = ("/tasks", "application/json");
+    let made = daemon.ask("POST", path, |request| {
+        request.header("prefer", "wait=20").header("content-type", json).bearer_auth(&ann.token).body("{}")
+    });
+    let made = made.await;
+    let page = daemon.get("/tasks?limit=1").await;
+    let bare = daemon.ask("GET", "/tasks", |request| request.bearer_auth("no token")).await;
+    for (answer, method) in [(&made, "post"), (&page, "get"), (&bare, "get")] {
+        let told = told(path, method, answer.status);
+        for name in ["location", "preference-applied", "www-authenticate", "x-request-id", "retry-after"] {
+            assert!(told.contains_key(name) || answer.header(name).is_empty(), "{name} {told:?}");
+        }
+    }
+    assert!(made.header("preference-applied").starts_with("wait"));
+    assert!(told(path, "post", 503).contains_key("retry-after"));
+    assert!(told("/images/{name}", "get", 416).contains_key("content-range"));
 }
 
 fn operations(document: &Value) -> impl Iterator<Item = &Value> {
@@ -133,17 +230,9 @@ async fn the_fields_of_a_task_are_those_that_the_document_tells() {
 #[tokio::test]
 async fn a_path_that_is_not_there_is_told_and_a_wrong_method_with_those_that_are() {
     let daemon = start(Wishes::default()).await;
-    for path in [
-        "/",
-        "/nothing",
-        "/tasks/",
-        "/tasks/1/nothing",
-        "/TASKS",
-        "//tasks",
-        "/tasks/1/cancel/",
-        "/%00",
-        "/ж",
-    ] {
+    for path in
+        ["/nothing", "/tasks/", "/tasks/1/nothing", "/TASKS", "//tasks", "/tasks/1/cancel/", "/%00", "/ж"]
+    {
         for method in ["GET", "POST", "DELETE", "HEAD", "BREW"] {
             let answer = daemon.ask(method, path, |request| request).await;
             if method == "HEAD" {
@@ -272,9 +361,11 @@ async fn the_document_tells_what_the_forms_refuse() {
     for form in forms.into_iter().chain(["UserChange", "NewToken", "Login"]) {
         assert_eq!(schemas[form]["additionalProperties"], false, "{form}");
     }
-    for (at, field) in ["name", "email"].into_iter().enumerate() {
-        assert_eq!(schemas["NewUser"]["anyOf"][at]["required"][0], field);
-    }
+    let user = &schemas["NewUser"];
+    assert_eq!(
+        (&user["if"]["not"]["required"][0], &user["then"]["required"][0]),
+        (&json!("name"), &json!("email"))
+    );
     let task = &schemas["NewTask"]["properties"];
     assert_eq!(task["tags"]["items"]["minLength"], 1);
     assert!(task["payload"]["description"].as_str().unwrap().contains("256 KiB"), "{}", task["payload"]);
@@ -305,7 +396,9 @@ async fn the_document_tells_of_every_write_that_a_key_makes_it_count_once() {
     }
     assert!(keyed > 10, "{keyed}");
     let claim = &document["components"]["schemas"]["Claim"];
-    assert_eq!(claim["oneOf"], serde_json::json!([{"required": ["kinds"]}, {"required": ["id"]}]));
+    assert_eq!(claim["if"], json!({"required": ["kinds"]}));
+    assert_eq!(claim["then"], json!({"not": {"required": ["id"]}}));
+    assert_eq!(claim["else"], json!({"required": ["id"]}));
 }
 
 #[tokio::test]

@@ -92,6 +92,42 @@ async fn a_byte_now_and_then_holds_no_connection_for_ever() {
 }
 
 #[tokio::test]
+async fn a_body_in_pieces_that_was_refused_holds_no_connection_while_its_client_sends_on() {
+    let daemon = impatient().await;
+    let piece = [b"ea60\r\n".as_slice(), &[b'a'; 60_000], b"\r\n"].concat();
+    for (path, media_type, start, status) in [
+        // Too large, nothing that is taken, and no way there: the answer comes before the end.
+        ("/tasks", "application/json", "c\r\n{\"payload\":\"\r\n", 413),
+        ("/upload", "application/json", "a\r\n{\"image\":\"\r\n", 413),
+        ("/tasks", "text/plain", "", 415),
+        ("/nothing", "text/plain", "", 404),
+    ] {
+        let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n{start}"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let (mut read, mut write) = socket.into_split();
+        let piece = piece.clone();
+        // Until the daemon has had enough; it is never silent, and never at its end.
+        let sending = tokio::spawn(async move { while write.write_all(&piece).await.is_ok() {} });
+        let answer = read_answer(&mut read).await;
+        assert_eq!((answer.status, answer.header("connection")), (status, "close"), "{path} {media_type}");
+        tokio::time::timeout(std::time::Duration::from_secs(60), sending).await.unwrap().unwrap();
+    }
+    // One that was read to its end is another matter.
+    let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+    let whole = "POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    for _ in 0..2 {
+        socket.write_all(whole.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut socket).await;
+        assert_eq!((answer.status, answer.header("connection")), (201, ""));
+    }
+}
+
+#[tokio::test]
 async fn slow_headers_are_given_up() {
     let daemon = impatient().await;
     let answer = daemon.raw(b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", false).await;

@@ -8,6 +8,7 @@ mod common;
 mod accounts;
 mod attack;
 mod examples;
+mod generated;
 mod programs;
 mod rude;
 

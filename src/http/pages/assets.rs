@@ -52,6 +52,10 @@ assets! {
     Steps = "steps", js;
     Times = "times", js;
     Copy = "copy", js;
+    Player = "player", js;
+    Record = "record", js;
+    Samples = "samples", js;
+    Send = "send", js;
     Upload = "upload", js;
     Icon = "icon", svg;
 }

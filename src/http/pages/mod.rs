@@ -6,7 +6,8 @@
 //!
 //! - `frame` is what stands around each page, with the headers of the answer; `preferences` its language and colours;
 //!   `problem` the page of an error; `assets` what pages load; `form` reads what they send.
-//! - `home`, ...: a file a page, or a few that belong together.
+//! - `home`, `entry`, `profile`, `images`, `records`, `quiz`, `tasks`, `reports`: a file a page, or a few that belong
+//!   together; `tools` is for programs that people have; `told` is a problem beside the form that was refused, `laid` JSON to be read.
 //! - `words` has all that is said; `templates/` the form; `assets/` the style and the scripts, one a concern.
 //!
 //! # To add a page
@@ -31,12 +32,16 @@ mod form;
 mod frame;
 mod home;
 mod images;
+mod laid;
 mod preferences;
 mod problem;
 mod profile;
+mod quiz;
+mod records;
 mod reports;
 mod tasks;
 mod told;
+mod tools;
 mod words;
 
 use actix_web::guard::GuardContext;
@@ -101,6 +106,7 @@ const PAGES: &[Page] = &[
     shown("/users/{id}", When::Asked, || web::to(profile::of_user)),
     shown("/upload", When::Always, || web::to(images::upload_form)),
     sent("/upload", When::Asked, || web::to(images::upload)),
+    shown("/upload/gristmill.sxcu", When::Always, || web::to(tools::sharex)),
     shown("/images/", When::Asked, || web::to(images::gallery)),
     shown("/images", When::Asked, || web::to(images::gallery)),
     shown("/images/{name}/page", When::Always, || web::to(images::of_image)),
@@ -111,6 +117,12 @@ const PAGES: &[Page] = &[
     sent("/tasks/{id}/retry", When::Asked, || web::to(tasks::retry)),
     sent("/tasks/{id}/delete", When::Always, || web::to(tasks::delete)),
     shown("/reports/{id}", When::Asked, || web::to(reports::get)),
+    shown("/records", When::Asked, || web::to(records::list)),
+    sent("/records", When::Asked, || web::to(records::send)),
+    shown("/records/{id}", When::Always, || web::to(records::one)),
+    sent("/records/{id}/delete", When::Always, || web::to(records::delete)),
+    shown("/quiz", When::Always, || web::to(quiz::get)),
+    sent("/quiz", When::Asked, || web::to(quiz::fetch)),
     sent("/preferences", When::Always, || web::to(preferences::set)),
     shown("/assets/{name}", When::Always, || web::to(assets::get)),
 ];

@@ -13,6 +13,7 @@ use askama::Template;
 use super::assets::Asset;
 use super::form::Form;
 use super::frame::{Frame, Section, Visitor};
+use super::laid::Laid;
 use super::preferences::Look;
 use super::words::filled;
 use super::words::tasks::TaskWords;
@@ -27,7 +28,7 @@ use crate::kinds::manual;
 use crate::media::report::Language;
 use crate::store::Order;
 use crate::task::{
-    Event, EventSeq, Fact, Json, RetryCause, State as Stage, Status, Task, TaskId, Timestamp, UserId,
+    Event, EventSeq, Fact, RetryCause, State as Stage, Status, Task, TaskId, Timestamp, UserId,
 };
 
 /// How many tasks a page has.
@@ -35,9 +36,6 @@ const PAGE: u32 = 50;
 
 /// How many events of a task are shown.
 const EVENTS: u32 = 300;
-
-/// As much of an input or a result as is shown, in bytes.
-const SHOWN: usize = 64 * 1024;
 
 /// An instant, for a page.
 pub(in crate::http) struct Moment {
@@ -166,29 +164,6 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 struct Happened {
     at: Moment,
     text: String,
-}
-
-/// A JSON text, laid out, as much of it as is shown.
-struct Laid {
-    text: String,
-    cut: bool,
-}
-
-impl Laid {
-    fn of(json: &Json) -> Option<Self> {
-        if json.is_null() {
-            return None;
-        }
-        let value: Option<serde_json::Value> = serde_json::from_str(json.as_str()).ok();
-        let mut text = value
-            .and_then(|value| serde_json::to_string_pretty(&value).ok())
-            .unwrap_or_else(|| json.as_str().to_owned());
-        let cut = text.len() > SHOWN;
-        if cut {
-            text.truncate(text.floor_char_boundary(SHOWN));
-        }
-        Some(Self { text, cut })
-    }
 }
 
 #[derive(Template)]

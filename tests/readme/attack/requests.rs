@@ -12,18 +12,13 @@ use super::{Answer, Target, answer, make};
 /// The limit as it comes.
 const MOST: usize = 5 << 20;
 
-/// Sends the bytes, and reads one answer. What is refused may be refused before all of it is sent; then the rest is not.
+/// Sends the bytes, and reads one answer. What is refused may be refused before all of it is sent.
 pub(super) async fn raw(target: &Target, bytes: &[u8]) -> Answer {
     let mut socket = TcpStream::connect(&target.daemon.address).await.unwrap();
     let (mut reader, mut writer) = socket.split();
     let begun = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned();
-    let read = read_answer(&mut reader, &begun);
-    tokio::pin!(read);
-    tokio::select! {
-        answer = &mut read => answer,
-        // All is sent, or nobody takes any more.
-        _ = writer.write_all(bytes) => read.await,
-    }
+    let (_, answer) = tokio::join!(writer.write_all(bytes), read_answer(&mut reader, &begun));
+    answer
 }
 
 async fn read_answer(socket: &mut (impl AsyncRead + Unpin), to: &str) -> Answer {

@@ -86,7 +86,7 @@
     const links = page ? [...page.querySelectorAll("#uploaded-list > li")] : [];
     if (request.status !== 200 || links.length === 0) {
       // The problem as the page tells it, in the language of the page.
-      const told = page && page.querySelector(".note.bad p, main .lead, main h1");
+      const told = page && (page.querySelector(".note.bad p") || page.querySelector("main h1"));
       fail(row, told ? told.textContent.trim() : words.wordBroken, request.status >= 500 || request.status === 429);
       return;
     }

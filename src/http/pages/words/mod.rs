@@ -40,6 +40,7 @@ pub(super) mod frame;
 pub(super) mod images;
 pub(super) mod people;
 pub(super) mod problems;
+pub(super) mod records;
 pub(super) mod tasks;
 pub(super) mod written;
 
@@ -101,6 +102,8 @@ mod tests {
             people::EntryWords::pairs(),
             people::ProfileWords::pairs(),
             problems::ProblemWords::pairs(),
+            records::QuizWords::pairs(),
+            records::RecordWords::pairs(),
             tasks::ReportWords::pairs(),
             tasks::TaskWords::pairs(),
         ];

@@ -1,0 +1,41 @@
+//! `docs/command-line.md`: the page on the command line, compared with what clap says; `UPDATE=1` rewrites it.
+
+use std::path::Path;
+
+use clap::Command;
+
+use super::command;
+
+/// What stands before the commands. The rest is made.
+const HEAD: &str = include_str!("document.md");
+
+/// The page.
+fn page() -> String {
+    let mut page = format!("{}\n## The commands\n", HEAD.trim_end());
+    // So wide that it fits a page, whatever terminal the tests run on.
+    add(&mut command().term_width(100), "gristmill", &mut page);
+    page
+}
+
+fn add(command: &mut Command, path: &str, page: &mut String) {
+    let help = command.clone().bin_name(path).term_width(100).render_long_help().to_string();
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    page.push_str(&format!("\n### `{path}`\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+    for sub in command.get_subcommands_mut() {
+        if !sub.is_hide_set() && sub.get_name() != "help" {
+            let path = format!("{path} {}", sub.get_name());
+            add(sub, &path, page);
+        }
+    }
+}
+
+#[test]
+fn the_page_on_the_command_line_says_what_its_help_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/command-line.md");
+    let fresh = page();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &fresh).unwrap();
+    }
+    let stands = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stands == fresh, "docs/command-line.md differs: run `UPDATE=1 cargo test --lib command_line`");
+}

@@ -1,0 +1,177 @@
+//! `/swagger-ui`: the API's document as a page on which it can be tried out, from the program alone.
+//!
+//! Called by the route table. Swagger UI itself comes as the archive of its release inside a crate; the page, what starts
+//! it, and the little that makes it readable in the dark are ours. True here: nothing is loaded from anywhere else, no
+//! script and no style stands in the page, and the archive's files are sent compressed as they lie in it.
+
+mod archive;
+
+use std::sync::LazyLock;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
+
+use self::archive::{Archive, Entry};
+use super::catalogue::Code;
+use super::extract::Query;
+use super::{Problem, file};
+
+/// Where it stands. The other addresses lead here.
+pub(super) const PATH: &str = "/swagger-ui";
+
+/// What the page may load and call: this daemon. Swagger UI has its icons in its style, as `data:`; it sets styles by
+/// script, element by element, which no policy forbids, so it needs nothing looser than other pages do.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+const PAGE: &str = include_str!("swagger/page.html");
+
+/// Files of ours, by name.
+const OURS: &[(&str, &str, &str)] = &[
+    ("start.js", JAVASCRIPT, include_str!("swagger/start.js")),
+    ("page.css", CSS, include_str!("swagger/page.css")),
+];
+
+/// Files of the archive that the page uses.
+const THEIRS: &[(&str, &str)] =
+    &[("swagger-ui-bundle.js", JAVASCRIPT), ("swagger-ui.css", CSS), ("favicon-32x32.png", "image/png")];
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+
+/// The page.
+pub(super) async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[]).finish()?;
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));
+    answer.insert_header((header::CONTENT_SECURITY_POLICY, POLICY));
+    answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+    answer.insert_header((header::REFERRER_POLICY, HeaderValue::from_static("same-origin")));
+    answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
+    Ok(answer.body(PAGE))
+}
+
+/// Leads the other addresses to the page.
+pub(super) async fn lead(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[]).finish()?;
+    Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, PATH)).finish())
+}
+
+/// A file that the page uses.
+pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Query::of(&request, &[]).finish()?;
+    let name = request.match_info().query("file");
+    if let Some((_, media_type, text)) = OURS.iter().find(|(ours, ..)| *ours == name) {
+        return Ok(sent(media_type).body(*text));
+    }
+    let Some((_, media_type)) = THEIRS.iter().find(|(theirs, _)| *theirs == name) else {
+        return Err(Problem::new(Code::NotFound, format!("there is nothing at `{PATH}/{name}`")));
+    };
+    let entry =
+        archive().entry(name).ok_or_else(|| Problem::internal(format!("the archive has no {name}")))?;
+    theirs(&request, media_type, &entry)
+}
+
+fn theirs(request: &HttpRequest, media_type: &str, entry: &Entry<'_>) -> Result<HttpResponse, Problem> {
+    let mut answer = sent(media_type);
+    answer.insert_header((header::VARY, HeaderValue::from_static("accept-encoding")));
+    let gzip = takes_gzip(request.headers()).then(|| entry.as_gzip()).flatten();
+    // Other bytes are another form, and so have another tag.
+    let form = if gzip.is_some() { "-gzip" } else { "" };
+    let etag = format!("\"{:08x}{form}\"", entry.crc32);
+    answer.insert_header((header::ETAG, etag.as_str()));
+    if file::has_it(request.headers(), &etag) {
+        return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
+    }
+    if let Some(gzip) = gzip {
+        answer.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        return Ok(answer.body(gzip));
+    }
+    let bytes = entry.unpacked().map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(answer.body(bytes))
+}
+
+fn sent(media_type: &str) -> actix_web::HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CONTENT_TYPE, media_type));
+    answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+    // The next release of the daemon has other files by the same names.
+    answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache")));
+    answer
+}
+
+/// Whether gzip is named and not refused. Whoever takes `*` gets the plain bytes.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let named = headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    named.flat_map(|value| value.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let weight = parts.find_map(|part| part.strip_prefix("q="));
+        is_gzip && weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0))
+    })
+}
+
+fn archive() -> &'static Archive<'static> {
+    static ARCHIVE: LazyLock<Archive<'static>> = LazyLock::new(|| Archive::read(SWAGGER_UI_VENDORED));
+    &ARCHIVE
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_theirs_is_in_the_archive_whole_in_either_form() {
+        for (name, _) in THEIRS {
+            let entry = archive().entry(name).unwrap_or_else(|| panic!("{name} is not in the archive"));
+            let plain = entry.unpacked().unwrap();
+            assert_eq!(crc32fast::hash(&plain), entry.crc32, "{name}");
+            let Some(gzip) = entry.as_gzip() else {
+                assert!(name.ends_with(".png"), "{name} is not compressed");
+                continue;
+            };
+            let mut read = Vec::new();
+            GzDecoder::new(&*gzip).read_to_end(&mut read).unwrap();
+            assert!(read == plain, "{name} differs by the way in which it is sent");
+            assert!(gzip.len() * 3 < plain.len(), "{name}");
+        }
+        assert!(archive().entry("swagger-ui").is_none());
+    }
+
+    #[test]
+    fn who_does_not_say_that_they_read_gzip_gets_none() {
+        let takes = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
+            takes_gzip(&headers)
+        };
+        for yes in ["gzip", "gzip, deflate, br, zstd", "br;q=1, GZIP;q=0.2", "identity;q=0, gzip"] {
+            assert!(takes(yes), "{yes}");
+        }
+        for no in ["", "br", "gzip;q=0", "gzip; q=0.0", "identity", "*", "gzipped"] {
+            assert!(!takes(no), "{no}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn the_page_names_files_that_there_are_and_holds_no_script_or_style() {
+        let files = OURS.iter().map(|(name, ..)| *name).chain(THEIRS.iter().map(|(name, _)| *name));
+        for name in files {
+            assert!(PAGE.contains(&format!("\"{PATH}/{name}\"")), "{name}");
+        }
+        let named = PAGE.matches(&format!("\"{PATH}/")).count();
+        assert_eq!(named, OURS.len() + THEIRS.len());
+        for inline in ["<style", "style=", "<script>", " onload", "http:", "https:"] {
+            assert!(!PAGE.contains(inline), "{inline}");
+        }
+    }
+}
