@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gristmill::http::Code;
 use gristmill::media::image::Format;
-use gristmill::store::Store;
+use gristmill::store::Overview;
 use serde_json::{Value, json};
 
 use crate::client::Answer;
@@ -13,11 +13,10 @@ use crate::pages::{look, page, problem_page, send};
 use crate::store::Fault;
 
 /// Every page, and words that its heading has in each language.
-const PAGES: [(&str, &str, &str); 11] = [
+const PAGES: [(&str, &str, &str); 10] = [
     ("/admin", "Overview", "Обзор"),
     ("/admin/tasks", "Tasks", "Задачи"),
     ("/admin/kinds", "Kinds", "Виды"),
-    ("/admin/nodes", "Nodes", "Узлы"),
     ("/admin/users", "Users", "Пользователи"),
     ("/admin/images", "Images", "Изображения"),
     ("/admin/recordings", "Recordings", "Записи"),
@@ -57,7 +56,7 @@ pub(crate) async fn with(wishes: Wishes) -> (Daemon, String) {
 async fn member(daemon: &Daemon, name: &str) -> (i64, String) {
     let body = json!({ "name": name, "password": PASSWORD }).to_string();
     let id = daemon.post("/users", &body).await.json(201)["id"].as_i64().unwrap();
-    let cookie = daemon.log_in(&json!({ "user": id, "password": PASSWORD })).await;
+    let cookie = daemon.log_in(&json!({ "id": id, "password": PASSWORD })).await;
     (id, cookie)
 }
 
@@ -315,13 +314,9 @@ async fn all_that_match_are_counted_and_acted_on_and_none_that_comes_later() {
     let asked = send(&daemon, "/admin/tasks/act", &admin, &form).await;
     let text = page(&asked, 200);
     assert!(text.contains("<h1>Cancel 15 tasks?</h1>"), "{text}");
-    let russian = send(
-        &daemon,
-        "/admin/tasks/act",
-        &format!("{admin}; language=ru"),
-        &[("all", "cancel"), ("tag", "t1")],
-    );
-    assert!(page(&russian.await, 200).contains("<h1>Отменить 15 задач?</h1>"));
+    let cookie = format!("{admin}; language=ru");
+    let russian = send(&daemon, "/admin/tasks/act", &cookie, &[("all", "cancel"), ("tag", "t1")]).await;
+    assert!(page(&russian, 200).contains("<h1>Отменить 15 задач?</h1>"));
 
     let later = create(&daemon, json!({ "tags": ["t1"] })).await;
     let done = confirm(&daemon, &admin, "/admin/tasks/act", &asked).await;
