@@ -256,6 +256,8 @@ async fn set(
     let remember = key.map(|key| key.remember(request, caller, &[&body], answered));
     match state.intake.set_paused(caller, kind.clone(), paused, remember).await? {
         Done::Now(pause) => {
+            // No event tells of it.
+            state.feed.nudge();
             let name = kind.to_string();
             state.actions.record(&match paused {
                 true => Action::KindPaused { kind: name },

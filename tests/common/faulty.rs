@@ -17,8 +17,9 @@ use gristmill::account::{
 };
 use gristmill::store::{
     Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, KindLoad, Listener, Minute,
-    Overview, Page, Pause, QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report,
-    Reports, SavedQuestions, Selection, SqliteStore, Store, StoreError, TaskFilter, Told, Totals,
+    Node, NodeReport, Overview, Page, Pause, QuestionFilter, Questions, Rate, Recording, Registration,
+    ReplyTo, Report, Reports, SavedQuestions, Selection, SqliteStore, Store, StoreError, TaskFilter, Told,
+    Totals,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,
@@ -109,6 +110,8 @@ delegate! {
         fn history(&self, since: Timestamp) -> Vec<Minute>;
         fn write_history(&self, counter: &str, minutes: &[Minute]) -> ();
         fn forget_history(&self, before: Timestamp) -> u64;
+        fn tell_node(&self, node: NodeId, report: &NodeReport) -> ();
+        fn nodes(&self, limit: u32) -> Vec<Node>;
         fn totals(&self) -> Totals;
     }
 }
