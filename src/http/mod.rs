@@ -4,9 +4,9 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `kinds`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`,
+//! - `tasks`, `outside`, `kinds`, `nodes`, `live`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`,
 //!   `reports`, `questions`, `health`: a file a resource. `task_form` and `task_view` are a task as it comes and as it is
-//!   shown; `task_filter` is which of them a query means, `bulk` what is done to all of these; `upload` is a recording on
+//!   shown; `task_list` is a page of many, `task_filter` which of them a query means, `bulk` what is done to all of these; `upload` is a recording on
 //!   its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `image_upload` takes images: `image_form` is how they come, `image_desk` the memory that this takes, `image_limits` how
@@ -55,7 +55,9 @@ mod images;
 mod json;
 mod kinds;
 mod links;
+mod live;
 mod login;
+mod nodes;
 mod observe;
 mod openapi;
 mod operator;
@@ -79,6 +81,7 @@ mod stats;
 mod task_filter;
 mod task_form;
 mod task_image;
+mod task_list;
 mod task_view;
 mod tasks;
 mod unread;

@@ -16,7 +16,7 @@ use super::told::{self, Told};
 use super::words::filled;
 use super::words::images::ImageWords;
 use super::words::written::{instant, number, size};
-use super::{formats, next_page, see_other};
+use super::{formats, next_page, see_other, tools};
 use crate::account::{Access, Caller};
 use crate::http::catalogue::Code;
 use crate::http::extract::{self, Query};
@@ -107,6 +107,8 @@ struct UploadPage {
     max_files: usize,
     too_large: String,
     done: Vec<Picture>,
+    curl: String,
+    known: bool,
 }
 
 fn upload_page(
@@ -121,7 +123,10 @@ fn upload_page(
     let most = size(language, state.images.max_bytes.bytes());
     let files = number(language, state.images.max_files as u64);
     let types: Vec<&str> = state.images.formats.iter().map(|format| format.media_type()).collect();
+    let known = visitor != Visitor::Nobody;
     UploadPage {
+        curl: tools::curl(state, request, known),
+        known,
         frame: Frame::new(request, visitor, Section::Upload, w.upload),
         w,
         told,

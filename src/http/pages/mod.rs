@@ -7,7 +7,8 @@
 //! - `frame` is what stands around each page, with the headers of the answer; `preferences` its language and colours;
 //!   `problem` the page of an error; `assets` what pages load; `form` reads what they send.
 //! - `home`, `entry`, `profile`, `images`, `records`, `quiz`, `tasks`, `reports`: a file a page, or a few that belong
-//!   together; `told` is a problem beside the form that was refused, `laid` JSON to be read; `swagger` is the page of the API's document.
+//!   together; `tools` is for programs that people have, `swagger` the page of the API's document; `told` is a problem
+//!   beside the form that was refused, `laid` JSON to be read.
 //! - `words` has all that is said; `templates/` the form; `assets/` the style and the scripts, one a concern.
 //!
 //! # To add a page
@@ -42,6 +43,7 @@ mod reports;
 mod swagger;
 mod tasks;
 mod told;
+mod tools;
 mod words;
 
 use actix_web::guard::GuardContext;
@@ -106,6 +108,7 @@ const PAGES: &[Page] = &[
     shown("/users/{id}", When::Asked, || web::to(profile::of_user)),
     shown("/upload", When::Always, || web::to(images::upload_form)),
     sent("/upload", When::Asked, || web::to(images::upload)),
+    shown("/upload/gristmill.sxcu", When::Always, || web::to(tools::sharex)),
     shown("/images/", When::Asked, || web::to(images::gallery)),
     shown("/images", When::Asked, || web::to(images::gallery)),
     shown("/images/{name}/page", When::Always, || web::to(images::of_image)),
@@ -124,6 +127,7 @@ const PAGES: &[Page] = &[
     sent("/quiz", When::Asked, || web::to(quiz::fetch)),
     sent("/preferences", When::Always, || web::to(preferences::set)),
     shown("/assets/{name}", When::Always, || web::to(assets::get)),
+    shown("/favicon.ico", When::Always, || web::to(assets::icon)),
     shown("/swagger-ui", When::Always, || web::to(swagger::get)),
     shown("/swagger-ui/", When::Always, || web::to(swagger::lead)),
     shown("/swagger", When::Always, || web::to(swagger::lead)),

@@ -144,3 +144,25 @@ async fn an_image_is_deleted_by_its_owner_or_its_token_and_nobody_else() {
     led_to(&send(&daemon, &path, "", &[("token", &token)]).await);
     daemon.get(&format!("/images/{name}")).await.problem(Code::ImageNotFound);
 }
+
+#[tokio::test]
+async fn programs_of_people_get_settings_that_upload_here_and_hold_no_secret() {
+    let daemon = start(Wishes::default()).await;
+    let (_, ann) = user(&daemon, "Ann").await;
+    for (cookie, proof) in [("", false), (ann.as_str(), true)] {
+        let with: Vec<_> =
+            [("cookie", cookie)].into_iter().filter(|(_, cookie)| !cookie.is_empty()).collect();
+        let settings = look(&daemon, "/upload/gristmill.sxcu", &with).await;
+        assert!(settings.header("content-disposition").contains("gristmill.sxcu"));
+        let settings = settings.json(200);
+        assert_eq!(settings["RequestURL"], daemon.url("/upload"));
+        assert_eq!(settings["Headers"]["Authorization"] == "Bearer YOUR-TOKEN", proof, "{settings}");
+        let text = page(&look(&daemon, "/upload", &with).await, 200);
+        assert_eq!(text.contains("YOUR-TOKEN"), proof, "{text}");
+    }
+    // What the settings name is there.
+    let sent = daemon.send_photos(&[("a.png", png(9, 9))], None).await.json(201);
+    for member in ["url", "thumbnail_url", "delete_token"] {
+        assert!(sent[member].is_string(), "{sent}");
+    }
+}

@@ -73,7 +73,7 @@ async fn questions_are_fetched_and_asked_one_after_the_other() {
                 .unwrap()
                 .to_owned(),
         );
-        assert!(text.contains("<details><summary>Show the answer</summary>"), "{text}");
+        assert!(text.contains("<details id=\"answer\"><summary>Show the answer</summary>"), "{text}");
         let Some(next) = text.split("rel=\"next\" href=\"").nth(1) else { break };
         path = next.split('"').next().unwrap().to_owned();
     }

@@ -43,10 +43,11 @@
   }
 
   function replace(page) {
-    for (const fresh of page.querySelectorAll("[data-live][id]")) {
-      const old = document.getElementById(fresh.id);
-      const html = fresh.outerHTML;
-      if (!old || seen.get(fresh.id) === html || old.contains(document.activeElement)) continue;
+    for (const old of document.querySelectorAll("[data-live][id]")) {
+      // What is not live any more in its newer form is put there this once, and stays.
+      const fresh = page.getElementById(old.id);
+      const html = fresh && fresh.outerHTML;
+      if (!fresh || seen.get(fresh.id) === html || old.contains(document.activeElement)) continue;
       seen.set(fresh.id, html);
       keepChoices(old, fresh);
       const placed = document.importNode(fresh, true);

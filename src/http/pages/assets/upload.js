@@ -24,7 +24,7 @@
       const row = item.content.firstElementChild.cloneNode(true);
       const picture = row.querySelector("img");
       picture.src = URL.createObjectURL(file);
-      picture.addEventListener("error", () => { picture.hidden = true; });
+      picture.addEventListener("error", () => { picture.classList.add("none"); });
       row.querySelector("[data-name]").textContent = file.name;
       row.querySelector("progress").setAttribute("aria-label", file.name);
       row.querySelector("[data-dismiss]").addEventListener("click", () => remove(row));
@@ -86,7 +86,7 @@
     const links = page ? [...page.querySelectorAll("#uploaded-list > li")] : [];
     if (request.status !== 200 || links.length === 0) {
       // The problem as the page tells it, in the language of the page.
-      const told = page && page.querySelector(".note.bad p, main .lead, main h1");
+      const told = page && (page.querySelector(".note.bad p") || page.querySelector("main h1"));
       fail(row, told ? told.textContent.trim() : words.wordBroken, request.status >= 500 || request.status === 429);
       return;
     }

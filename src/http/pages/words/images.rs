@@ -8,6 +8,10 @@ words! {
         lead_plain: "Choose one or several files." => "Выберите один или несколько файлов.";
         limit: "{}, up to {} each, at most {} at once." => "{}, до {} каждый, не больше {} за раз.";
         privacy: "Where and when a photo was taken, and by which camera, is removed from it; what it looks like stays." => "Сведения о том, где, когда и чем снято, из фотографии удаляются; вид остаётся прежним.";
+        tools: "From programs" => "Из программ";
+        curl: "On the command line" => "В командной строке";
+        sharex: "Settings for ShareX" => "Настройки для ShareX";
+        tools_token: "Put your token where YOUR-TOKEN stands; the profile makes a new one." => "Вместо YOUR-TOKEN подставьте свой токен; новый можно сделать в профиле.";
         files: "Image files" => "Файлы изображений";
         send: "Upload" => "Загрузить";
         drop: "Drop the files here" => "Отпустите файлы здесь";
