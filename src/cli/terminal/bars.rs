@@ -5,9 +5,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use indicatif::{
-    MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle, TermLike,
-};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle, TermLike};
 
 use super::columns;
 use super::text::{cut, harmless, padded};
