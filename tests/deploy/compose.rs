@@ -159,10 +159,8 @@ fn each_service_is_pinned_checked_and_started_again_and_keeps_its_data_in_a_volu
                 }
             }
         }
-        match &service["networks"] {
-            networks_with_addresses @ Value::Object(_) => networks.extend(keys(networks_with_addresses)),
-            networks_by_name => networks.extend(list(networks_by_name)),
-        }
+        // By name, or with an address in them.
+        networks.extend(keys(&service["networks"]).into_iter().chain(list(&service["networks"])));
     }
     assert_eq!(
         volumes,

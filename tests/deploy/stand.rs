@@ -108,6 +108,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "what a test that failed has to show")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}:\n{}", self.log.display(), self.log());
