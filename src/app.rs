@@ -35,6 +35,7 @@ use crate::actors::janitor::Rescue;
 use crate::actors::keeper::{self, Keep, Keeper, Lease};
 use crate::actors::runs::{Runs, Stop};
 use crate::actors::supervisor::{Drain, Link, Patience, Supervisor};
+use crate::actors::tally::Tally;
 use crate::actors::{hints, janitor, relay, tracker};
 use crate::blob::{BlobError, Blobs};
 use crate::broker::{Broker, BrokerFileError};
@@ -121,6 +122,7 @@ pub struct App {
     store: Arc<dyn Store>,
     broker: Option<Broker>,
     feed: Feed,
+    tally: Tally,
     actions: ActionLog,
     grace: Duration,
     gave_up: watch::Receiver<Option<String>>,
@@ -343,6 +345,7 @@ impl App {
             operator: http::Operator::new(&token, address),
             recorder,
             settings,
+            tally: Tally::default(),
         };
         health.register(tracker::DATABASE, Importance::Required);
         health.register(keeper::COMPONENT, Importance::Required);
@@ -407,6 +410,7 @@ impl App {
             store,
             broker,
             feed,
+            tally: wiring.tally.clone(),
             actions,
             grace: wiring.settings.shutdown.grace,
             gave_up,
@@ -480,6 +484,10 @@ impl App {
         // What could not be given back by itself is, with the lease.
         self.keeper.retire().await;
         self.closing.cancel();
+        // What was counted since the scribe wrote last; a statistic, for which nobody waits long.
+        if !matches!(timeout(CLOSE_PATIENCE, self.tally.write(&*self.store)).await, Ok(Ok(()))) {
+            tracing::warn!("the last counts for charts could not be written");
+        }
         match timeout(CLOSE_PATIENCE, self.store.close()).await {
             Ok(()) => {
                 self.engine.stop();

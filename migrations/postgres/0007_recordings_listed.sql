@@ -1,4 +1,3 @@
 -- A user's recordings, the newest first, and all that are a user's.
--- The SQLite twin has the same name, tables and columns.
 CREATE INDEX recordings_listed ON recordings (owner, task) WHERE owner IS NOT NULL;
 DROP INDEX recordings_owned;

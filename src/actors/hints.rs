@@ -45,6 +45,8 @@ struct Pending {
     /// Tasks that nobody should run any more.
     stops: BTreeSet<TaskId>,
     events: bool,
+    /// Kinds that were paused and go on, for every node.
+    resumed: BTreeSet<Kind>,
 }
 
 impl Hints {
@@ -98,6 +100,12 @@ impl Hints {
         let room = Self::MOST.saturating_sub(pending.outside.len());
         pending.outside.extend(tasks.iter().take(room).map(|task| (kind.clone(), *task)));
         drop(pending);
+        self.bell.ring();
+    }
+
+    /// Tells every node that a kind goes on which was paused.
+    pub fn resumed(&self, kind: &Kind) {
+        self.pending().resumed.insert(kind.clone());
         self.bell.ring();
     }
 
@@ -266,7 +274,10 @@ impl Parts {
         loop {
             rung.hear().await;
             let pending = std::mem::take(&mut *self.hints.pending());
-            let urgent = !(pending.work.is_empty() && pending.outside.is_empty() && pending.stops.is_empty());
+            let urgent = !(pending.work.is_empty()
+                && pending.outside.is_empty()
+                && pending.stops.is_empty()
+                && pending.resumed.is_empty());
             self.send(pending).await;
             // That there are events is said after nearly every commit, and those who follow along can wait a little.
             sleep(if urgent { Self::GATHER } else { Self::REST }).await;
@@ -274,11 +285,14 @@ impl Parts {
     }
 
     async fn send(&self, pending: Pending) {
-        let Pending { work, outside, stops, events } = pending;
+        let Pending { work, outside, stops, events, resumed } = pending;
         let mut words = Vec::new();
         if events {
             words.push(Word::Events);
         }
+        // However it stands with the run queues: any node may have permits for it.
+        let resumed: Vec<Kind> = resumed.into_iter().collect();
+        words.extend(resumed.chunks(Word::MOST).map(|kinds| Word::Work(kinds.to_vec())));
         let stops: Vec<TaskId> = stops.into_iter().collect();
         words.extend(stops.chunks(Word::MOST).map(|stops| Word::Stop(stops.to_vec())));
         let announced = work.keys().cloned().chain(outside.iter().map(|(kind, _)| kind.clone()));

@@ -287,6 +287,8 @@ impl Parts {
                 | Reply::OverQuota(..)
                 | Reply::Taken(_)
                 | Reply::Before(_)
+                | Reply::Bulk(_)
+                | Reply::PauseSet { .. }
                 | Reply::KeyReused => None,
             }),
         }

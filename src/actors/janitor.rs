@@ -119,6 +119,8 @@ impl Janitor {
     const EXPIRE_LIMIT: u32 = 100;
     /// So many answers are forgotten in one transaction.
     const FORGET_CHUNK: u32 = 1_000;
+    /// For how long it is known what happened minute by minute.
+    const HISTORY: Duration = Duration::from_secs(24 * 3600);
     /// How often the gauges are read.
     const MEASURE: Duration = Duration::from_secs(5);
 
@@ -328,10 +330,16 @@ impl Parts {
         }
     }
 
-    /// Forgets answers that need not be remembered any more, and sessions and allowances that are over.
+    /// Forgets answers that need not be remembered any more, sessions and allowances that are over, and minutes that no chart
+    /// shows.
     async fn forget(&self) {
         if let Err(error) = self.store.forget_expired(Janitor::FORGET_CHUNK).await {
             tracing::warn!(%error, "what is over could not be forgotten; the next round goes on");
+        }
+        let history =
+            async { self.store.forget_history(self.store.now().await?.before(Janitor::HISTORY)).await };
+        if let Err(error) = history.await {
+            tracing::warn!(%error, "old minutes could not be forgotten; the next round goes on");
         }
         loop {
             match self.store.forget_answers(Janitor::FORGET_CHUNK).await {
@@ -443,12 +451,19 @@ impl Handler<Measure> for Janitor {
         self.parts.recorder.run_upkeep();
         self.probe_blobs(ctx);
         let store = Arc::clone(&self.parts.store);
-        let depths = async move { store.depths().await };
-        ctx.spawn(depths.into_actor(self).map(|depths, this, ctx| {
-            match depths {
-                Ok(depths) => {
+        let measured = async move { Ok::<_, StoreError>((store.depths().await?, store.pauses().await?)) };
+        ctx.spawn(measured.into_actor(self).map(|measured, this, ctx| {
+            match measured {
+                Ok((depths, pauses)) => {
                     // A kind of which nothing waits has no row: its gauge falls to 0 all the same.
-                    let mut unseen: BTreeSet<_> = this.parts.kinds.iter().map(|(kind, _)| kind).collect();
+                    let kinds =
+                        this.parts.kinds.iter().map(|(kind, _)| kind).chain(this.parts.kinds.outside());
+                    let mut unseen: BTreeSet<_> = kinds.collect();
+                    for kind in &unseen {
+                        if let Some(metrics) = this.parts.metrics.of(kind) {
+                            metrics.set_paused(pauses.iter().any(|pause| pause.kind == **kind));
+                        }
+                    }
                     for depth in &depths {
                         unseen.remove(&depth.kind);
                         if let Some(metrics) = this.parts.metrics.of(&depth.kind) {

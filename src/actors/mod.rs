@@ -8,6 +8,7 @@
 //! | [`dispatcher`] | when to look for work, and whether what the rows say is what runs | claimed tasks; its own tick | the runners; `Demand` |
 //! | [`runner`], one a kind | the runs of its kind | tasks with their permits | the tracker each outcome |
 //! | [`janitor`] | rescue of dead leases, sweep of unnamed blobs and of their variants, gauges | its own ticks | the tracker |
+//! | [`scribe`] | what this node counts and says of itself, in the database | its own tick | |
 //! | [`ingress`] | the HTTP server | its end | |
 //! | [`inbox`] | the broker's queue of tasks | batches of messages | the intake; the broker, once their tasks are on disk |
 //! | [`hints`], a teller and a hearer | what nodes tell each other | the tracker's notes; announcements, run queues | other nodes; `Demand`, runs, waiting workers |
@@ -46,7 +47,9 @@ mod receivers;
 pub mod relay;
 pub mod runner;
 pub mod runs;
+pub mod scribe;
 pub mod supervisor;
+pub mod tally;
 pub mod tracker;
 
 /// Where an actor that is one long piece of work does it, and until when. Cheap to clone.

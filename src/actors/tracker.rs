@@ -21,12 +21,14 @@ use super::dispatcher::{Assignment, Assignments, Dispatcher, DueAt};
 use super::hints::Hints;
 use super::runs::{Runs, Stop};
 use super::supervisor::Link;
+use super::tally::Tally;
 use crate::clock::Clock;
 use crate::failpoint::{self, Failpoint};
 use crate::intake::{Arrivals, Openings};
 use crate::kinds::Registry;
 use crate::store::{
-    Answer, Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Store, StoreError, WriteError,
+    Answer, Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Span, Store, StoreError, Stretch,
+    WriteError,
 };
 use crate::task::{Event, EventName, Kind, Task, Timestamp};
 use crate::telemetry::health::Health;
@@ -52,6 +54,8 @@ pub struct Parts {
     pub hints: Hints,
     /// Rung after each commit that wrote events.
     pub bell: Bell,
+    /// What is counted for charts.
+    pub tally: Tally,
     /// Whom to tell what was claimed.
     pub dispatcher: Link<Dispatcher>,
     /// The most commands in a group.
@@ -75,10 +79,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Handles for the kinds of the registry.
+    /// Handles for the kinds of the registry, those that workers outside do among them.
     #[must_use]
     pub fn new(kinds: &Registry) -> Self {
-        let kinds = kinds.iter().map(|(kind, _)| (kind.clone(), KindMetrics::new(kind.as_str()))).collect();
+        let all = kinds.iter().map(|(kind, _)| kind).chain(kinds.outside());
+        let kinds = all.map(|kind| (kind.clone(), KindMetrics::new(kind.as_str()))).collect();
         Self { commits: CommitMetrics::new(), queue: QueueMetrics::new(), kinds: Arc::new(kinds) }
     }
 
@@ -180,7 +185,8 @@ impl Parts {
 
     /// Tells everyone what a group did; `false` when its claim, and only that, was refused.
     fn tell(&self, committed: Committed, claim: Option<&Claim>, answers: Vec<Answer>) -> bool {
-        let Committed { mut replies, events } = committed;
+        let Committed { mut replies, events, spans } = committed;
+        self.measure(&events, &spans);
         let (mut given, mut left, mut claimable) = (HashSet::new(), Vec::new(), true);
         if let (Some(claim), Some(reply)) = (claim, (replies.len() > answers.len()).then(|| replies.pop())) {
             match reply {
@@ -205,10 +211,11 @@ impl Parts {
             self.bell.ring();
         }
         for (answer, reply) in answers.into_iter().zip(replies) {
-            if let Ok(reply) = &reply
-                && let Some(run_at) = next_run(reply)
-            {
-                self.dispatcher.tell(DueAt(run_at));
+            if let Ok(reply) = &reply {
+                if let Some(run_at) = next_run(reply) {
+                    self.dispatcher.tell(DueAt(run_at));
+                }
+                self.heed_pause(reply);
             }
             answer.give(reply.map_err(|error| WriteError::Store(Arc::new(error))));
         }
@@ -234,6 +241,28 @@ impl Parts {
             failpoint::hit(Failpoint::ClaimedBeforeRun);
             // Lost only if the dispatcher is being restarted: its successor finds tasks that nobody runs.
             self.dispatcher.tell(Assignments(assignments));
+        }
+    }
+
+    fn measure(&self, events: &[Event], spans: &[Span]) {
+        self.tally.count(events, spans);
+        for span in spans.iter().filter(|span| span.stretch == Stretch::Wait) {
+            if let Some(metrics) = self.metrics.of(&span.kind) {
+                metrics.waited(span.took);
+            }
+        }
+    }
+
+    /// Looks for work of a kind that goes on, and has the other nodes look; shows how it stands.
+    fn heed_pause(&self, reply: &Reply) {
+        let Reply::PauseSet { kind, pause } = reply else { return };
+        if let Some(metrics) = self.metrics.of(kind) {
+            metrics.set_paused(pause.is_some());
+        }
+        if pause.is_none() {
+            self.demand.look_for(kind);
+            self.openings.hint(kind);
+            self.hints.resumed(kind);
         }
     }
 
@@ -284,6 +313,8 @@ fn next_run(reply: &Reply) -> Option<Timestamp> {
         | Reply::UserChanged(_)
         | Reply::CountersChanged(_)
         | Reply::Purged(_)
+        | Reply::Bulk(_)
+        | Reply::PauseSet { .. }
         | Reply::OverQuota(..) => None,
     }
 }

@@ -21,9 +21,12 @@ use crate::actors::keeper::Lease;
 use crate::actors::runner::Runner;
 use crate::actors::runs::Runs;
 use crate::actors::supervisor::{Family, Link};
-use crate::actors::{Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, tracker};
+use crate::actors::tally::Tally;
+use crate::actors::{
+    Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, scribe, tracker,
+};
 use crate::blob::Blobs;
-use crate::broker::Broker;
+use crate::broker::{Broker, DeadQueue};
 use crate::clock::Clock;
 use crate::config::{Role, Settings};
 use crate::http;
@@ -63,6 +66,7 @@ pub(super) struct Wiring {
     pub(super) operator: http::Operator,
     pub(super) recorder: MetricsHandle,
     pub(super) metrics: tracker::Metrics,
+    pub(super) tally: Tally,
 }
 
 impl Wiring {
@@ -105,6 +109,10 @@ impl Wiring {
             blobs: self.blobs.clone(),
             imaging: self.imaging.clone(),
             hot: http::HotImages::new(&self.settings.images),
+            backstage: http::Backstage::new(
+                self.broker.clone().map(|broker| DeadQueue::new(broker, &self.settings.broker.queue)),
+                self.settings.data_dir().to_owned(),
+            ),
             health: self.health.clone(),
             metrics: self.recorder.clone(),
             http_metrics: HttpMetrics::new(),
@@ -177,6 +185,7 @@ impl Wiring {
             openings: self.openings.clone(),
             hints: self.hints.clone(),
             bell: self.bell.clone(),
+            tally: self.tally.clone(),
             dispatcher,
             group_max: settings.group_max,
             patience: self.settings.database.statement_timeout * 2,
@@ -207,6 +216,10 @@ impl Wiring {
         };
         let make = move || Janitor::new(parts.clone());
         family.add("janitor", metrics::Actor::Janitor, engine.handle(), janitor, make);
+
+        let parts = scribe::Parts { store: Arc::clone(&self.store), tally: self.tally.clone() };
+        let make = move || scribe::Scribe::new(parts.clone());
+        family.add("scribe", metrics::Actor::Scribe, engine.handle(), Link::default(), make);
 
         let make = move || Ingress::new(Arc::clone(&make_server));
         family.add("ingress", metrics::Actor::Ingress, Arbiter::current(), ingress, make);

@@ -130,6 +130,22 @@ pub(super) async fn reader(
     Ok(caller)
 }
 
+/// The same, where only those who run the daemon are let in.
+pub(super) async fn admin(
+    state: &State,
+    request: &HttpRequest,
+    named: Option<UserId>,
+) -> Result<Caller, Problem> {
+    match caller(state, request, named).await? {
+        admin @ Caller::Admin(_) => Ok(admin),
+        Caller::User(_) => Err(Problem::new(Code::Forbidden, "this is for admins")),
+        Caller::Anonymous => {
+            let detail = "this is for admins: send `Authorization: Bearer <token>`, or log in";
+            Err(Problem::new(Code::Unauthenticated, detail))
+        }
+    }
+}
+
 /// Whom a token proves.
 enum Bearer {
     User(User),

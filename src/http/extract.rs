@@ -24,7 +24,7 @@ use super::problem::Fault;
 use super::spool::{appended, blocking, whole};
 use super::{Problem, State};
 use crate::blob::Draft;
-use crate::task::{TaskId, TraceParent, UserId};
+use crate::task::{Kind, TaskId, TraceParent, UserId};
 
 /// How long one body may take: no longer than the patience between two pieces, and all of it no longer than at the
 /// slowest pace, so that nobody holds a connection and a draft for ever by a byte now and then.
@@ -241,6 +241,13 @@ impl<'a> Query<'a> {
         query
     }
 
+    /// The same of a form of a page, in which what is left empty is not given.
+    pub(super) fn of_form(request: &'a HttpRequest, names: &'static [&'static str]) -> Self {
+        let mut query = Self::of(request, names);
+        query.pairs.retain(|(_, value)| !value.is_empty());
+        query
+    }
+
     /// Notes a fault.
     pub(super) fn fault(&mut self, name: &str, problem: impl Into<String>) {
         self.faults.push(Fault { field: name.to_owned(), pointer: None, problem: problem.into() });
@@ -315,6 +322,12 @@ pub(super) fn task_id(request: &HttpRequest) -> Result<TaskId, Problem> {
     number(request.match_info().get("id").unwrap_or_default())
         .map(TaskId)
         .map_err(|problem| Problem::of_field(Code::InvalidParameter, "id", problem))
+}
+
+/// The kind in the path.
+pub(super) fn kind(request: &HttpRequest) -> Result<Kind, Problem> {
+    let name = request.match_info().get("kind").unwrap_or_default();
+    name.parse::<Kind>().map_err(|error| Problem::of_field(Code::InvalidParameter, "kind", error.to_string()))
 }
 
 /// The number of the user in the path.

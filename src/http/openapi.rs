@@ -10,9 +10,9 @@ use utoipa::OpenApi;
 use super::catalogue::Code;
 use super::routes::{self, RouteInfo};
 use super::{
-    avatar, download, events, file, health, idempotency, image_upload, image_view, images, login, outside,
-    outside_form, questions, recordings, records, reports, serving, session, stats, task_form, task_image,
-    task_view, tasks, user_form, user_view, users,
+    avatar, bulk, download, events, file, health, idempotency, image_upload, image_view, images, kinds,
+    login, outside, outside_form, questions, recordings, records, reports, serving, session, stats,
+    task_form, task_image, task_view, tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 
@@ -29,6 +29,7 @@ use crate::account::Access;
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
+        bulk::cancel, bulk::retry, bulk::delete, kinds::list, kinds::pause, kinds::resume,
         events::all, events::of_task, serving::get, task_image::get,
         users::create, users::create_alias, users::list, users::get, users::change, users::delete,
         users::renew_token, avatar::get, login::login, login::logout,
@@ -44,6 +45,8 @@ use crate::account::Access;
         user_form::UserChangeSchema, user_form::NewTokenSchema, user_view::UserView<'_>, user_view::WithToken<'_>,
         login::LoginSchema, records::RecordingView<'_>, records::NewRecordingSchema,
         stats::StatsView<'_>, stats::DayView, stats::NewStatsSchema, reports::ReportView<'_>, reports::NewReportSchema,
+        bulk::BulkView, kinds::KindView, kinds::DepthView, kinds::PauseView,
+        kinds::RatesView, kinds::RateView, kinds::QuantilesView,
         questions::QuestionSchema, questions::NewQuestionsSchema,
         image_view::ImageView, image_view::UploadedView<'_>, image_upload::NewImagesSchema,
         image_upload::NewImageSchema,
@@ -85,6 +88,11 @@ fn document() -> Value {
         document["paths"]["/upload"]["post"]["responses"][status]["content"]["application/json"]["schema"] =
             json!({"oneOf": [image, {"type": "array", "minItems": 2, "items": image}]});
     }
+    // The question that was saved last before the call, where there was one.
+    document["paths"]["/quiz"]["post"]["responses"]["200"]["content"]["application/json"]["schema"] = json!({"oneOf": [
+        {"$ref": "#/components/schemas/Question"},
+        {"type": "object", "maxProperties": 0, "title": "NoQuestion"},
+    ]});
     let schemas = &mut document["components"]["schemas"];
     // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
     for form in FORMS {

@@ -73,7 +73,7 @@ pub(super) struct TotalView {
     request_body(content = ClaimSchema, description = "Either `kinds` or `id`."),
     responses(
         (status = 200, description = "The task, with its `attempt` and `lease_until`.", body = TaskView<'_>),
-        (status = 204, description = "No task came, or the daemon is about to stop: ask again. Not remembered for an \
+        (status = 204, description = "No task came, its kind is paused, or the daemon is about to stop: ask again. Not remembered for an \
             `Idempotency-Key`."),
     ),
 )]
@@ -90,7 +90,7 @@ pub(super) async fn claim(
     let kinds = match claim.wanted {
         Wanted::Id(id) => {
             let done = state.intake.claim_one(caller, id, claim.terms, remember).await?;
-            return changed_answer(done, caller);
+            return taken_answer(done, caller);
         }
         Wanted::Kinds(kinds) => kinds,
     };
@@ -100,7 +100,12 @@ pub(super) async fn claim(
     let wait = claim.wait.min(state.http.max_wait);
     let _place = if wait.is_zero() { None } else { Some(waiting.place()?) };
     let until = (Instant::now() + wait, state.draining.cancelled());
-    match state.intake.claim(caller, kinds, claim.terms, until, remember).await? {
+    taken_answer(state.intake.claim(caller, kinds, claim.terms, until, remember).await?, caller)
+}
+
+/// The answer to a claim.
+fn taken_answer(taken: Done<Option<Task>>, caller: Caller) -> Result<HttpResponse, Problem> {
+    match taken {
         Done::Now(Some(task)) => Ok(json_answer(HttpResponse::Ok(), TaskView::json(&task, caller))),
         Done::Now(None) => Ok(HttpResponse::NoContent().finish()),
         Done::Before(answer) => replayed(answer),

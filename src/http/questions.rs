@@ -176,8 +176,18 @@ async fn write_down(state: &State, task: &Task, asked: QuestionsNum) -> Result<(
     Ok(())
 }
 
+/// Fetches questions for a caller who waits as the route does: the task as it stands then.
+pub(super) async fn fetch(state: &State, caller: Caller, wanted: QuestionsNum) -> Result<Task, Problem> {
+    let Done::Now(task) = state.intake.quiz(caller, wanted, None).await? else {
+        return Err(Problem::internal("questions without a key were fetched before"));
+    };
+    let task = prefer::settle(state, task, state.http.default_wait).await?;
+    write_down(state, &task, wanted).await?;
+    Ok(task)
+}
+
 /// The problem of a call that did not save all that it asked for.
-async fn short(state: &State, task: &Task, asked: u32) -> Result<Problem, Problem> {
+pub(super) async fn short(state: &State, task: &Task, asked: u32) -> Result<Problem, Problem> {
     let id = task.life.id;
     let saved = state.store.questions_of(id).await?;
     let (code, why) = match &task.life.error {
@@ -271,7 +281,7 @@ fn not_control(text: &str) -> Result<(), String> {
 }
 
 /// The words to search for.
-fn words(text: &str) -> Result<Vec<String>, String> {
+pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
     not_control(text)?;
     let folded = fold(text);
     let words: Vec<String> = folded.split_whitespace().map(str::to_owned).collect();

@@ -49,20 +49,12 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     let named = query.user_id();
     query.finish()?;
     let caller = auth::caller(&state, &request, named).await?;
-    if !Access::Users.allows(caller, None, None) {
-        let detail =
-            "a recording is always somebody's: send `Authorization: Bearer <token>`, or log in, to see yours";
-        return Err(Problem::new(Code::Unauthenticated, detail));
-    }
-    // One more than asked for tells whether there are more.
-    let mut recordings = state.store.recordings(caller, after, limit + 1).await?;
-    let more = recordings.len() > limit as usize;
-    recordings.truncate(limit as usize);
+    let (recordings, next) = page(&state, caller, after, limit).await?;
     let mut answer = HttpResponse::Ok();
     // It is the caller's alone, and its links are by the host that the caller named.
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
-    if let Some(last) = recordings.last().filter(|_| more) {
-        answer.insert_header((header::LINK, next_link(&request, last.task.life.id.0)?));
+    if let Some(last) = next {
+        answer.insert_header((header::LINK, next_link(&request, last.0)?));
     }
     let urls: Vec<String> = recordings
         .iter()
@@ -79,6 +71,26 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
         })
         .collect();
     Ok(json_answer(answer, TaskView::many(views.as_slice())))
+}
+
+/// At most `limit` of the caller's recordings behind `after`, and behind what the next page begins, where there are more.
+pub(super) async fn page(
+    state: &State,
+    caller: Caller,
+    after: Option<TaskId>,
+    limit: u32,
+) -> Result<(Vec<Recording>, Option<TaskId>), Problem> {
+    if !Access::Users.allows(caller, None, None) {
+        let detail =
+            "a recording is always somebody's: send `Authorization: Bearer <token>`, or log in, to see yours";
+        return Err(Problem::new(Code::Unauthenticated, detail));
+    }
+    // One more than asked for tells whether there are more.
+    let mut recordings = state.store.recordings(caller, after, limit + 1).await?;
+    let more = recordings.len() > limit as usize;
+    recordings.truncate(limit as usize);
+    let next = recordings.last().filter(|_| more).map(|last| last.task.life.id);
+    Ok((recordings, next))
 }
 
 /// What the path names.
@@ -122,8 +134,16 @@ pub(super) async fn delete(state: Data<State>, request: HttpRequest) -> Result<H
     }
 }
 
+/// Removes a recording, for a caller who may.
+pub(super) async fn remove(state: &State, caller: Caller, recording: Recording) -> Result<(), Problem> {
+    may_remove(&recording, caller)?;
+    state.intake.delete_made(caller, Some(recording.task.life.id), None).await?;
+    state.actions.record(&Action::RecordingDeleted { filename: recording.filename });
+    Ok(())
+}
+
 /// The recording that the path names; under what is no UUID there is none.
-async fn find(state: &State, request: &HttpRequest) -> Result<Option<Recording>, Problem> {
+pub(super) async fn find(state: &State, request: &HttpRequest) -> Result<Option<Recording>, Problem> {
     let id = request.match_info().get("id").and_then(|id| id.parse::<RecordingId>().ok());
     match id {
         Some(id) => Ok(state.store.recording(id).await?),
@@ -146,7 +166,8 @@ fn may_remove(recording: &Recording, caller: Caller) -> Result<(), Problem> {
     Err(Problem::new(code, detail))
 }
 
-fn no_recording(request: &HttpRequest) -> Problem {
+/// There is no recording of the name in the path.
+pub(super) fn no_recording(request: &HttpRequest) -> Problem {
     let id: String = request.match_info().get("id").unwrap_or_default().chars().take(64).collect();
     Problem::new(Code::RecordingNotFound, format!("there is no recording `{id}`"))
 }

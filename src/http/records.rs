@@ -80,32 +80,12 @@ pub(super) async fn create(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let caller = auth::caller_so_far(&state, &request, named(&request)?).await?;
-    let key = Key::of(&request)?;
-    let Upload { owner, draft, filename } = upload::read(&state, &unproven, &request, body, caller)
-        .await
-        .map_err(|refusal| written_down(&state, refusal))?;
-    let blobs = state.blobs.clone();
-    let kept = blocking(move || blobs.keep(draft)).await??;
-    let id = RecordingId::fresh();
-    let url = link(&state, &request, id, owner);
-    let taken = Taken { id, url, filename };
-    let remember = key.map(|key| {
-        // The bytes, by the name that they make.
-        let parts = [kept.name.as_str().as_bytes(), taken.filename.as_bytes()];
-        let taken = taken.clone();
-        key.remember(&request, Caller::User(owner), &parts, move |reply| taken.remembered(reply, owner))
-    });
-    let done = state.intake.record(owner, &kept, (id, taken.filename.clone()), remember).await?;
-    // Its task names the blob now; the pin is needed no more.
-    drop(kept);
+    let (taken, owner, done) = receive(&state, &unproven, &request, body).await?;
     let wish = Wish::of(&request);
     let patience = wish.patience(&state, state.http.default_wait);
     match done {
         Done::Now(task) => {
-            // Now, since nobody may be there any more when the conversion ends.
             let filename = taken.filename.clone();
-            state.actions.record(&Action::RecordingAccepted { filename: filename.clone() });
             let task = prefer::settle(&state, task, patience).await?;
             match task.life.status() {
                 Status::Completed => state.actions.record(&Action::RecordingSaved { filename }),
@@ -120,10 +100,43 @@ pub(super) async fn create(
     }
 }
 
+/// Takes the recording of a request: what it is known by, whose it is, and its conversion.
+pub(super) async fn receive(
+    state: &State,
+    unproven: &Unproven,
+    request: &HttpRequest,
+    body: Payload,
+) -> Result<(Taken, UserId, Done<Task>), Problem> {
+    let caller = auth::caller_so_far(state, request, named(request)?).await?;
+    let key = Key::of(request)?;
+    let Upload { owner, draft, filename } = upload::read(state, unproven, request, body, caller)
+        .await
+        .map_err(|refusal| written_down(state, refusal))?;
+    let blobs = state.blobs.clone();
+    let kept = blocking(move || blobs.keep(draft)).await??;
+    let id = RecordingId::fresh();
+    let url = link(state, request, id, owner);
+    let taken = Taken { id, url, filename };
+    let remember = key.map(|key| {
+        // The bytes, by the name that they make.
+        let parts = [kept.name.as_str().as_bytes(), taken.filename.as_bytes()];
+        let taken = taken.clone();
+        key.remember(request, Caller::User(owner), &parts, move |reply| taken.remembered(reply, owner))
+    });
+    let done = state.intake.record(owner, &kept, (id, taken.filename.clone()), remember).await?;
+    // Its task names the blob now; the pin is needed no more.
+    drop(kept);
+    if let Done::Now(_) = &done {
+        // Now, since nobody may be there any more when the conversion ends.
+        state.actions.record(&Action::RecordingAccepted { filename: taken.filename.clone() });
+    }
+    Ok((taken, owner, done))
+}
+
 /// What is told of a recording besides its task.
 #[derive(Clone, Deserialize)]
-struct Taken {
-    id: RecordingId,
+pub(super) struct Taken {
+    pub(super) id: RecordingId,
     url: String,
     filename: String,
 }

@@ -17,8 +17,8 @@ use super::hosts::Hosts;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::pages::{self, When};
 use super::{
-    Problem, State, avatar, download, events, health, image_upload, images, login, outside, questions,
-    recordings, records, reports, serving, stats, swagger, task_image, tasks, users,
+    Problem, State, avatar, bulk, download, events, health, image_upload, images, kinds, login, outside,
+    questions, recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -218,6 +218,9 @@ const TABLE: &[Line] = &[
         || web::to(outside::claim),
         &[CALLER, BODY, JSON, WRITE, CLAIM],
     ),
+    line(Verb::Post, "/tasks/cancel", Access::Guests, || web::to(bulk::cancel), &[CALLER, BODY, JSON, WRITE]),
+    line(Verb::Post, "/tasks/retry", Access::Guests, || web::to(bulk::retry), &[CALLER, BODY, JSON, WRITE]),
+    line(Verb::Post, "/tasks/delete", Access::Guests, || web::to(bulk::delete), &[CALLER, BODY, JSON, WRITE]),
     line(
         Verb::Get,
         "/tasks/{id}",
@@ -301,6 +304,21 @@ const TABLE: &[Line] = &[
         Access::Taker,
         || web::to(outside::take_free),
         &[CALLER, WRITE, &[Code::NoFreeTask]],
+    ),
+    line(Verb::Get, "/kinds", Access::Admins, || web::to(kinds::list), &[CALLER, &[Code::Forbidden]]),
+    line(
+        Verb::Post,
+        "/kinds/{kind}/pause",
+        Access::Admins,
+        || web::to(kinds::pause),
+        &[CALLER, BODY, JSON, WRITE, &[Code::Forbidden, Code::UnknownKind]],
+    ),
+    line(
+        Verb::Post,
+        "/kinds/{kind}/resume",
+        Access::Admins,
+        || web::to(kinds::resume),
+        &[CALLER, BODY, JSON, WRITE, &[Code::Forbidden, Code::UnknownKind]],
     ),
     line(Verb::Get, "/total_tasks_created", Access::Guests, || web::to(outside::total), &[CALLER]),
     line(Verb::Get, "/events", Access::Guests, || web::to(events::all), &[CALLER, &[Code::Overloaded]]),
@@ -425,21 +443,6 @@ const TABLE: &[Line] = &[
     line(Verb::Get, "/openapi.json", Access::Everybody, || web::to(health::openapi), &[]),
 ];
 
-/// What is there for people to look at, and not in the API's document, of which it is the page.
-const DOCUMENTATION: &[Line] = &[
-    line(Verb::Get, swagger::PATH, Access::Everybody, || web::to(swagger::page), &[]),
-    line(Verb::Get, "/swagger-ui/", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(Verb::Get, "/swagger", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(Verb::Get, "/swagger/", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(
-        Verb::Get,
-        "/swagger-ui/{file}",
-        Access::Everybody,
-        || web::to(swagger::asset),
-        &[&[Code::NotFound]],
-    ),
-];
-
 /// What a node answers that has not the role of the doors.
 const ALWAYS_THERE: &[&str] = &["/health/live", "/health/ready", "/metrics"];
 
@@ -506,8 +509,7 @@ pub fn table() -> Vec<RouteInfo> {
 
 /// Gives the routes of the table to the server.
 pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
-    let all = || TABLE.iter().chain(DOCUMENTATION);
-    let mut paths: Vec<&'static str> = all().map(|line| line.path).collect();
+    let mut paths: Vec<&'static str> = TABLE.iter().map(|line| line.path).collect();
     paths.extend(pages::all().map(|page| page.path));
     let mut seen = HashSet::new();
     paths.retain(|path| seen.insert(*path));
@@ -516,7 +518,7 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
         if state.only_health && !ALWAYS_THERE.contains(&path) {
             continue;
         }
-        let lines = || all().filter(|line| line.path == path);
+        let lines = || TABLE.iter().filter(|line| line.path == path);
         let pages = || pages::all().filter(|page| page.path == path);
         let mut resource = web::resource(path);
         // First, since the API's lines take whatever comes.

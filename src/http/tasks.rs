@@ -16,6 +16,7 @@ use super::extract::{self, Query};
 use super::idempotency::{Key, changed, changed_answer, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
+use super::task_filter::Filters;
 use super::task_form::{self, NewTaskSchema};
 use super::task_view::TaskView;
 use super::{Problem, State, again, auth, image_limits, json};
@@ -23,14 +24,14 @@ use crate::account::Caller;
 use crate::imaging::ImagingError;
 use crate::intake::{Done, IntakeError, Submission};
 use crate::media::image::ImageError;
-use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply, TaskFilter};
-use crate::task::{Kind, State as Stage, Status, Task, TaskId};
+use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply};
+use crate::task::{State as Stage, Task, TaskId, UserId};
 
 /// The parameter that every route here takes.
 pub(super) const USER: &[&str] = &["user_id"];
 
 /// The parameters of a list.
-const LIST: &[&str] =
+pub(super) const LIST: &[&str] =
     &["status", "kind", "tag", "created_from", "created_before", "order", "limit", "after", "user_id"];
 
 /// As many bytes of payloads and results as one page carries: a thousand tasks may hold far more than memory and a
@@ -190,34 +191,69 @@ fn page_of(tasks: &[Task], limit: usize) -> usize {
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, LIST);
-    let status = query.parsed("status", |text| Status::parse(text).ok_or_else(no_status));
-    let kind = query.parsed("kind", str::parse::<Kind>);
-    let tag = query.parsed("tag", |text| task_form::check_tag(text).map(|()| text.to_owned()));
-    let created_from = query.parsed("created_from", task_form::instant);
-    let created_before = query.parsed("created_before", task_form::instant);
-    let order = query.parsed("order", |text| match text {
+    let wanted = Wanted::read(&mut query, Order::default());
+    query.finish()?;
+    let Found { caller, tasks, next } = find(&state, &request, wanted).await?;
+    let mut answer = HttpResponse::Ok();
+    if let Some(last) = next {
+        answer.insert_header((header::LINK, next_link(&request, last.0)?));
+    }
+    Ok(list_answer(answer, &tasks, caller))
+}
+
+/// The tasks that a list asks for.
+pub(super) struct Wanted {
+    pub(super) filters: Filters,
+    order: Order,
+    pub(super) limit: u32,
+    pub(super) after: Option<TaskId>,
+    named: Option<UserId>,
+}
+
+impl Wanted {
+    /// Reads the parameters, of which faults gather in the query; `order` is that of who names none.
+    pub(super) fn read(query: &mut Query<'_>, order: Order) -> Self {
+        Self {
+            filters: Filters::read(query),
+            order: query.parsed("order", order_of).unwrap_or(order),
+            limit: query.limit(),
+            after: query.parsed("after", |text| extract::number(text).map(TaskId)),
+            named: query.user_id(),
+        }
+    }
+}
+
+fn order_of(text: &str) -> Result<Order, &'static str> {
+    match text {
         "id" => Ok(Order::Ascending),
         "-id" => Ok(Order::Descending),
         _ => Err("expected `id` (the oldest first) or `-id` (the newest first)"),
-    });
-    let limit = query.limit();
-    let after = query.parsed("after", |text| extract::number(text).map(TaskId));
-    let named = query.user_id();
-    query.finish()?;
+    }
+}
 
-    let caller = auth::reader(&state, &request, named).await?;
-    let filter = TaskFilter { caller, status, kind, tag, created_from, created_before };
+/// A page of a list.
+pub(super) struct Found {
+    /// Who asked.
+    pub(super) caller: Caller,
+    /// What they may see of it.
+    pub(super) tasks: Vec<Task>,
+    /// Behind what the next page begins, where there are more.
+    pub(super) next: Option<TaskId>,
+}
+
+/// The page that is wanted of the tasks of whoever asks.
+pub(super) async fn find(state: &State, request: &HttpRequest, wanted: Wanted) -> Result<Found, Problem> {
+    let Wanted { filters, order, limit, after, named } = wanted;
+    let caller = auth::reader(state, request, named).await?;
+    let filter = filters.of(caller);
     // One more than asked for tells whether there are more.
-    let page = Page { after, order: order.unwrap_or_default(), limit: limit + 1 };
+    let page = Page { after, order, limit: limit + 1 };
     let mut tasks = state.store.tasks(&filter, &page).await?;
     let fit = page_of(&tasks, limit as usize);
     let more = tasks.len() > fit;
     tasks.truncate(fit);
-    let mut answer = HttpResponse::Ok();
-    if let Some(last) = tasks.last().filter(|_| more) {
-        answer.insert_header((header::LINK, next_link(&request, last.life.id.0)?));
-    }
-    Ok(list_answer(answer, &tasks, caller))
+    let next = tasks.last().filter(|_| more).map(|last| last.life.id);
+    Ok(Found { caller, tasks, next })
 }
 
 /// A task.
@@ -227,10 +263,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 )]
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = extract::task_id(&request)?;
-    let caller = auth::reader(&state, &request, named(&request)?).await?;
-    let task = state.store.task(id).await?;
-    let task = task.filter(|task| caller.may_see(task.life.owner, task.life.assignee));
-    let task = task.ok_or_else(|| Problem::no_task(id))?;
+    let (caller, task) = seen(&state, &request, id).await?;
     let mut view = TaskView::of(&task, caller);
     let tells = task.callback.is_some() && caller.may_touch(task.life.owner);
     let callback = if tells { state.store.callback_of(id).await? } else { None };
@@ -238,6 +271,18 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
         view = view.with_callback(callback);
     }
     Ok(json_answer(HttpResponse::Ok(), TaskView::many(&view)))
+}
+
+/// The task, for whoever may see it, and who that is.
+pub(super) async fn seen(
+    state: &State,
+    request: &HttpRequest,
+    id: TaskId,
+) -> Result<(Caller, Task), Problem> {
+    let caller = auth::reader(state, request, named(request)?).await?;
+    let task = state.store.task(id).await?;
+    let task = task.filter(|task| caller.may_see(task.life.owner, task.life.assignee));
+    Ok((caller, task.ok_or_else(|| Problem::no_task(id))?))
 }
 
 /// Removes a task, stopping it first if it runs, and what it owns.
@@ -373,7 +418,7 @@ struct ListParams {
 }
 
 /// Whom the query names, where it may hold nothing else.
-pub(super) fn named(request: &HttpRequest) -> Result<Option<crate::task::UserId>, Problem> {
+pub(super) fn named(request: &HttpRequest) -> Result<Option<UserId>, Problem> {
     let mut query = Query::of(request, USER);
     let named = query.user_id();
     query.finish()?;
@@ -381,16 +426,10 @@ pub(super) fn named(request: &HttpRequest) -> Result<Option<crate::task::UserId>
 }
 
 /// A body that has nothing to say: empty, or an empty object.
-async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
+pub(super) async fn nothing(state: &State, request: &HttpRequest, body: Payload) -> Result<Bytes, Problem> {
     let body = extract::json_body(state, request, body).await?;
     json::refuse(json::object(&body, &[])?.faults())?;
     Ok(body)
-}
-
-/// The words of a status.
-fn no_status() -> String {
-    let words = Status::ALL.map(|status| format!("`{status}`"));
-    format!("expected one of {}", words.join(", "))
 }
 
 /// A refusal with its place in the body, as the intake does not know what the body was.
@@ -417,6 +456,7 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::Image { .. }
         | IntakeError::Blob(_)
         | IntakeError::WantsToken(_)
+        | IntakeError::AdminsOnly
         | IntakeError::Refused(_)
         | IntakeError::Write(_) => return error.into(),
     };

@@ -329,7 +329,7 @@ fn gone(reply: &Reply) -> Option<RememberedAnswer> {
 }
 
 /// Writes a change down. What the proof is a session of goes on; a picture stays pinned until its row names it.
-async fn apply(
+pub(super) async fn apply(
     state: &State,
     (caller, proof): (Caller, &Proof),
     id: UserId,

@@ -3,7 +3,9 @@
 //! write it. Knows nothing of the forms in which callers speak.
 
 mod arrivals;
+mod bulk;
 mod images;
+mod kinds;
 mod openings;
 mod outside;
 mod pictures;

@@ -71,7 +71,7 @@ impl Intake {
         }
     }
 
-    /// Gives a program that task.
+    /// Gives a program that task; `None` while its kind is paused.
     ///
     /// # Errors
     /// [`IntakeError::Refused`] where it is not free, or not for workers outside.
@@ -81,7 +81,7 @@ impl Intake {
         task: TaskId,
         terms: ClaimTerms,
         remember: Option<Remember>,
-    ) -> Result<Done<Task>, IntakeError> {
+    ) -> Result<Done<Option<Task>>, IntakeError> {
         self.admit(caller)?;
         let take = Take {
             wanted: Wanted::Id(task),
@@ -92,10 +92,9 @@ impl Intake {
         match done(self.writer.take(take, remember).await?)? {
             Done::Before(answer) => Ok(Done::Before(answer)),
             Done::Now(taken) => match taken? {
-                Taken::Task(task) => Ok(Done::Now(*task)),
-                Taken::Nothing | Taken::Expired => {
-                    Err(IntakeError::Refused(crate::store::Refused::NotFound(task)))
-                }
+                Taken::Task(task) => Ok(Done::Now(Some(*task))),
+                Taken::Nothing => Ok(Done::Now(None)),
+                Taken::Expired => Err(IntakeError::Refused(crate::store::Refused::NotFound(task))),
             },
         }
     }

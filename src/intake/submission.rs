@@ -105,6 +105,9 @@ pub enum IntakeError {
         /// What is wrong with it, or why it could not be looked at.
         error: ImagingError,
     },
+    /// Only those who run the daemon do that.
+    #[error("only admins do that")]
+    AdminsOnly,
     /// An image that nobody owns goes by its own route.
     #[error(
         "task {0} makes an image that nobody owns: whoever sent it removes it with DELETE /images/<name> and its \
@@ -162,6 +165,7 @@ impl IntakeError {
             | Self::Payload { .. }
             | Self::Callback { .. }
             | Self::WantsToken(_)
+            | Self::AdminsOnly
             | Self::KeyReused
             | Self::EmailTaken
             | Self::User(_)

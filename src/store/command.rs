@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StoreError;
+use super::{Pause, Span, StoreError};
 use crate::account::{
     Caller, Counters, CountersChange, CountersError, NewUser, TokenHash, User, UserChange, UserError,
 };
@@ -134,6 +134,26 @@ pub enum Command {
         /// At most so many tasks at a time.
         limit: u32,
     },
+    /// Do the same to many tasks, each by itself. Answered by [`Reply::Bulk`].
+    Bulk {
+        /// What.
+        act: BulkAct,
+        /// To which.
+        tasks: Vec<TaskId>,
+        /// On whose wish.
+        caller: Caller,
+        /// What was done before, of which this goes on.
+        so_far: Bulk,
+    },
+    /// Let nothing of a kind start on any node, or let it go on. Answered by [`Reply::PauseSet`].
+    SetPaused {
+        /// Which kind.
+        kind: Kind,
+        /// Whether it is to be paused.
+        paused: bool,
+        /// On whose wish.
+        caller: Caller,
+    },
 }
 
 impl Command {
@@ -156,8 +176,36 @@ impl Command {
             | Self::ChangeUser { .. }
             | Self::DeleteUser { .. }
             | Self::ChangeCounters { .. }
-            | Self::Purge { .. } => &[],
+            | Self::Purge { .. }
+            | Self::Bulk { .. }
+            | Self::SetPaused { .. } => &[],
         }
+    }
+
+    /// How many tasks it is about, as far as that weighs on a group: 1 where it is about none.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let tasks = match self {
+            Self::Create(tasks) => tasks.len(),
+            Self::Bulk { tasks, .. } => tasks.len(),
+            Self::Once { command, .. } => command.weight(),
+            Self::Claim(_)
+            | Self::Take(_)
+            | Self::Word { .. }
+            | Self::Settle { .. }
+            | Self::Progress { .. }
+            | Self::Cancel { .. }
+            | Self::Retry { .. }
+            | Self::Delete { .. }
+            | Self::Rescue { .. }
+            | Self::CreateUser(_)
+            | Self::ChangeUser { .. }
+            | Self::DeleteUser { .. }
+            | Self::ChangeCounters { .. }
+            | Self::Purge { .. }
+            | Self::SetPaused { .. } => 1,
+        };
+        tasks.max(1)
     }
 
     /// The result that a program outside gives with this, if it does.
@@ -180,9 +228,47 @@ impl Command {
             | Self::ChangeUser { .. }
             | Self::DeleteUser { .. }
             | Self::ChangeCounters { .. }
-            | Self::Purge { .. } => None,
+            | Self::Purge { .. }
+            | Self::Bulk { .. }
+            | Self::SetPaused { .. } => None,
         }
     }
+}
+
+/// What is done to many tasks at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BulkAct {
+    /// They are stopped.
+    Cancel,
+    /// They are made ready again.
+    Retry,
+    /// They are removed.
+    Delete,
+}
+
+impl BulkAct {
+    /// The statuses in which it can be done; empty is all.
+    #[must_use]
+    pub fn statuses(self) -> &'static [Status] {
+        match self {
+            Self::Cancel => &[Status::New, Status::InProgress],
+            Self::Retry => &[Status::Failed, Status::Cancelled],
+            Self::Delete => &[],
+        }
+    }
+}
+
+/// What came of doing something to many tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bulk {
+    /// Tasks that were selected.
+    pub matched: u64,
+    /// Those of them that were changed.
+    pub changed: u64,
+    /// Those that were not: where they stand forbids it, or they are gone.
+    pub refused: u64,
+    /// Behind which to go on; `None` when there is nothing more.
+    pub next: Option<TaskId>,
 }
 
 /// A task to be accepted.
@@ -442,6 +528,8 @@ pub struct Committed {
     pub replies: Vec<Result<Reply, StoreError>>,
     /// Everything that happened, in the order of the events' numbers.
     pub events: Vec<Event>,
+    /// How long tasks waited that started, and tries took that ended.
+    pub spans: Vec<Span>,
 }
 
 /// The answer to one command.
@@ -474,6 +562,15 @@ pub enum Reply {
     CountersChanged(Result<Counters, UserRefused>),
     /// What a purge removed.
     Purged(Purged),
+    /// What was done to many tasks, what was done before included.
+    Bulk(Bulk),
+    /// How a kind stands now.
+    PauseSet {
+        /// Which kind.
+        kind: Kind,
+        /// Its pause, while there is one.
+        pause: Option<Pause>,
+    },
 }
 
 /// A task that was asked for.
@@ -490,7 +587,7 @@ pub struct Accepted {
 pub enum Taken {
     /// This task, now in progress.
     Task(Box<Task>),
-    /// Nothing is free.
+    /// Nothing is free, or it is of a kind that is paused.
     Nothing,
     /// What was next had expired: there may be more behind it.
     Expired,

@@ -8,7 +8,7 @@ pub(super) mod rows;
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{Selection, StoreError};
 use crate::account::{Holding, User};
 use crate::task::{ReportId, Status, TaskId, Timestamp, UserId};
 
@@ -106,4 +106,10 @@ pub trait Holdings: Send + Sync {
         before: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<UserLine>, StoreError>;
+
+    /// How many tasks are selected; no more than `most` are counted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn count_selected(&self, selection: &Selection, most: u32) -> Result<u64, StoreError>;
 }

@@ -23,6 +23,7 @@ mod clerk;
 mod command;
 mod holdings;
 mod library;
+mod overview;
 mod own;
 mod people;
 mod plan;
@@ -40,14 +41,18 @@ use async_trait::async_trait;
 
 pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Rate, Told};
 pub use command::{
-    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewPicture, NewRecording, NewReport,
-    NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take,
-    Taken, Usage, UserRefused, Wanted, Word,
+    Accepted, Bulk, BulkAct, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewPicture,
+    NewRecording, NewReport, NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, ReplyTo,
+    Rescued, Settled, Take, Taken, Usage, UserRefused, Wanted, Word,
 };
 pub use holdings::{Holdings, ReportLine, Storage, UserLine, UserSearch};
 pub use library::{QuestionFilter, Questions, Report, Reports, SavedQuestions};
+pub use overview::{
+    KindLoad, Minute, MinuteCounts, Overview, Pause, Rates, Span, Spread, Stretch, Totals, Trend, minute_of,
+    start_of,
+};
 pub use postgres::{PostgresOptions, PostgresStore};
-pub use query::{Image, KindDepth, Order, Page, Recording, TaskFilter};
+pub use query::{Image, KindDepth, Order, Page, Recording, Selection, TaskFilter};
 pub use sqlite::SqliteStore;
 pub use writer::{Answer, Inbound, Lanes, Once, WriteError, Writer, channel};
 
@@ -184,7 +189,7 @@ pub struct Registration {
 
 /// The port. See the module's page for who calls which part.
 #[async_trait]
-pub trait Store: Questions + Reports + Holdings + Send + Sync + 'static {
+pub trait Store: Questions + Reports + Holdings + Overview + Send + Sync + 'static {
     /// Makes a group of commands one transaction: the replies come in the order of the commands. When this
     /// returns `Ok`, the group is on disk.
     ///
@@ -266,14 +271,15 @@ pub trait Store: Questions + Reports + Holdings + Send + Sync + 'static {
     /// When the database does not answer.
     async fn newest_event(&self) -> Result<EventSeq, StoreError>;
 
-    /// Whether a task of one of `kinds` is free now that `caller` may take. Parked ones count once their time came
+    /// Whether a task of one of `kinds` is free now that `caller` may take; of kinds that are paused none is. Parked ones count once their time came
     /// and somebody looked.
     ///
     /// # Errors
     /// When the database does not answer.
     async fn any_free(&self, kinds: &[Kind], caller: Caller) -> Result<bool, StoreError>;
 
-    /// The oldest tasks for workers outside that have been free for longer than `age`, at most `limit` of `kind`.
+    /// The oldest tasks for workers outside that have been free for longer than `age`, at most `limit` of `kind`; none
+    /// while it is paused.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -523,11 +529,17 @@ pub trait Store: Questions + Reports + Holdings + Send + Sync + 'static {
 
 /// What an adapter does with a group: the transaction itself.
 trait Grouping: Sync {
-    /// Makes the commands one transaction: their replies in order, and all events in theirs.
-    fn group(
-        &self,
-        commands: &[Command],
-    ) -> impl Future<Output = Result<(Vec<Reply>, Vec<Event>), StoreError>> + Send;
+    /// Makes the commands one transaction.
+    fn group(&self, commands: &[Command]) -> impl Future<Output = Result<Group, StoreError>> + Send;
+}
+
+/// What a transaction did.
+struct Group {
+    /// In the order of the commands.
+    replies: Vec<Reply>,
+    /// In their own.
+    events: Vec<Event>,
+    spans: Vec<Span>,
 }
 
 /// How often a command is tried again that met another node's in the database.
@@ -538,7 +550,7 @@ async fn group_again<G: Grouping>(
     adapter: &G,
     commands: &[Command],
     tries: u32,
-) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
+) -> Result<Group, StoreError> {
     let mut conflicts = 0;
     loop {
         match adapter.group(commands).await {
@@ -553,21 +565,23 @@ async fn group_again<G: Grouping>(
 async fn group_or_apart<G: Grouping>(adapter: &G, commands: &[Command]) -> Result<Committed, StoreError> {
     let alone = commands.len() == 1;
     let refusal = match group_again(adapter, commands, if alone { CONFLICTS } else { 1 }).await {
-        Ok((replies, events)) => {
-            return Ok(Committed { replies: replies.into_iter().map(Ok).collect(), events });
+        Ok(Group { replies, events, spans }) => {
+            return Ok(Committed { replies: replies.into_iter().map(Ok).collect(), events, spans });
         }
         Err(error) if error.is_refusal() => error,
         Err(error) => return Err(error),
     };
     if alone {
-        return Ok(Committed { replies: vec![Err(refusal)], events: Vec::new() });
+        return Ok(Committed { replies: vec![Err(refusal)], events: Vec::new(), spans: Vec::new() });
     }
-    let mut committed = Committed { replies: Vec::with_capacity(commands.len()), events: Vec::new() };
+    let replies = Vec::with_capacity(commands.len());
+    let mut committed = Committed { replies, events: Vec::new(), spans: Vec::new() };
     for command in commands {
         match group_again(adapter, std::slice::from_ref(command), CONFLICTS).await {
-            Ok((replies, events)) => {
+            Ok(Group { replies, events, spans }) => {
                 committed.replies.extend(replies.into_iter().map(Ok));
                 committed.events.extend(events);
+                committed.spans.extend(spans);
             }
             Err(error) => committed.replies.push(Err(error)),
         }

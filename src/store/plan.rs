@@ -4,9 +4,12 @@
 //! runs, acceptances and wishes are applied in the order they came; claims last, so that they can take what
 //! the same group made ready.
 
+mod bulk;
 mod holders;
 mod keys;
 mod outside;
+mod pauses;
+mod spans;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -15,6 +18,7 @@ use super::command::{
     Accepted, Claim, Command, NewImage, NewRecording, NewReport, NewTask, Refused, Remember,
     RememberedAnswer, Reply, ReplyTo, Settled, Take, Usage, Wanted,
 };
+use super::{Pause, Span};
 use crate::account::{Caller, Change, CounterName, Counters, NewUser, TokenHash, User, UserChange};
 use crate::media::image::Facts;
 use crate::task::{
@@ -33,6 +37,8 @@ pub(super) struct Needs {
     pub(super) new_users: usize,
     /// E-mails of which to say whether they are taken.
     pub(super) emails: Vec<String>,
+    /// Whether it matters which kinds are paused.
+    pub(super) pauses: bool,
     /// The claims, in order.
     pub(super) claims: Vec<Claim>,
     /// What is taken from outside by kind, in order.
@@ -93,11 +99,19 @@ impl Needs {
                 let limited = |task: &&NewTask| task.adds().is_some_and(|(_, quota)| quota.limits());
                 self.usage.extend(tasks.iter().filter(limited).map(|task| task.owner));
             }
-            Command::Claim(claim) => self.claims.push(claim.clone()),
-            Command::Take(take) => match &take.wanted {
-                Wanted::Kinds(_) => self.takes.push(take.clone()),
-                Wanted::Id(task) => self.tasks.push(*task),
-            },
+            Command::Claim(claim) => {
+                self.pauses = true;
+                self.claims.push(claim.clone());
+            }
+            Command::Take(take) => {
+                self.pauses = true;
+                match &take.wanted {
+                    Wanted::Kinds(_) => self.takes.push(take.clone()),
+                    Wanted::Id(task) => self.tasks.push(*task),
+                }
+            }
+            Command::Bulk { tasks, .. } => self.tasks.extend(tasks),
+            Command::SetPaused { .. } => self.pauses = true,
             Command::Settle { task, .. }
             | Command::Progress { task, .. }
             | Command::Word { task, .. }
@@ -161,6 +175,8 @@ pub(super) struct Loaded {
     pub(super) answered: HashMap<(String, String), (String, RememberedAnswer)>,
     /// Tasks that go on without their holder, or not at all.
     pub(super) lost: Vec<(TaskId, Lost)>,
+    /// The kinds that are paused, where that matters.
+    pub(super) pauses: BTreeMap<Kind, Pause>,
 }
 
 /// What became of a task that is to be rescued.
@@ -239,6 +255,10 @@ pub(super) struct Changes {
     pub(super) events: Vec<Event>,
     /// Forget nodes whose lease ran out before this instant, and that hold nothing any more.
     pub(super) forget_nodes: Option<Timestamp>,
+    /// How long tasks waited that started, and tries took that ended.
+    pub(super) spans: Vec<Span>,
+    /// Kinds that are paused from now on, and those that are not any more.
+    pub(super) pauses: BTreeMap<Kind, Option<Pause>>,
 }
 
 /// Counters of a user that changed.
@@ -346,6 +366,10 @@ struct Planner<'a> {
     unique: HashMap<UniqueKey, TaskId>,
     answered: HashMap<(String, String), (String, RememberedAnswer)>,
     lost: Vec<(TaskId, Lost)>,
+    /// As they stand after the commands so far.
+    pauses: BTreeMap<Kind, Pause>,
+    /// Of which nothing starts in this group.
+    held_back: BTreeSet<Kind>,
     /// Created in this group and still waiting, by kind.
     fresh: HashMap<Kind, Vec<TaskId>>,
     changes: Changes,
@@ -383,6 +407,8 @@ impl<'a> Planner<'a> {
             unique: loaded.unique,
             answered: loaded.answered,
             lost: loaded.lost,
+            held_back: loaded.pauses.keys().cloned().collect(),
+            pauses: loaded.pauses,
             fresh: HashMap::new(),
             changes: Changes::default(),
         }
@@ -426,18 +452,8 @@ impl<'a> Planner<'a> {
                 let now = self.now;
                 Reply::Settled(self.speak(*task, |life| life.progress(*attempt, *percent, now)))
             }
-            Command::Cancel { task, caller } => {
-                let now = self.now;
-                Reply::Changed(self.wish(*task, *caller, |life| life.cancel(now)))
-            }
-            Command::Retry { task, caller } => {
-                let now = self.now;
-                Reply::Changed(self.may_live_again(*task, *caller).and_then(|key| {
-                    let retried = self.wish(*task, *caller, |life| life.retry(now))?;
-                    self.unique.extend(key.map(|key| (key, *task)));
-                    Ok(retried)
-                }))
-            }
+            Command::Cancel { task, caller } => Reply::Changed(self.cancel(*task, *caller)),
+            Command::Retry { task, caller } => Reply::Changed(self.retry(*task, *caller)),
             Command::Delete { task, caller } => Reply::Changed(self.delete(*task, *caller)),
             Command::Rescue { limit, backoff, .. } => Reply::Rescued(self.rescue(*limit, backoff)),
             Command::CreateUser(user) => Reply::UserCreated(self.create_user(user)),
@@ -449,6 +465,13 @@ impl<'a> Planner<'a> {
                 Reply::CountersChanged(self.change_counters(*user, *caller, change))
             }
             Command::Purge { limit } => Reply::Purged(self.purge(*limit)),
+            Command::Bulk { act, tasks, caller, so_far } => {
+                Reply::Bulk(self.bulk(*act, tasks, *caller, *so_far))
+            }
+            Command::SetPaused { kind, paused, caller } => {
+                let pause = self.set_paused(kind, *paused, *caller);
+                Reply::PauseSet { kind: kind.clone(), pause }
+            }
         })
     }
 
@@ -534,6 +557,7 @@ impl<'a> Planner<'a> {
             self.in_hand.get_mut(&id).filter(|in_hand| !in_hand.deleted).ok_or(Refused::NotFound(id))?;
         let (life, event) = verb(&in_hand.task.life)?;
         debug_assert_eq!(invariants::step(&in_hand.task.life, &life, &event), Ok(()));
+        self.changes.spans.extend(spans::ended(&in_hand.task.life, &event));
         in_hand.task.life = life;
         in_hand.changed = true;
         note(&mut self.changes, &in_hand.task, event);
@@ -547,6 +571,7 @@ impl<'a> Planner<'a> {
         // A running task is stopped first, and the event says so: an attempt has an outcome.
         if in_hand.task.life.status() == Status::InProgress {
             let (life, event) = in_hand.task.life.cancel(now)?;
+            self.changes.spans.extend(spans::ended(&in_hand.task.life, &event));
             in_hand.task.life = life;
             note(&mut self.changes, &in_hand.task, event);
         }

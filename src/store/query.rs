@@ -28,13 +28,50 @@ pub struct TaskFilter {
     pub created_from: Option<Timestamp>,
     /// Accepted before this instant.
     pub created_before: Option<Timestamp>,
+    /// The one of this number.
+    pub id: Option<TaskId>,
+    /// With this unique key, whether it has ended or not.
+    pub unique_key: Option<String>,
 }
 
 impl TaskFilter {
     /// All that `caller` may see.
     #[must_use]
     pub fn of(caller: Caller) -> Self {
-        Self { caller, status: None, kind: None, tag: None, created_from: None, created_before: None }
+        Self {
+            caller,
+            status: None,
+            kind: None,
+            tag: None,
+            created_from: None,
+            created_before: None,
+            id: None,
+            unique_key: None,
+        }
+    }
+}
+
+/// Which tasks to do something to at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// Those that it lets through;
+    pub filter: TaskFilter,
+    /// of these alone, where they are named;
+    pub ids: Option<Vec<TaskId>>,
+    /// where the filter names no status: of one of these; empty is of any.
+    pub statuses: &'static [Status],
+    /// None of this kind.
+    pub except: Option<Kind>,
+}
+
+impl Selection {
+    /// The filters whose results together are meant, each of another status.
+    fn parts(&self) -> Vec<TaskFilter> {
+        if self.filter.status.is_some() || self.statuses.is_empty() {
+            return vec![self.filter.clone()];
+        }
+        let of = |status: &Status| TaskFilter { status: Some(*status), ..self.filter.clone() };
+        self.statuses.iter().map(of).collect()
     }
 }
 
@@ -147,6 +184,45 @@ where
     if let Some(before) = filter.created_before {
         text.push(" AND created_at < ").push_bind(before.as_micros());
     }
+    if let Some(id) = filter.id {
+        text.push(" AND id = ").push_bind(id.0);
+    }
+    if let Some(key) = &filter.unique_key {
+        text.push(" AND unique_key = ").push_bind(key.clone());
+    }
+}
+
+/// The statement that finds the numbers of selected tasks behind `after`, ascending. Status by status, since there are
+/// indexes by which each is found in the order of the numbers.
+pub(super) fn select_tasks<DB: Database>(
+    text: &mut QueryBuilder<DB>,
+    selection: &Selection,
+    after: Option<TaskId>,
+    limit: u32,
+) where
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+    for<'q> String: Encode<'q, DB> + Type<DB>,
+{
+    for (place, filter) in selection.parts().iter().enumerate() {
+        text.push(if place == 0 { "SELECT id FROM (" } else { " UNION ALL " });
+        text.push("SELECT id FROM (SELECT id FROM tasks WHERE ");
+        filter_tasks(text, filter);
+        if let Some(kind) = &selection.except {
+            text.push(" AND kind <> ").push_bind(kind.as_str().to_owned());
+        }
+        if let Some(ids) = &selection.ids {
+            text.push(" AND id IN (");
+            let mut list = text.separated(", ");
+            for id in ids {
+                list.push_bind(id.0);
+            }
+            text.push(")");
+        }
+        text.push(" AND id > ").push_bind(after.map_or(0, |after| after.0));
+        text.push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
+        text.push(format!(") AS part_{place}"));
+    }
+    text.push(") AS found ORDER BY id LIMIT ").push_bind(i64::from(limit));
 }
 
 pub(super) fn held(rows: Vec<(i64, i64)>) -> Vec<(TaskId, Attempt)> {

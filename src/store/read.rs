@@ -35,6 +35,22 @@ macro_rules! readers {
                 rows.into_iter().map(TaskRow::into_task).collect()
             }
 
+            pub(super) async fn read_selected(
+                &self,
+                selection: &Selection,
+                after: Option<TaskId>,
+                limit: u32,
+            ) -> Result<Vec<TaskId>, StoreError> {
+                let mut text = sqlx::QueryBuilder::<$db>::new("");
+                query::select_tasks(&mut text, selection, after, limit);
+                let ids: Vec<i64> = text
+                    .build_query_scalar()
+                    .fetch_all(&self.readers)
+                    .await
+                    .map_err(StoreError::of("select tasks"))?;
+                Ok(ids.into_iter().map(TaskId).collect())
+            }
+
             pub(super) async fn read_held_by(&self, node: NodeId) -> Result<Vec<(TaskId, Attempt)>, StoreError> {
                 let rows: Vec<(i64, i64)> =
                     sqlx::query_as("SELECT id, attempt FROM tasks WHERE status = 'In Progress' AND holder = $1")
@@ -100,7 +116,8 @@ macro_rules! readers {
             pub(super) async fn read_any_free(&self, kinds: &[Kind], caller: Caller) -> Result<bool, StoreError> {
                 for (kind, owner) in crate::store::pairs(kinds, caller) {
                     let free: bool = sqlx::query_scalar(
-                        "SELECT EXISTS (SELECT 1 FROM ready WHERE lane = 3 AND kind = $1 AND owner = $2)",
+                        "SELECT EXISTS (SELECT 1 FROM ready WHERE lane = 3 AND kind = $1 AND owner = $2) \
+                         AND NOT EXISTS (SELECT 1 FROM paused_kinds WHERE kind = $1)",
                     )
                     .bind(kind)
                     .bind(owner)
@@ -122,7 +139,8 @@ macro_rules! readers {
             ) -> Result<Vec<TaskId>, StoreError> {
                 let before = self.now().await?.as_micros() - micros(age);
                 let rows: Vec<i64> = sqlx::query_scalar(
-                    "SELECT task FROM ready WHERE lane = 3 AND kind = $1 AND run_at <= $2 ORDER BY task LIMIT $3",
+                    "SELECT task FROM ready WHERE lane = 3 AND kind = $1 AND run_at <= $2 \
+                     AND NOT EXISTS (SELECT 1 FROM paused_kinds WHERE kind = $1) ORDER BY task LIMIT $3",
                 )
                 .bind(kind.as_str())
                 .bind(before)

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    Accepted, Command, NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, Rescued, Settled,
-    StoreError, Take, Taken, Usage, UserRefused, Word,
+    Accepted, Bulk, BulkAct, Command, NewTask, Pause, Purged, Quota, Refused, Remember, RememberedAnswer,
+    Reply, Rescued, Settled, StoreError, Take, Taken, Usage, UserRefused, Word,
 };
 use crate::account::{Caller, Counters, CountersChange, NewUser, TokenHash, User, UserChange};
 use crate::media::image::Facts;
-use crate::task::{Attempt, Backoff, NodeId, Outcome, Percent, Task, TaskId, UserId};
+use crate::task::{Attempt, Backoff, Kind, NodeId, Outcome, Percent, Task, TaskId, UserId};
 use crate::telemetry::metrics::QueueMetrics;
 
 /// Why a command was not carried out.
@@ -64,9 +64,9 @@ impl Inbound {
         (self.command, Answer { to: self.answer, _room: self.room })
     }
 
-    /// How many tasks it creates, or one.
+    /// How many tasks it is about, or one.
     fn tasks(&self) -> usize {
-        self.command.new_tasks().len().max(1)
+        self.command.weight()
     }
 
     fn kibibytes(&self) -> usize {
@@ -85,7 +85,8 @@ const GROUP_ROOM: usize = 8 * 1024;
 fn room_of(command: &Command) -> u32 {
     let payloads: usize = command.new_tasks().iter().map(|task| task.payload.as_str().len() + 512).sum();
     let bytes = payloads + command.result().map_or(0, |result| result.as_str().len());
-    let bytes = bytes.max(512);
+    // Of tasks that are there, it is not known what they weigh.
+    let bytes = bytes.max(command.weight() * 512);
     u32::try_from(bytes.div_ceil(1024).min(ROOM)).unwrap_or(u32::MAX)
 }
 
@@ -357,6 +358,43 @@ impl Writer {
         .await
     }
 
+    /// Does the same to many tasks in one transaction, and counts on from `so_far`.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn bulk(
+        &self,
+        act: BulkAct,
+        tasks: Vec<TaskId>,
+        caller: Caller,
+        so_far: Bulk,
+        remember: Option<Remember>,
+    ) -> Result<Once<Bulk>, WriteError> {
+        self.once(Command::Bulk { act, tasks, caller, so_far }, remember, |reply| {
+            let Reply::Bulk(bulk) = reply else { mismatch() };
+            bulk
+        })
+        .await
+    }
+
+    /// Pauses a kind on every node, or lets it go on; its pause as it stands then.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn set_paused(
+        &self,
+        kind: Kind,
+        paused: bool,
+        caller: Caller,
+        remember: Option<Remember>,
+    ) -> Result<Once<Option<Pause>>, WriteError> {
+        self.once(Command::SetPaused { kind, paused, caller }, remember, |reply| {
+            let Reply::PauseSet { pause, .. } = reply else { mismatch() };
+            pause
+        })
+        .await
+    }
+
     /// Removes what users left who are gone, at most `limit` tasks at a time.
     ///
     /// # Errors
@@ -441,7 +479,9 @@ impl Writer {
             | Reply::UserCreated(_)
             | Reply::UserChanged(_)
             | Reply::CountersChanged(_)
-            | Reply::Purged(_)) => Once::Now(read(reply)),
+            | Reply::Purged(_)
+            | Reply::Bulk(_)
+            | Reply::PauseSet { .. }) => Once::Now(read(reply)),
         })
     }
 

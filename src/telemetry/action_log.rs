@@ -131,6 +131,16 @@ pub enum Action {
         /// The name of the file as it was sent.
         filename: String,
     },
+    /// An admin let no task of a kind start any more.
+    KindPaused {
+        /// The kind's name.
+        kind: String,
+    },
+    /// An admin let them start again.
+    KindResumed {
+        /// The kind's name.
+        kind: String,
+    },
 }
 
 /// Why an upload was not taken.
@@ -255,6 +265,14 @@ impl Action {
             }
             (Self::ImageDeleted { filename }, Language::Ru) => {
                 format!("Успех: изображение {} удалено.", safe(filename))
+            }
+            (Self::KindPaused { kind }, Language::En) => format!("Success: tasks {} paused.", safe(kind)),
+            (Self::KindPaused { kind }, Language::Ru) => {
+                format!("Успех: задачи {} приостановлены.", safe(kind))
+            }
+            (Self::KindResumed { kind }, Language::En) => format!("Success: tasks {} resumed.", safe(kind)),
+            (Self::KindResumed { kind }, Language::Ru) => {
+                format!("Успех: задачи {} возобновлены.", safe(kind))
             }
         }
     }
@@ -579,6 +597,8 @@ mod tests {
             Action::ImageFailed { filename: "img1.jpg".to_owned() },
             Action::RecordingDeleted { filename: "talk.wav".to_owned() },
             Action::ImageDeleted { filename: "img1.jpg".to_owned() },
+            Action::KindPaused { kind: "noop".to_owned() },
+            Action::KindResumed { kind: "noop".to_owned() },
             refused("e.png", RefusalReason::TooMany),
             refused("f.png", RefusalReason::OverQuota),
         ]
@@ -610,6 +630,8 @@ mod tests {
 [2024-05-06 07:08:09] Error: image img1.jpg could not be processed.
 [2024-05-06 07:08:09] Success: recording talk.wav deleted.
 [2024-05-06 07:08:09] Success: image img1.jpg deleted.
+[2024-05-06 07:08:09] Success: tasks noop paused.
+[2024-05-06 07:08:09] Success: tasks noop resumed.
 [2024-05-06 07:08:09] Error: too many uploads (e.png).
 [2024-05-06 07:08:09] Error: no room for more (f.png).
 ";
@@ -642,6 +664,8 @@ mod tests {
 [2024-05-06 07:08:09] Ошибка: изображение img1.jpg не удалось обработать.
 [2024-05-06 07:08:09] Успех: запись talk.wav удалена.
 [2024-05-06 07:08:09] Успех: изображение img1.jpg удалено.
+[2024-05-06 07:08:09] Успех: задачи noop приостановлены.
+[2024-05-06 07:08:09] Успех: задачи noop возобновлены.
 [2024-05-06 07:08:09] Ошибка: слишком много загрузок (e.png).
 [2024-05-06 07:08:09] Ошибка: исчерпана квота (f.png).
 ";

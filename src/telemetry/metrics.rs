@@ -67,8 +67,8 @@ const REQUEST_SECONDS: &[f64] =
 const COMMIT_SECONDS: &[f64] =
     &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0];
 
-/// Runs: from a task that does nothing to one that takes an hour.
-const RUN_SECONDS: &[f64] =
+/// Runs, and waiting for them: from a task that does nothing to one that takes an hour.
+pub const RUN_SECONDS: &[f64] =
     &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
 
 /// Commands in one commit.
@@ -109,10 +109,15 @@ catalogue! {
     TASK_EVENTS = "task_events_total", MetricType::Counter, None, ["kind", "event"];
     /// Tasks ready to run now, over all nodes, as last polled.
     READY_TASKS = "ready_tasks", MetricType::Gauge, None, ["kind"];
+    /// Whether nothing of the kind starts, on any node, since an admin paused it (1), or it goes on (0), as last polled.
+    KIND_PAUSED = "kind_paused", MetricType::Gauge, None, ["kind"];
     /// Runs going on on this node.
     RUNS_IN_PROGRESS = "runs_in_progress", MetricType::Gauge, None, ["kind"];
     /// How long runs took on this node, however they ended.
     RUN_DURATION = "run_duration_seconds", MetricType::Histogram(RUN_SECONDS), Some(Unit::Seconds), ["kind"];
+    /// How long tasks that this node's commits started had waited since they could have, those that workers outside took among
+    /// them.
+    TASK_WAIT = "task_wait_seconds", MetricType::Histogram(RUN_SECONDS), Some(Unit::Seconds), ["kind"];
     /// Runs that were given up at their deadline but have not stopped: each holds a thread until it does.
     RUNS_ABANDONED = "runs_abandoned", MetricType::Gauge, None, ["kind"];
     /// Commands that one commit gathered.
@@ -403,7 +408,9 @@ mod tests {
                 kind.event(*event, count as u64);
             }
             kind.set_ready(9);
+            kind.set_paused(true);
             kind.run_took(Duration::from_millis(20));
+            kind.waited(Duration::from_millis(20));
             let run = kind.run_begins();
             std::mem::forget(kind.run_begins());
             drop(run);
@@ -447,8 +454,11 @@ mod tests {
         }
         for line in [
             "gristmill_ready_tasks{kind=\"noop\"} 9",
+            "gristmill_kind_paused{kind=\"noop\"} 1",
             "gristmill_run_duration_seconds_bucket{kind=\"noop\",le=\"0.01\"} 0",
             "gristmill_run_duration_seconds_bucket{kind=\"noop\",le=\"0.05\"} 1",
+            "gristmill_task_wait_seconds_bucket{kind=\"noop\",le=\"0.01\"} 0",
+            "gristmill_task_wait_seconds_bucket{kind=\"noop\",le=\"0.05\"} 1",
             "gristmill_runs_in_progress{kind=\"noop\"} 1",
             "gristmill_runs_abandoned{kind=\"noop\"} 1",
             "gristmill_commit_group_commands_bucket{le=\"2\"} 0",

@@ -16,9 +16,10 @@ use gristmill::account::{
     Caller, CounterDay, CountersNow, Day, LoginName, PasswordHash, Portfolio, TokenHash, User,
 };
 use gristmill::store::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Image, KindDepth, Listener, Page,
-    QuestionFilter, Questions, Rate, Recording, Registration, ReplyTo, Report, ReportLine, Reports,
-    SavedQuestions, SqliteStore, Storage, Store, StoreError, TaskFilter, Told, UserLine, UserSearch,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Image, KindDepth, KindLoad,
+    Listener, Minute, Overview, Page, Pause, QuestionFilter, Questions, Rate, Recording, Registration,
+    ReplyTo, Report, ReportLine, Reports, SavedQuestions, Selection, SqliteStore, Storage, Store, StoreError,
+    TaskFilter, Told, Totals, UserLine, UserSearch,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,
@@ -106,6 +107,19 @@ delegate! {
         fn storage(&self) -> Storage;
         fn report_lines(&self, before: Option<TaskId>, limit: u32) -> Vec<ReportLine>;
         fn user_lines(&self, search: &UserSearch, before: Option<UserId>, limit: u32) -> Vec<UserLine>;
+        fn count_selected(&self, selection: &Selection, most: u32) -> u64;
+    }
+}
+
+delegate! {
+    Overview {
+        fn pauses(&self) -> Vec<Pause>;
+        fn loads(&self) -> Vec<KindLoad>;
+        fn selected(&self, selection: &Selection, after: Option<TaskId>, limit: u32) -> Vec<TaskId>;
+        fn history(&self, since: Timestamp) -> Vec<Minute>;
+        fn write_history(&self, counter: &str, minutes: &[Minute]) -> ();
+        fn forget_history(&self, before: Timestamp) -> u64;
+        fn totals(&self) -> Totals;
     }
 }
 

@@ -6,6 +6,7 @@
 mod common;
 
 mod actors;
+mod administration;
 mod callbacks;
 mod chaos;
 mod drain;

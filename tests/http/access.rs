@@ -164,6 +164,14 @@ impl Town {
             ("POST", "/tasks") => Asked::json(route.path, json!({})),
             ("POST", "/tasks/batch") => Asked::json(route.path, json!([{}])),
             ("GET", "/tasks" | "/total_tasks_created" | "/events") => Asked::plain(route.path),
+            ("GET", "/kinds") => Asked::plain(route.path),
+            ("POST", "/kinds/{kind}/pause" | "/kinds/{kind}/resume") => {
+                // A kind of which nothing is asked here.
+                Asked::plain(route.path.replace("{kind}", "failing"))
+            }
+            ("POST", "/tasks/cancel" | "/tasks/retry" | "/tasks/delete") => {
+                Asked::plain(format!("{}?kind=failing", route.path))
+            }
             ("POST", "/tasks/claim") => Asked::json(route.path, json!({"id": self.task(whose).await})),
             ("GET", "/take_free_task") => {
                 self.task(whose).await;

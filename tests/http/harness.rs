@@ -13,6 +13,7 @@ use actix_web::dev::ServerHandle;
 use gristmill::account::{self, Caller, UserChange};
 use gristmill::actors::desk::StoreDesk;
 use gristmill::blob::Blobs;
+use gristmill::broker::DeadQueue;
 use gristmill::clock::Clock;
 use gristmill::config::{BlobUrl, LoadOptions, Settings};
 use gristmill::http;
@@ -46,6 +47,8 @@ pub(crate) struct Wishes {
     pub(crate) broken_transcode: bool,
     /// Nobody works on tasks until [`Daemon::work`] says so.
     pub(crate) idle: bool,
+    /// The dead queue that its pages show; none unless said.
+    pub(crate) dead: Option<DeadQueue>,
     /// The folder of a daemon that was stopped; a new one unless said.
     pub(crate) folder: Option<Arc<TempDir>>,
 }
@@ -129,6 +132,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         blobs: blobs.clone(),
         imaging,
         hot: http::HotImages::new(&settings.images),
+        backstage: http::Backstage::new(wishes.dead.clone(), folder.path().to_owned()),
         health: health.clone(),
         metrics: recorder,
         http_metrics: HttpMetrics::new(),

@@ -60,6 +60,9 @@ async fn every_write_counts_once_and_is_answered_as_before() {
         ("POST", "/tasks/claim", r#"{"id":6}"#),
         ("POST", "/tasks/claim", r#"{"kinds":["ocr"]}"#),
         ("GET", "/take_free_task", ""),
+        ("POST", "/tasks/cancel?kind=noop", ""),
+        ("POST", "/tasks/retry?kind=noop", "{}"),
+        ("POST", "/tasks/delete?kind=noop", ""),
     ] {
         let key = format!("{path} {body}").replace(' ', "_");
         let first = keyed(&daemon, &key, method, path, body).await;
@@ -73,7 +76,7 @@ async fn every_write_counts_once_and_is_answered_as_before() {
             &keyed(&daemon, &format!("\"{}\"", key.replace('"', "\\\"")), method, path, body).await,
         );
         assert_eq!(events, self::events(&daemon).await, "{method} {path} happened twice");
-        let route = path.replace(|c: char| c.is_ascii_digit(), "{id}");
+        let route = path.split('?').next().unwrap().replace(|c: char| c.is_ascii_digit(), "{id}");
         written.insert((method.to_owned(), route));
     }
     // Tests of their own.
@@ -86,6 +89,8 @@ async fn every_write_counts_once_and_is_answered_as_before() {
         "/music-add",
         "/upload",
         "/quiz",
+        "/kinds/{kind}/pause",
+        "/kinds/{kind}/resume",
     ] {
         written.insert(("POST".to_owned(), path.to_owned()));
     }
@@ -154,6 +159,9 @@ async fn a_key_that_comes_with_another_request_is_refused() {
         ("POST", "/users", r#"{"name":"Ann"}"#),
         ("POST", "/tasks/claim", r#"{"kinds":["ocr"]}"#),
         ("GET", "/take_free_task", ""),
+        ("POST", "/tasks/cancel?kind=noop", ""),
+        ("POST", "/tasks/retry?kind=noop", "{}"),
+        ("POST", "/tasks/delete?kind=noop", ""),
     ] {
         keyed(&daemon, "k", method, path, body).await.problem(Code::KeyReused);
     }
@@ -174,12 +182,16 @@ async fn a_key_that_comes_with_another_request_is_refused() {
 async fn a_key_that_is_none_is_refused_by_name_before_anything_happens() {
     let daemon = daemon().await;
     let ann = daemon.someone("Ann").await;
+    daemon.promote(ann.id).await;
     for route in table().into_iter().filter(|route| route.problems.contains(&Code::KeyReused)) {
+        let path = route.path.replace("{id}", "1").replace("{kind}", "noop");
+        let many = ["/tasks/cancel", "/tasks/retry", "/tasks/delete"].contains(&route.path);
+        let path = if many { format!("{path}?all=true") } else { path };
         for bad in ["", "two words", "\"open", &"k".repeat(256)] {
             let ask = |request: reqwest::RequestBuilder| {
                 request.header("idempotency-key", bad).bearer_auth(&ann.token)
             };
-            let answer = daemon.ask(route.method, &route.path.replace("{id}", "1"), ask).await;
+            let answer = daemon.ask(route.method, &path, ask).await;
             assert_eq!(answer.problem(Code::InvalidParameter)["field"], "Idempotency-Key");
         }
     }

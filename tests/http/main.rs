@@ -6,7 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
 
 mod access;
+mod admin_dead;
+mod admin_pages;
+mod administration;
 mod avif;
+mod bulk;
 mod client;
 mod fields;
 mod harness;
@@ -28,6 +32,8 @@ mod playback;
 mod problems;
 mod profiles;
 mod questions;
+#[path = "../common/rabbit.rs"]
+mod rabbit;
 mod recordings;
 mod records;
 mod reports;

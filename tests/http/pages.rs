@@ -1,4 +1,9 @@
-//! Pages: what stands around all of them, and the first one.
+//! Pages: what stands around all of them, and the first one. A file a theme below.
+
+mod entry;
+mod images;
+mod records;
+mod tasks;
 
 use gristmill::http::Code;
 
@@ -28,6 +33,7 @@ pub(crate) async fn look(daemon: &Daemon, path: &str, headers: &[(&str, &str)]) 
 }
 
 /// Checks what is true of every page, and gives its text.
+#[track_caller]
 pub(crate) fn page(answer: &Answer, status: u16) -> String {
     let text = answer.text();
     assert_eq!(answer.status, status, "{text}");
@@ -42,7 +48,60 @@ pub(crate) fn page(answer: &Answer, status: u16) -> String {
     text
 }
 
+/// Looks at a page in both languages: each has its own words, and no other.
+pub(crate) async fn in_both(daemon: &Daemon, path: &str, cookie: &str, en: &str, ru: &str) -> String {
+    let cookie = [("cookie", cookie)];
+    let headers: Vec<_> = cookie.into_iter().filter(|(_, cookie)| !cookie.is_empty()).collect();
+    let mut pages = Vec::new();
+    for language in ["en", "ru"] {
+        let with = [headers.as_slice(), &[("accept-language", language)]].concat();
+        let text = page(&look(daemon, path, &with).await, 200);
+        assert!(text.contains(&format!("<html lang=\"{language}\"")), "{path}");
+        pages.push(text);
+    }
+    assert!(pages[0].contains(en) && !pages[0].contains(ru), "{path}: {}", pages[0]);
+    assert!(pages[1].contains(ru) && !pages[1].contains(en), "{path}: {}", pages[1]);
+    pages.swap_remove(0)
+}
+
+/// A user with a password, and their session.
+pub(crate) async fn user(daemon: &Daemon, name: &str) -> (i64, String) {
+    let body = serde_json::json!({"name": name, "password": PASSWORD});
+    let id = daemon.post("/users", &body.to_string()).await.json(201)["id"].as_i64().unwrap();
+    (id, daemon.log_in(&serde_json::json!({"id": id, "password": PASSWORD})).await)
+}
+
+pub(crate) const PASSWORD: &str = "correct horse";
+
+/// Sends a form with files as a browser without scripts does.
+pub(crate) async fn send_files(
+    daemon: &Daemon,
+    path: &str,
+    cookie: &str,
+    files: &[(&str, Vec<u8>)],
+) -> Answer {
+    let form = files.iter().fold(reqwest::multipart::Form::new(), |form, (name, bytes)| {
+        form.part("file", reqwest::multipart::Part::bytes(bytes.clone()).file_name((*name).to_owned()))
+    });
+    daemon
+        .ask("POST", path, |request| {
+            let request = request.header("accept", HTML).header("origin", daemon.url("")).multipart(form);
+            if cookie.is_empty() { request } else { request.header("cookie", cookie) }
+        })
+        .await
+}
+
+/// Checks that the form was done, and gives where it leads.
+#[track_caller]
+pub(crate) fn led_to(answer: &Answer) -> String {
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    let place = answer.header("location");
+    assert!(place.starts_with('/') && !place.starts_with("//"), "{place}");
+    place.to_owned()
+}
+
 /// Checks that it is the page of that problem, and gives its text.
+#[track_caller]
 pub(crate) fn problem_page(answer: &Answer, code: Code) -> String {
     let text = page(answer, code.status().as_u16());
     assert!(text.contains(&format!("<code>{}</code>", code.as_str())), "{text}");

@@ -230,7 +230,8 @@ async fn bad_numbers_in_paths_are_refused_by_what_they_are() {
 async fn a_parameter_that_a_route_does_not_know_is_refused_by_name_on_every_route() {
     let daemon = daemon().await;
     for route in table() {
-        let path = route.path.replace("{id}", "1").replace("{name}", "AAAAAAAAAAAAAAAAAAAAAA.png");
+        let path = route.path.replace("{id}", "1").replace("{kind}", "noop");
+        let path = path.replace("{name}", "AAAAAAAAAAAAAAAAAAAAAA.png");
         for query in ["bogus=1", "limit%00=1", "Limit=5", "bogus"] {
             let asked = daemon.ask(route.method, &format!("{path}?{query}"), |request| request).await;
             let problem = asked.problem(Code::InvalidParameter);

@@ -176,6 +176,13 @@ pub(crate) fn once(key: &str, request: &str, command: Command) -> Command {
             Reply::CountersChanged(Ok(_)) => {
                 return Some(RememberedAnswer { status: 200, location: None, body: String::new() });
             }
+            Reply::Bulk(bulk) => {
+                return Some(RememberedAnswer {
+                    status: 200,
+                    location: None,
+                    body: bulk.changed.to_string(),
+                });
+            }
             Reply::Taken(Ok(Taken::Task(task))) | Reply::Changed(Ok(task)) => task,
             _ => return None,
         };

@@ -25,6 +25,7 @@ macro_rules! on_both {
 
 mod bench;
 mod books;
+mod bulk;
 mod conformance;
 mod holdings;
 mod images;
@@ -32,6 +33,7 @@ mod keys;
 mod library;
 mod order;
 mod outside;
+mod overview;
 mod people;
 mod schema;
 mod upgrade;

@@ -47,9 +47,16 @@ macro_rules! assets {
 
 assets! {
     Style = "style", css;
+    Admin = "admin", css;
     Live = "live", js;
+    Steps = "steps", js;
     Times = "times", js;
+    Swagger = "swagger", js;
     Copy = "copy", js;
+    Player = "player", js;
+    Record = "record", js;
+    Samples = "samples", js;
+    Send = "send", js;
     Upload = "upload", js;
     Icon = "icon", svg;
 }

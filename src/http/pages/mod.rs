@@ -6,7 +6,8 @@
 //!
 //! - `frame` is what stands around each page, with the headers of the answer; `preferences` its language and colours;
 //!   `problem` the page of an error; `assets` what pages load; `form` reads what they send.
-//! - `home`, ...: a file a page, or a few that belong together.
+//! - `home`, `entry`, `profile`, `images`, `records`, `quiz`, `tasks`, `reports`: a file a page, or a few that belong
+//!   together; `told` is a problem beside the form that was refused, `laid` JSON to be read; `swagger` is the page of the API's document.
 //! - `words` has all that is said; `templates/` the form; `assets/` the style and the scripts, one a concern.
 //!
 //! # To add a page
@@ -23,15 +24,23 @@
 //! An element with `data-live` and an `id` is replaced by `live.js` with its newer form whenever the source of the frame
 //! ([`Frame::live`](frame::Frame::live)) tells of something.
 
+mod admin;
 mod assets;
+mod chart;
 mod entry;
 mod form;
 mod frame;
 mod home;
 mod images;
+mod laid;
 mod preferences;
 mod problem;
 mod profile;
+mod quiz;
+mod records;
+mod reports;
+mod swagger;
+mod tasks;
 mod told;
 mod words;
 
@@ -101,13 +110,30 @@ const PAGES: &[Page] = &[
     shown("/images", When::Asked, || web::to(images::gallery)),
     shown("/images/{name}/page", When::Always, || web::to(images::of_image)),
     sent("/images/{name}/delete", When::Always, || web::to(images::delete)),
+    shown("/tasks", When::Asked, || web::to(tasks::list)),
+    shown("/tasks/{id}", When::Asked, || web::to(tasks::one)),
+    sent("/tasks/{id}/cancel", When::Asked, || web::to(tasks::cancel)),
+    sent("/tasks/{id}/retry", When::Asked, || web::to(tasks::retry)),
+    sent("/tasks/{id}/delete", When::Always, || web::to(tasks::delete)),
+    shown("/reports/{id}", When::Asked, || web::to(reports::get)),
+    shown("/records", When::Asked, || web::to(records::list)),
+    sent("/records", When::Asked, || web::to(records::send)),
+    shown("/records/{id}", When::Always, || web::to(records::one)),
+    sent("/records/{id}/delete", When::Always, || web::to(records::delete)),
+    shown("/quiz", When::Always, || web::to(quiz::get)),
+    sent("/quiz", When::Asked, || web::to(quiz::fetch)),
     sent("/preferences", When::Always, || web::to(preferences::set)),
     shown("/assets/{name}", When::Always, || web::to(assets::get)),
+    shown("/swagger-ui", When::Always, || web::to(swagger::get)),
+    shown("/swagger-ui/", When::Always, || web::to(swagger::lead)),
+    shown("/swagger", When::Always, || web::to(swagger::lead)),
+    shown("/swagger/", When::Always, || web::to(swagger::lead)),
+    shown("/swagger-ui/{file}", When::Always, || web::to(swagger::asset)),
 ];
 
 /// Every page.
 pub(super) fn all() -> impl Iterator<Item = &'static Page> + Clone {
-    PAGES.iter()
+    PAGES.iter().chain(admin::PAGES)
 }
 
 impl Page {

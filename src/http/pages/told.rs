@@ -41,12 +41,13 @@ impl Told {
                 | Code::RateLimited
                 | Code::QuotaExceeded
         );
-        let language = Look::of(request).language;
-        mendable.then(|| Self {
-            title: title(language, code),
-            advice: advice(language, code),
-            detail: problem.story(),
-        })
+        mendable.then(|| Self::always(request, problem))
+    }
+
+    /// The same of any problem.
+    pub(in crate::http) fn always(request: &HttpRequest, problem: &Problem) -> Self {
+        let (language, code) = (Look::of(request).language, problem.code());
+        Self { title: title(language, code), advice: advice(language, code), detail: problem.story() }
     }
 }
 

@@ -93,6 +93,7 @@ impl From<IntakeError> for Problem {
             IntakeError::OverQuota(..) => Self::new(Code::QuotaExceeded, detail).after(ROOM_AFTER),
             IntakeError::Image { error, .. } => error.into(),
             IntakeError::Blob(error) => (&*error).into(),
+            IntakeError::AdminsOnly => Self::new(Code::Forbidden, detail),
             IntakeError::WantsToken(task) => Self::new(Code::Forbidden, detail).about(task),
             IntakeError::Refused(refused) => refused.into(),
             IntakeError::Write(write) => write.into(),

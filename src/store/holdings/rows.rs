@@ -166,6 +166,18 @@ macro_rules! holdings {
                 Ok(rows::user_lines(users, &tasks, &images, &recordings))
             }
 
+            async fn read_count_selected(&self, selection: &Selection, most: u32) -> Result<u64, StoreError> {
+                let mut text = sqlx::QueryBuilder::<$db>::new("SELECT count(*) FROM (");
+                crate::store::query::select_tasks(&mut text, selection, None, most);
+                text.push(") AS selected");
+                let count: i64 = text
+                    .build_query_scalar()
+                    .fetch_one(&self.readers)
+                    .await
+                    .map_err(StoreError::of("count tasks"))?;
+                Ok(count.unsigned_abs())
+            }
+
             /// A sum for each of these users, by a statement that ends where their numbers come.
             async fn sums_of(
                 &self,
@@ -203,6 +215,10 @@ macro_rules! holdings {
                 limit: u32,
             ) -> Result<Vec<UserLine>, StoreError> {
                 self.limited(self.read_user_lines(search, before, limit)).await
+            }
+
+            async fn count_selected(&self, selection: &Selection, most: u32) -> Result<u64, StoreError> {
+                self.limited(self.read_count_selected(selection, most)).await
             }
         }
     };

@@ -30,6 +30,9 @@ impl Planner<'_> {
     /// Nothing else of this kind waits: what the group itself created is next, and is started with its own
     /// insert, without ever passing through the ready table.
     fn claim_fresh(&mut self, kind: &Kind, wanted: usize, node: NodeId, claimed: &mut Claimed) {
+        if self.is_held_back(kind) {
+            return;
+        }
         let Some(fresh) = self.fresh.get_mut(kind) else { return };
         let mut due: Vec<TaskId> = std::mem::take(fresh);
         let urgency = |id: &TaskId| self.in_hand.get(id).map(|in_hand| in_hand.task.life.priority);
@@ -48,6 +51,10 @@ impl Planner<'_> {
     }
 
     fn start(&mut self, id: TaskId, node: NodeId, claimed: &mut Claimed) -> bool {
+        // Paused by this very group.
+        if self.in_hand.get(&id).is_some_and(|in_hand| self.is_held_back(&in_hand.task.life.kind)) {
+            return false;
+        }
         let now = self.now;
         let late = self.in_hand.get(&id).and_then(|in_hand| expired(&in_hand.task, now));
         if let Some(expires_at) = late {

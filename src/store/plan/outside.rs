@@ -28,6 +28,9 @@ impl Planner<'_> {
         if !self.outside.contains(&task.life.kind) {
             return Err(Refused::NotOutside { task: id, kind: task.life.kind.clone() });
         }
+        if task.life.status() == Status::New && self.is_held_back(&task.life.kind) {
+            return Ok(Taken::Nothing);
+        }
         let (now, timeout) = (self.now, task.timeout);
         if let Some(expires_at) = expired(task, now) {
             self.change(id, |life| life.expire(expires_at, now))?;
@@ -108,7 +111,10 @@ impl Planner<'_> {
 
     /// A task that was found for somebody who does not want it, and that this taker may have.
     fn left_over(&mut self, kinds: &[Kind], caller: Caller) -> Option<TaskId> {
-        let fits = |task: &Task| kinds.contains(&task.life.kind) && caller.may_take(task.life.owner);
+        let fits = |task: &Task| {
+            let kind = &task.life.kind;
+            kinds.contains(kind) && !self.is_held_back(kind) && caller.may_take(task.life.owner)
+        };
         let at = self.passed_over.iter().position(|id| self.known(*id).is_ok_and(|it| fits(&it.task)))?;
         Some(self.passed_over.remove(at))
     }

@@ -88,6 +88,7 @@ struct Tables {
     /// Where callbacks stand: whether there is something to tell.
     callbacks: BTreeMap<TaskId, bool>,
     counted: i64,
+    pauses: BTreeMap<Kind, Pause>,
 }
 
 impl Tables {
@@ -103,20 +104,26 @@ impl Tables {
             remembered: HashMap::new(),
             callbacks: BTreeMap::new(),
             counted: 0,
+            pauses: BTreeMap::new(),
         }
     }
 
     /// Makes a group one transaction.
     fn commit(&mut self, commands: &[Command]) -> (Vec<Reply>, Vec<Event>) {
-        let (replies, changes) = plan(commands, self.load(&Needs::of(commands)), &self.outside.clone());
+        let (replies, changes) = plan(commands, self.load(Needs::of(commands)), &self.outside.clone());
         assert_eq!(replies.len(), commands.len());
         let events = changes.events.clone();
+        let started = events.iter().filter(|event| event.fact.name() == EventName::Started);
+        for event in started {
+            assert!(!self.pauses.contains_key(&event.kind), "it starts while its kind is paused: {event:?}");
+        }
         self.write(changes);
         self.look_whole();
         (replies, events)
     }
 
-    fn load(&mut self, needs: &Needs) -> Loaded {
+    fn load(&mut self, mut needs: Needs) -> Loaded {
+        needs.hold_back(&self.pauses);
         let found: Vec<Found> = needs.claims.iter().map(|claim| self.take(claim)).collect();
         let lost: Vec<(TaskId, Lost)> = self
             .tasks
@@ -155,6 +162,7 @@ impl Tables {
             unique,
             answered: answered.map(|(name, answer)| (name.clone(), answer.clone())).collect(),
             lost,
+            pauses: self.pauses.clone(),
         }
     }
 
@@ -251,6 +259,12 @@ impl Tables {
             assert!(until > self.now);
             let before = self.remembered.insert((remember.scope, remember.key), (remember.request, answer));
             assert_eq!(before, None, "a request answered twice");
+        }
+        for (kind, pause) in changes.pauses {
+            match pause {
+                Some(pause) => self.pauses.insert(kind, pause),
+                None => self.pauses.remove(&kind),
+            };
         }
         self.counted += changes.counts.values().sum::<i64>();
         for event in &changes.events {
@@ -493,7 +507,7 @@ fn of_two_users_with_one_email_in_one_group_the_first_is_made() {
         Command::CreateUser(NewUser::new(None, email, Token::fresh().hash()).unwrap())
     };
     let commands = [user(), user()];
-    let (replies, changes) = plan(&commands, Tables::new().load(&Needs::of(&commands)), &OutsideKinds::new());
+    let (replies, changes) = plan(&commands, Tables::new().load(Needs::of(&commands)), &OutsideKinds::new());
     assert!(matches!(&replies[0], Reply::UserCreated(Some(_))));
     assert!(matches!(&replies[1], Reply::UserCreated(None)));
     assert_eq!(changes.users.len(), 1);

@@ -12,13 +12,13 @@ use super::PostgresStore;
 use super::write::write;
 use crate::failpoint::{self, Failpoint};
 use crate::store::plan::{Needs, plan};
-use crate::store::{Command, Grouping, Reply, StoreError};
-use crate::task::{Event, TaskId};
+use crate::store::{Command, Group, Grouping, StoreError};
+use crate::task::TaskId;
 
 pub(super) type Tx<'a> = Transaction<'a, Postgres>;
 
 impl Grouping for PostgresStore {
-    async fn group(&self, commands: &[Command]) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
+    async fn group(&self, commands: &[Command]) -> Result<Group, StoreError> {
         let mut connection = self.writer.borrow().await?;
         let mut tx = connection.begin().await.map_err(StoreError::of("begin a group"))?;
         let loaded = self.load(&mut tx, Needs::of(commands)).await?;
@@ -28,7 +28,7 @@ impl Grouping for PostgresStore {
         tx.commit().await.map_err(StoreError::of("commit a group"))?;
         connection.keep();
         failpoint::hit(Failpoint::CommitAfter);
-        Ok((replies, changes.events))
+        Ok(Group { replies, events: changes.events, spans: changes.spans })
     }
 }
 

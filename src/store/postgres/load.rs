@@ -1,6 +1,6 @@
 //! What a group speaks of: loaded and locked, in the order that the page of `group` gives.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::AssertSqlSafe;
 
@@ -8,26 +8,31 @@ use super::group::{Tx, numbers};
 use super::{NOW, PostgresStore, outside};
 use crate::account::{Counters, User};
 use crate::store::library::reports as figures;
+use crate::store::overview::rows;
 use crate::store::plan::{Found, Gone, Loaded, Lost, Needs, UniqueKey};
 use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow, micros};
-use crate::store::{Claim, MISSED, RememberedAnswer, StoreError, Usage};
+use crate::store::{Claim, MISSED, Pause, RememberedAnswer, StoreError, Usage};
 use crate::task::{Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 impl PostgresStore {
-    pub(super) async fn load(&self, tx: &mut Tx<'_>, needs: Needs) -> Result<Loaded, StoreError> {
+    pub(super) async fn load(&self, tx: &mut Tx<'_>, mut needs: Needs) -> Result<Loaded, StoreError> {
         let doing = StoreError::of;
         let text = format!(
             "SELECT {NOW}, \
              ARRAY(SELECT nextval('tasks_id_seq') FROM generate_series(1, $2)), \
-             ARRAY(SELECT nextval('users_id_seq') FROM generate_series(1, $3))"
+             ARRAY(SELECT nextval('users_id_seq') FROM generate_series(1, $3)), \
+             (SELECT json_agg(json_build_array(kind, paused_at, paused_by))::text FROM paused_kinds)"
         );
-        let (now, task_ids, user_ids): (i64, Vec<i64>, Vec<i64>) = sqlx::query_as(AssertSqlSafe(text))
-            .bind(self.clock.shift())
-            .bind(i64::try_from(needs.new_tasks).unwrap_or(i64::MAX))
-            .bind(i64::try_from(needs.new_users).unwrap_or(i64::MAX))
-            .fetch_one(&mut **tx)
-            .await
-            .map_err(doing("ask the time and new numbers"))?;
+        let (now, task_ids, user_ids, paused): (i64, Vec<i64>, Vec<i64>, Option<String>) =
+            sqlx::query_as(AssertSqlSafe(text))
+                .bind(self.clock.shift())
+                .bind(i64::try_from(needs.new_tasks).unwrap_or(i64::MAX))
+                .bind(i64::try_from(needs.new_users).unwrap_or(i64::MAX))
+                .fetch_one(&mut **tx)
+                .await
+                .map_err(doing("ask the time, new numbers, and which kinds are paused"))?;
+        let pauses = pauses(paused)?;
+        needs.hold_back(&pauses);
         let now = Timestamp::from_micros(now);
         // Users first, then tasks: in one order everywhere.
         let users = lock_users(tx, &needs.users).await?;
@@ -81,8 +86,20 @@ impl PostgresStore {
             unique,
             answered: answered(tx, &needs.requests).await?,
             lost,
+            pauses,
         })
     }
+}
+
+/// The kinds that are paused, of the JSON that they come as; `None` where there are none.
+fn pauses(json: Option<String>) -> Result<BTreeMap<Kind, Pause>, StoreError> {
+    let Some(json) = json else { return Ok(BTreeMap::new()) };
+    let found = serde_json::from_str(&json).map_err(|error| StoreError::Corrupt {
+        table: "paused_kinds",
+        row: json.clone(),
+        problem: error.to_string(),
+    })?;
+    rows::pauses(found)
 }
 
 async fn lock_tasks(tx: &mut Tx<'_>, ids: &[TaskId]) -> Result<Vec<Task>, StoreError> {

@@ -13,6 +13,7 @@ mod holdings;
 mod library;
 mod load;
 mod outside;
+mod overview;
 mod read;
 mod write;
 

@@ -12,8 +12,8 @@ use crate::store::row::{
     USER_COLUMNS, UserRow, micros,
 };
 use crate::store::{
-    CallbackState, CreatedTotal, Image, KindDepth, Order, Page, Recording, ReplyTo, StoreError, TaskFilter,
-    query,
+    CallbackState, CreatedTotal, Image, KindDepth, Order, Page, Recording, ReplyTo, Selection, StoreError,
+    TaskFilter, query,
 };
 use crate::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,

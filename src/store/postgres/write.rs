@@ -3,6 +3,7 @@
 use super::group::{Tx, numbers};
 use crate::account::{Change, Day};
 use crate::store::StoreError;
+use crate::store::overview::rows::write_pauses;
 use crate::store::people::people;
 use crate::store::plan::{ChangedCounters, ChangedUser, Changes};
 use crate::store::row::{LifeColumns, event_data, hex, micros, to_json};
@@ -20,6 +21,7 @@ pub(super) async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Resu
     update_tasks(tx, &changes.revived).await?;
     insert_tasks(tx, changes).await?;
     write_people(tx, changes).await?;
+    write_pauses(tx, changes).await?;
     write_attachments(tx, changes).await?;
     count_created(tx, changes, part).await?;
     write_callbacks(tx, changes).await?;
@@ -193,6 +195,7 @@ async fn insert_events(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreEr
 }
 
 people!();
+write_pauses!();
 
 async fn write_attachments(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
     if !changes.inputs_dropped.is_empty() {

@@ -6,13 +6,12 @@ use super::SqliteStore;
 use super::write::write;
 use crate::failpoint::{self, Failpoint};
 use crate::store::plan::{Needs, plan};
-use crate::store::{Command, Grouping, Reply, StoreError};
-use crate::task::Event;
+use crate::store::{Command, Group, Grouping, StoreError};
 
 pub(super) type Tx<'a> = Transaction<'a, Sqlite>;
 
 impl Grouping for SqliteStore {
-    async fn group(&self, commands: &[Command]) -> Result<(Vec<Reply>, Vec<Event>), StoreError> {
+    async fn group(&self, commands: &[Command]) -> Result<Group, StoreError> {
         let mut connection = self.writer.borrow().await?;
         let begin = connection.begin_with("BEGIN IMMEDIATE");
         let mut tx = begin.await.map_err(StoreError::of("begin a group"))?;
@@ -23,6 +22,6 @@ impl Grouping for SqliteStore {
         tx.commit().await.map_err(StoreError::of("commit a group"))?;
         connection.keep();
         failpoint::hit(Failpoint::CommitAfter);
-        Ok((replies, changes.events))
+        Ok(Group { replies, events: changes.events, spans: changes.spans })
     }
 }

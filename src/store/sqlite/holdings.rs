@@ -9,7 +9,7 @@ use super::SqliteStore;
 use crate::account::{Holding, User};
 use crate::store::holdings::rows;
 use crate::store::row::{USER_COLUMNS, UserRow};
-use crate::store::{Holdings, ReportLine, Storage, StoreError, UserLine, UserSearch};
+use crate::store::{Holdings, ReportLine, Selection, Storage, StoreError, UserLine, UserSearch};
 use crate::task::{TaskId, UserId};
 
 rows::holdings!(

@@ -1,6 +1,6 @@
 //! What a group speaks of, loaded. Nothing needs a lock: the transaction is the only one that writes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use sqlx::AssertSqlSafe;
@@ -9,14 +9,17 @@ use super::SqliteStore;
 use super::group::Tx;
 use crate::account::{Counters, User};
 use crate::store::library::reports as figures;
+use crate::store::overview::rows;
 use crate::store::plan::{Found, Gone, Loaded, Lost, Needs, UniqueKey};
 use crate::store::row::{RememberedRow, TASK_COLUMNS, TaskRow, USER_COLUMNS, UserRow, to_json};
-use crate::store::{Claim, RememberedAnswer, StoreError, Take, Usage, Wanted};
+use crate::store::{Claim, Pause, RememberedAnswer, StoreError, Take, Usage, Wanted};
 use crate::task::{Kind, NodeId, Task, TaskId, Timestamp, UserId};
 
 impl SqliteStore {
-    pub(super) async fn load(&self, tx: &mut Tx<'_>, needs: Needs) -> Result<Loaded, StoreError> {
+    pub(super) async fn load(&self, tx: &mut Tx<'_>, mut needs: Needs) -> Result<Loaded, StoreError> {
         let now = self.clock.now();
+        let pauses = if needs.pauses { pauses(tx).await? } else { BTreeMap::new() };
+        needs.hold_back(&pauses);
         let mut found = Vec::new();
         for claim in &needs.claims {
             found.push(take_ready(tx, claim, now).await?);
@@ -58,8 +61,18 @@ impl SqliteStore {
             purged,
             found,
             lost,
+            pauses,
         })
     }
+}
+
+/// The kinds that are paused.
+async fn pauses(tx: &mut Tx<'_>) -> Result<BTreeMap<Kind, Pause>, StoreError> {
+    let found = sqlx::query_as("SELECT kind, paused_at, paused_by FROM paused_kinds")
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(StoreError::of("look which kinds are paused"))?;
+    rows::pauses(found)
 }
 
 /// The next `count` numbers. Those of a group that fails are never used: numbers may have gaps.

@@ -14,6 +14,7 @@ mod group;
 mod holdings;
 mod library;
 mod load;
+mod overview;
 mod read;
 mod write;
 

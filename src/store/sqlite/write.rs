@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::group::Tx;
 use crate::account::{Change, Day};
 use crate::store::StoreError;
+use crate::store::overview::rows::write_pauses;
 use crate::store::people::people;
 use crate::store::plan::{ChangedCounters, ChangedUser, Changes};
 use crate::store::row::{LifeColumns, event_data, hex, micros, to_json};
@@ -42,6 +43,7 @@ pub(super) async fn write(tx: &mut Tx<'_>, changes: &Changes, part: i64) -> Resu
     )
     .await?;
     write_people(tx, changes).await?;
+    write_pauses(tx, changes).await?;
     write_attachments(tx, changes).await?;
     count_created(tx, changes, part).await?;
     write_callbacks(tx, changes).await?;
@@ -187,6 +189,7 @@ async fn update_tasks(tx: &mut Tx<'_>, rows: &[(Life, Status, Attempt)]) -> Resu
 }
 
 people!();
+write_pauses!();
 
 async fn write_attachments(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreError> {
     let dropped = &changes.inputs_dropped;

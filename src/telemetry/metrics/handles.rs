@@ -16,9 +16,9 @@ use super::labels::{
 use super::{
     ACTION_LOG_DROPPED, ACTOR_RESTARTS, BLOBS_SWEPT, BROKER_ACKED, BROKER_CONFIRM, BROKER_CONNECTED,
     BROKER_DELIVERED, BROKER_PUBLISHED, BROKER_RECONNECTS, CALLBACKS, COMMIT_DURATION, COMMIT_FAILURES,
-    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES,
+    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES, KIND_PAUSED,
     LEASE_RENEWALS, QUEUE_DEPTH, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED,
-    RUNS_IN_PROGRESS, TASK_EVENTS, counter, gauge, histogram,
+    RUNS_IN_PROGRESS, TASK_EVENTS, TASK_WAIT, counter, gauge, histogram,
 };
 
 pub use self::images::{HotMetrics, ImagingMetrics};
@@ -91,9 +91,11 @@ impl OneRouteMetrics {
 pub struct KindMetrics {
     events: Arc<[Counter]>,
     ready: Gauge,
+    paused: Gauge,
     in_progress: Gauge,
     abandoned: Gauge,
     duration: Histogram,
+    wait: Histogram,
 }
 
 impl KindMetrics {
@@ -105,9 +107,11 @@ impl KindMetrics {
                 .map(|event| counter(&TASK_EVENTS, &[kind, event.as_str()]))
                 .collect(),
             ready: gauge(&READY_TASKS, &[kind]),
+            paused: gauge(&KIND_PAUSED, &[kind]),
             in_progress: gauge(&RUNS_IN_PROGRESS, &[kind]),
             abandoned: gauge(&RUNS_ABANDONED, &[kind]),
             duration: histogram(&RUN_DURATION, &[kind]),
+            wait: histogram(&TASK_WAIT, &[kind]),
         }
     }
 
@@ -124,10 +128,20 @@ impl KindMetrics {
         self.ready.set(tasks as f64);
     }
 
+    /// Whether nothing of it starts.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.set(f64::from(u8::from(paused)));
+    }
+
     /// A run begins; it is in progress until the guard is dropped.
     #[must_use]
     pub fn run_begins(&self) -> Held {
         Held::new(&self.in_progress)
+    }
+
+    /// A task has started that could have for this long.
+    pub fn waited(&self, wait: Duration) {
+        self.wait.record(wait);
     }
 
     /// A run has ended after this time.

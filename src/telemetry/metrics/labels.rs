@@ -126,6 +126,8 @@ label_values! {
         Hints = "hints",
         /// The rescuer and sweeper.
         Janitor = "janitor",
+        /// What this node counts and says of itself, in the database.
+        Scribe = "scribe",
         /// The renewer of the node's lease.
         Lease = "lease",
     }

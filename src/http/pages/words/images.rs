@@ -33,7 +33,6 @@ words! {
         gallery_own: "Your images, the newest first. Others see one only if they have its link." => "Ваши изображения, сначала новые. Другие увидят изображение, только если у них есть ссылка.";
         gallery_nobodys: "Images that nobody owns, the newest first." => "Изображения без владельца, сначала новые.";
         empty: "There is nothing here yet." => "Здесь пока ничего нет.";
-        more: "More to upload" => "Загрузить ещё";
         name: "File name" => "Имя файла";
         size: "Size" => "Размер";
         dimensions: "Dimensions" => "Размеры";

@@ -34,10 +34,14 @@ macro_rules! words {
     };
 }
 
+pub(super) mod admin;
+pub(super) mod charts;
 pub(super) mod frame;
 pub(super) mod images;
 pub(super) mod people;
 pub(super) mod problems;
+pub(super) mod records;
+pub(super) mod tasks;
 pub(super) mod written;
 
 /// The text with each `{}` in it filled by one of `values`, in their order.
@@ -81,12 +85,28 @@ mod tests {
     fn a_translation_has_the_gaps_of_its_text_and_no_letters_of_the_other_language() {
         let cyrillic = |text: &str| text.chars().any(|c| ('\u{400}'..='\u{4ff}').contains(&c));
         let themes = [
+            admin::AdminWords::pairs(),
+            admin::TaskWords::pairs(),
+            admin::BulkWords::pairs(),
+            admin::UserWords::pairs(),
+            admin::ListWords::pairs(),
+            admin::DeadWords::pairs(),
+            admin::StorageWords::pairs(),
+            admin::LatelyWords::pairs(),
+            admin::OverviewWords::pairs(),
+            admin::KindWords::pairs(),
+            charts::ChartWords::pairs(),
             frame::FrameWords::pairs(),
             frame::HomeWords::pairs(),
+            frame::ApiWords::pairs(),
             images::ImageWords::pairs(),
             people::EntryWords::pairs(),
             people::ProfileWords::pairs(),
             problems::ProblemWords::pairs(),
+            records::QuizWords::pairs(),
+            records::RecordWords::pairs(),
+            tasks::ReportWords::pairs(),
+            tasks::TaskWords::pairs(),
         ];
         for [name, en, ru] in themes.concat() {
             assert_eq!(en.matches("{}").count(), ru.matches("{}").count(), "{name}");

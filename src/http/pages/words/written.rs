@@ -36,6 +36,24 @@ pub(in crate::http) fn signed(language: Language, value: i64) -> String {
     if value < 0 { format!("\u{2212}{text}") } else { text }
 }
 
+/// A number that may have a fraction: to a tenth, and below one to three digits.
+pub(in crate::http) fn decimal(language: Language, value: f64) -> String {
+    let text = match value.abs() {
+        0.0 => "0".to_owned(),
+        ..1.0 => format!("{value:.3}"),
+        _ => format!("{value:.1}"),
+    };
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("\u{2212}", digits));
+    let whole = number(language, digits.parse().unwrap_or(u64::MAX));
+    match (fraction, language) {
+        ("", _) => format!("{sign}{whole}"),
+        (_, Language::En) => format!("{sign}{whole}.{fraction}"),
+        (_, Language::Ru) => format!("{sign}{whole},{fraction}"),
+    }
+}
+
 /// A word after a number: for one, for few, for many. English has no few.
 pub(in crate::http) fn plural<'a>(language: Language, number: u64, forms: [&'a str; 3]) -> &'a str {
     let [one, few, many] = forms;
@@ -167,6 +185,21 @@ mod tests {
             assert_eq!(plain(&number(Language::Ru, value)), ru);
         }
         assert_eq!(signed(Language::En, i64::MIN), "\u{2212}9,223,372,036,854,775,808");
+    }
+
+    #[test]
+    fn fractions_are_short() {
+        for (value, en, ru) in [
+            (0.0, "0", "0"),
+            (0.25, "0.25", "0,25"),
+            (0.0004, "0", "0"),
+            (10.0, "10", "10"),
+            (1234.56, "1,234.6", "1234,6"),
+            (-2.5, "\u{2212}2.5", "\u{2212}2,5"),
+        ] {
+            assert_eq!(decimal(Language::En, value), en);
+            assert_eq!(plain(&decimal(Language::Ru, value)), ru);
+        }
     }
 
     #[test]

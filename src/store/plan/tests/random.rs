@@ -18,6 +18,7 @@ enum Act {
     Retry { task: i64 },
     Delete { task: i64 },
     Rescue { limit: u32 },
+    Pause { manual: bool, paused: bool },
 }
 
 /// A task that a random group makes.
@@ -74,6 +75,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => task.clone().prop_map(|task| Act::Retry { task }),
         1 => task.prop_map(|task| Act::Delete { task }),
         2 => (1..4_u32).prop_map(|limit| Act::Rescue { limit }),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(manual, paused)| Act::Pause { manual, paused }),
     ]
 }
 
@@ -156,6 +158,10 @@ impl Act {
             Self::Retry { task } => Command::Retry { task: TaskId(task), caller: caller(task) },
             Self::Delete { task } => Command::Delete { task: TaskId(task), caller: caller(task) },
             Self::Rescue { limit } => Command::Rescue { limit, except: None, backoff: BACKOFF },
+            Self::Pause { manual, paused } => {
+                let kind = kind(if manual { "manual" } else { "noop" });
+                Command::SetPaused { kind, paused, caller: Caller::Admin(None) }
+            }
         }
     }
 

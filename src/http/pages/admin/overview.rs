@@ -1,0 +1,249 @@
+//! `/admin`: how the whole of it is: what waits and runs, what fails, and whether all that it stands on is there.
+//!
+//! True here: its cost grows with what waits and what failed, not with what was ever done; what cannot be found out is said
+//! in its place, and the rest of the page stands.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::lately::{self, MINUTES};
+use super::{Chrome, Tab, enter};
+use crate::http::extract::Query;
+use crate::http::pages::assets::Asset;
+use crate::http::pages::chart::Picture;
+use crate::http::pages::frame::Frame;
+use crate::http::pages::words::admin::OverviewWords;
+use crate::http::pages::words::filled;
+use crate::http::pages::words::written::{decimal, number, size, span};
+use crate::http::{Problem, State};
+use crate::store::{KindLoad, MinuteCounts};
+use crate::telemetry::health::{ComponentState, Importance};
+
+/// A number that matters.
+struct Tile {
+    name: &'static str,
+    value: String,
+    more: String,
+    href: Option<&'static str>,
+    mood: Mood,
+}
+
+/// Whether a number is a worry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Fine,
+    Warn,
+    Bad,
+}
+
+impl Mood {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Fine => "",
+            Self::Warn => " warn",
+            Self::Bad => " bad",
+        }
+    }
+}
+
+/// A part that this node stands on, or is made of.
+struct Part {
+    name: String,
+    state: &'static str,
+    class: &'static str,
+    reason: String,
+    optional: bool,
+}
+
+#[derive(Template)]
+#[template(path = "admin/overview.html")]
+struct OverviewPage {
+    frame: Frame,
+    chrome: Chrome,
+    w: &'static OverviewWords,
+    tiles: Vec<Tile>,
+    charts: Vec<Picture>,
+    parts: Vec<Part>,
+}
+
+/// For how long a task may wait that could start before that is a worry.
+const LONG: Duration = Duration::from_secs(60);
+
+/// From which share on a disk is nearly full, in percent of what is free.
+const SCARCE: u64 = 10;
+
+/// The page.
+pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let (_, frame, chrome) = enter(&state, &request, Tab::Overview).await?;
+    Query::of(&request, &[]).finish()?;
+    let store = &state.store;
+    let now = store.now().await?;
+    let since = now.before(Duration::from_secs(60 * MINUTES as u64));
+    let (loads, totals, history, pauses) =
+        futures_util::try_join!(store.loads(), store.totals(), store.history(since), store.pauses())?;
+    let language = frame.language();
+    let w = OverviewWords::of(language);
+    let minutes = lately::minutes(&history, None, now);
+    let mut tiles = vec![
+        waiting(&frame, w, &loads, now),
+        running(&frame, w, &loads),
+        Tile {
+            name: w.failed,
+            value: number(language, totals.failed),
+            more: filled(w.failed_lately, &[&number(language, lately_failed(&minutes))]),
+            href: Some("/admin/tasks?status=Failed"),
+            mood: if lately_failed(&minutes) > 0 { Mood::Warn } else { Mood::Fine },
+        },
+        Tile {
+            name: w.done,
+            value: decimal(language, per_minute(&minutes)),
+            more: w.per_minute.to_owned(),
+            href: Some("/admin/kinds"),
+            mood: Mood::Fine,
+        },
+        Tile {
+            name: w.created,
+            value: number(language, totals.created),
+            more: w.ever.to_owned(),
+            href: Some("/admin/tasks"),
+            mood: Mood::Fine,
+        },
+    ];
+    if !pauses.is_empty() {
+        tiles.push(Tile {
+            name: w.paused,
+            value: number(language, pauses.len() as u64),
+            more: pauses.iter().map(|pause| pause.kind.as_str()).collect::<Vec<_>>().join(", "),
+            href: Some("/admin/kinds"),
+            mood: Mood::Warn,
+        });
+    }
+    tiles.push(database(&state, &frame, w).await);
+    tiles.push(broker(&state, &frame, w).await);
+    tiles.push(disk(&state, &frame, w).await);
+    let charts = vec![
+        lately::throughput("throughput", w.throughput, &minutes, language),
+        lately::durations("waits", w.waits, &minutes, |minute| &minute.waits, language),
+        lately::durations("runs", w.runs, &minutes, |minute| &minute.runs, language),
+    ];
+    let page = OverviewPage {
+        parts: parts(&state, w),
+        frame: frame.live(super::LIVE, Some(super::REFRESH)),
+        tiles,
+        charts,
+        chrome,
+        w,
+    };
+    Frame::answer(&page, StatusCode::OK)
+}
+
+fn waiting(frame: &Frame, w: &OverviewWords, loads: &[KindLoad], now: crate::task::Timestamp) -> Tile {
+    let language = frame.language();
+    let waiting: u64 = loads.iter().map(KindLoad::waiting).sum();
+    let oldest = loads.iter().filter_map(|load| load.oldest).min().map(|oldest| now.since(oldest));
+    Tile {
+        name: w.waiting,
+        value: number(language, waiting),
+        more: oldest.map(|oldest| filled(w.oldest, &[&span(language, oldest)])).unwrap_or_default(),
+        href: Some("/admin/tasks?status=New"),
+        mood: if oldest.is_some_and(|oldest| oldest > LONG) { Mood::Warn } else { Mood::Fine },
+    }
+}
+
+fn running(frame: &Frame, w: &OverviewWords, loads: &[KindLoad]) -> Tile {
+    let running: u64 = loads.iter().map(|load| load.running).sum();
+    Tile {
+        name: w.running,
+        value: number(frame.language(), running),
+        more: String::new(),
+        href: Some("/admin/tasks?status=In+Progress"),
+        mood: Mood::Fine,
+    }
+}
+
+fn lately_failed(minutes: &[MinuteCounts]) -> u64 {
+    minutes.iter().map(|minute| minute.failed).sum()
+}
+
+/// How much was done a minute, over the last five that are whole.
+fn per_minute(minutes: &[MinuteCounts]) -> f64 {
+    let whole = minutes.iter().rev().skip(1).take(5);
+    whole.map(|minute| minute.completed).sum::<u64>() as f64 / 5.0
+}
+
+async fn database(state: &State, frame: &Frame, w: &OverviewWords) -> Tile {
+    let begun = tokio::time::Instant::now();
+    let answer = state.store.ping().await.map(|()| begun.elapsed());
+    let bytes = state.backstage.storage(state).await.map(|sums| sums.database);
+    let language = frame.language();
+    Tile {
+        name: w.database,
+        value: if answer.is_ok() { w.up } else { w.down }.to_owned(),
+        more: match (&answer, bytes) {
+            (Ok(took), Ok(bytes)) => {
+                let took = decimal(language, took.as_secs_f64() * 1000.0);
+                filled(w.database_more, &[&size(language, bytes), &took])
+            }
+            (Ok(_), Err(_)) | (Err(_), Ok(_) | Err(_)) => String::new(),
+        },
+        href: Some("/admin/storage"),
+        mood: if answer.is_ok() { Mood::Fine } else { Mood::Bad },
+    }
+}
+
+/// The broker, as this node's board has it, and what lies dead in it.
+async fn broker(state: &State, frame: &Frame, w: &OverviewWords) -> Tile {
+    let letters = state.backstage.letters().await;
+    let tile = |value: &str, more: String, mood: Mood| Tile {
+        name: w.broker,
+        value: value.to_owned(),
+        more,
+        href: Some("/admin/dead"),
+        mood,
+    };
+    match letters {
+        None => tile(w.none, w.no_broker.to_owned(), Mood::Fine),
+        Some(Err(_)) => tile(w.down, w.broker_away.to_owned(), Mood::Bad),
+        Some(Ok(letters)) => {
+            let dead = letters.lines.len() as u64 + u64::from(letters.behind);
+            let more = filled(w.dead, &[&number(frame.language(), dead)]);
+            tile(w.up, more, if dead > 0 { Mood::Warn } else { Mood::Fine })
+        }
+    }
+}
+
+async fn disk(state: &State, frame: &Frame, w: &OverviewWords) -> Tile {
+    let language = frame.language();
+    let room = state.backstage.room().await;
+    let scarce = |room: &crate::telemetry::disk::Room| room.free.saturating_mul(100) < room.total * SCARCE;
+    Tile {
+        name: w.disk,
+        value: room.as_ref().map_or_else(|_| w.unknown.to_owned(), |room| size(language, room.free)),
+        more: match &room {
+            Ok(room) => filled(w.disk_more, &[&size(language, room.total)]),
+            Err(_) => String::new(),
+        },
+        href: Some("/admin/storage"),
+        mood: if room.is_ok_and(|room| scarce(&room)) { Mood::Bad } else { Mood::Fine },
+    }
+}
+
+/// The board of this node.
+fn parts(state: &State, w: &OverviewWords) -> Vec<Part> {
+    let part = |(name, component): (String, crate::telemetry::health::Component)| {
+        let (state, class, reason) = match component.state {
+            ComponentState::Up => (w.up, "completed", String::new()),
+            ComponentState::Starting => (w.starting, "running", String::new()),
+            ComponentState::Restarting { reason, restarts, .. } => {
+                (w.restarting, "cancelled", format!("{restarts}: {reason}"))
+            }
+            ComponentState::Down { reason, .. } => (w.down, "failed", reason),
+        };
+        Part { name, state, class, reason, optional: component.importance == Importance::Optional }
+    };
+    state.health.snapshot().components.into_iter().map(part).collect()
+}

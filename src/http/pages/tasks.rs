@@ -1,0 +1,330 @@
+//! `/tasks` and `/tasks/{id}` for people: what they have asked for, how it goes, and what they may do about it.
+//!
+//! True here: what is seen and changed is so by the functions of the API, with its rights. Both pages follow the stream of
+//! events that the API has for the same caller.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::assets::Asset;
+use super::form::Form;
+use super::frame::{Frame, Section, Visitor};
+use super::laid::Laid;
+use super::preferences::Look;
+use super::words::filled;
+use super::words::tasks::TaskWords;
+use super::words::written::{instant, number, span, status, status_class};
+use super::{local, next_page, see_other};
+use crate::account::Caller;
+use crate::http::extract::{self, Query};
+use crate::http::tasks::{self, Found, Wanted};
+use crate::http::{Problem, State, auth};
+use crate::intake::IntakeError;
+use crate::kinds::manual;
+use crate::media::report::Language;
+use crate::store::Order;
+use crate::task::{
+    Event, EventSeq, Fact, RetryCause, State as Stage, Status, Task, TaskId, Timestamp, UserId,
+};
+
+/// How many tasks a page has.
+const PAGE: u32 = 50;
+
+/// How many events of a task are shown.
+const EVENTS: u32 = 300;
+
+/// An instant, for a page.
+pub(in crate::http) struct Moment {
+    /// As RFC 3339 has it.
+    pub(in crate::http) exact: String,
+    /// As the language has it, in UTC.
+    pub(in crate::http) text: String,
+}
+
+impl Moment {
+    /// That instant in that language.
+    pub(in crate::http) fn of(language: Language, at: Timestamp) -> Self {
+        Self { exact: at.to_string(), text: instant(language, at) }
+    }
+}
+
+/// What somebody may do about a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Acts {
+    cancel: bool,
+    retry: bool,
+    delete: bool,
+}
+
+impl Acts {
+    fn of(task: &Task, caller: Caller) -> Self {
+        let may = caller.may_touch(task.life.owner);
+        let (cancel, retry) = match task.life.status() {
+            Status::New | Status::InProgress => (may, false),
+            Status::Failed | Status::Cancelled => (false, may),
+            Status::Completed => (false, false),
+        };
+        Self { cancel, retry, delete: may }
+    }
+}
+
+/// A task in a list.
+struct Row {
+    id: TaskId,
+    kind: String,
+    status: &'static str,
+    class: &'static str,
+    created: Moment,
+    progress: Option<u8>,
+    acts: Acts,
+}
+
+impl Row {
+    fn of(language: Language, task: &Task, caller: Caller) -> Self {
+        Self {
+            id: task.life.id,
+            kind: task.life.kind.to_string(),
+            status: status(language, task.life.status()),
+            class: status_class(task.life.status()),
+            created: Moment::of(language, task.created_at),
+            progress: running(task),
+            acts: Acts::of(task, caller),
+        }
+    }
+}
+
+/// How far a task is that runs.
+fn running(task: &Task) -> Option<u8> {
+    let runs = task.life.status() == Status::InProgress;
+    task.life.progress.filter(|_| runs).map(|percent| percent.get())
+}
+
+#[derive(Template)]
+#[template(path = "tasks.html")]
+struct TasksPage {
+    frame: Frame,
+    w: &'static TaskWords,
+    whose: &'static str,
+    statuses: Vec<(&'static str, &'static str, bool)>,
+    kind: String,
+    tag: String,
+    rows: Vec<Row>,
+    back: String,
+    next: Option<String>,
+    later: bool,
+}
+
+impl TasksPage {
+    fn one(&self, text: &str, id: &TaskId) -> String {
+        filled(text, &[&id.to_string()])
+    }
+}
+
+/// The tasks of whoever asks.
+pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of_form(&request, tasks::LIST);
+    let limited = query.text("limit").is_some();
+    let mut wanted = Wanted::read(&mut query, Order::Descending);
+    query.finish()?;
+    if !limited {
+        wanted.limit = PAGE;
+    }
+    let language = Look::of(&request).language;
+    let w = TaskWords::of(language);
+    let chosen = wanted.filters.status;
+    let statuses = Status::ALL.map(|one| (one.as_str(), status(language, one), chosen == Some(one)));
+    let kind = wanted.filters.kind.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (tag, later) = (wanted.filters.tag.clone().unwrap_or_default(), wanted.after.is_some());
+    let Found { caller, tasks, next } = tasks::find(&state, &request, wanted).await?;
+    let visitor = Visitor::of(&state, caller).await?;
+    let page = TasksPage {
+        frame: Frame::new(&request, visitor, Section::Tasks, w.title).live("/events", None),
+        w,
+        whose: match caller {
+            Caller::Anonymous => w.nobodys,
+            Caller::User(_) => w.own,
+            Caller::Admin(_) => w.all,
+        },
+        statuses: statuses.to_vec(),
+        kind,
+        tag,
+        rows: tasks.iter().map(|task| Row::of(language, task, caller)).collect(),
+        back: request.uri().to_string(),
+        next: next.map(|last| next_page(&request, last.0)),
+        later,
+    };
+    Frame::answer(&page, StatusCode::OK)
+}
+
+/// A line of what happened to a task.
+struct Happened {
+    at: Moment,
+    text: String,
+}
+
+#[derive(Template)]
+#[template(path = "task.html")]
+struct TaskPage {
+    frame: Frame,
+    w: &'static TaskWords,
+    task: Task,
+    status: &'static str,
+    class: &'static str,
+    progress: Option<u8>,
+    acts: Acts,
+    attempt: String,
+    owner: Option<UserId>,
+    assignee: Option<UserId>,
+    created: Moment,
+    updated: Moment,
+    run_at: Option<Moment>,
+    expires: Option<Moment>,
+    started: Option<Moment>,
+    finished: Option<Moment>,
+    took: Option<String>,
+    picture: bool,
+    payload: Option<Laid>,
+    result: Option<Laid>,
+    events: Vec<Happened>,
+    earlier: Option<String>,
+}
+
+/// A task.
+pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = extract::task_id(&request)?;
+    let (caller, task) = tasks::seen(&state, &request, id).await?;
+    // One more than is shown tells whether there are more.
+    let mut events = state.store.events_of(id, EventSeq(0), EVENTS + 1).await?;
+    let more = events.len() > EVENTS as usize;
+    events.truncate(EVENTS as usize);
+    let language = Look::of(&request).language;
+    let w = TaskWords::of(language);
+    let visitor = Visitor::of(&state, caller).await?;
+    let title = filled(w.task, &[&id.to_string()]);
+    let moment = |at: Timestamp| Moment::of(language, at);
+    let life = &task.life;
+    let ended = life.finished_at();
+    let result = match &life.state {
+        Stage::Completed { result, .. } => Laid::of(result),
+        Stage::New { .. } | Stage::InProgress { .. } | Stage::Failed { .. } | Stage::Cancelled { .. } => None,
+    };
+    let (attempts, most) = (life.attempt.0.into(), life.max_attempts.into());
+    let page = TaskPage {
+        frame: Frame::new(&request, visitor, Section::Tasks, title)
+            .live(format!("/tasks/{id}/events"), (!life.status().is_terminal()).then_some(5)),
+        w,
+        status: status(language, life.status()),
+        class: status_class(life.status()),
+        progress: running(&task),
+        acts: Acts::of(&task, caller),
+        attempt: filled(w.attempt_of, &[&number(language, attempts), &number(language, most)]),
+        owner: life.owner,
+        assignee: life.assignee,
+        created: moment(task.created_at),
+        updated: moment(life.updated_at),
+        run_at: life.run_at().map(moment),
+        expires: task.expires_at.map(moment),
+        started: life.started_at.map(moment),
+        finished: ended.map(moment),
+        took: life.started_at.zip(ended).map(|(from, to)| span(language, to.since(from))),
+        picture: has_picture(&task),
+        payload: Laid::of(&task.payload),
+        result,
+        events: events.iter().map(|(_, event)| happened(language, event)).collect(),
+        earlier: more.then(|| filled(w.earlier, &[&number(language, EVENTS.into())])),
+        task,
+    };
+    Frame::answer(&page, StatusCode::OK)
+}
+
+/// Whether the task came with a picture.
+fn has_picture(task: &Task) -> bool {
+    task.life.kind == manual::kind()
+        && manual::read(&task.payload).is_some_and(|payload| payload.image.is_some())
+}
+
+fn happened(language: Language, event: &Event) -> Happened {
+    let w = TaskWords::of(language);
+    let attempt = event.attempt.0.to_string();
+    let text = match &event.fact {
+        Fact::Created => w.event_created.to_owned(),
+        Fact::Started { .. } => filled(w.event_started, &[&attempt]),
+        Fact::Progress(percent) => filled(w.event_progress, &[&percent.get().to_string()]),
+        Fact::Completed => w.event_completed.to_owned(),
+        Fact::Failed(failure) => filled(w.event_failed, &[&failure.message]),
+        Fact::Retrying { cause, run_at } => {
+            let why = match cause {
+                RetryCause::Failed(failure) => filled(w.event_retry_failed, &[&attempt, &failure.message]),
+                RetryCause::Interrupted => w.event_interrupted.to_owned(),
+                RetryCause::WorkerLost => w.event_lost.to_owned(),
+                RetryCause::Asked => w.event_asked.to_owned(),
+            };
+            let wait = run_at.since(event.at);
+            if wait < Duration::from_secs(1) {
+                why
+            } else {
+                format!("{why}; {}", filled(w.next_try, &[&instant(language, *run_at)]))
+            }
+        }
+        Fact::Cancelled => w.event_cancelled.to_owned(),
+        Fact::Deleted => w.event_deleted.to_owned(),
+    };
+    Happened { at: Moment::of(language, event.at), text }
+}
+
+/// What a form on these pages asks for.
+enum Act {
+    Cancel,
+    Retry,
+    Delete,
+}
+
+/// Cancels a task.
+pub(super) async fn cancel(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    act(&state, &request, body, &Act::Cancel).await
+}
+
+/// Makes a task ready again.
+pub(super) async fn retry(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    act(&state, &request, body, &Act::Retry).await
+}
+
+/// Removes a task.
+pub(super) async fn delete(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    act(&state, &request, body, &Act::Delete).await
+}
+
+async fn act(
+    state: &State,
+    request: &HttpRequest,
+    body: Payload,
+    act: &Act,
+) -> Result<HttpResponse, Problem> {
+    let id = extract::task_id(request)?;
+    let form = Form::read(state, request, body, &["back"]).await?;
+    form.finish()?;
+    let caller = auth::caller(state, request, None).await?;
+    let (done, otherwise): (Result<_, IntakeError>, _) = match act {
+        Act::Cancel => (state.intake.cancel(caller, id, None).await.map(drop), tasks::location(id)),
+        Act::Retry => (state.intake.retry(caller, id, None).await.map(drop), tasks::location(id)),
+        Act::Delete => (state.intake.delete(caller, id, None).await.map(drop), "/tasks".to_owned()),
+    };
+    done?;
+    see_other(&form.text("back").and_then(local).unwrap_or(otherwise))
+}
