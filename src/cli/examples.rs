@@ -153,7 +153,7 @@ const EXAMPLES: &[Examples] = &[
         "profile",
         &[
             ("gristmill profile add home --url http://127.0.0.1:5000", "asks for the token"),
-            ("gristmill tasks --profile home", "use it once"),
+            ("gristmill profile use home", "where none is named; `--profile home` names it once"),
         ],
     ),
     (

@@ -154,15 +154,24 @@ impl<T> Kept<T> {
 
     /// The value; found out by `find` where it is not known any more. Whoever comes meanwhile waits for it.
     async fn get<E>(&self, find: impl Future<Output = Result<T, E>>) -> Result<Arc<T>, E> {
+        self.get_by(Instant::now, find).await
+    }
+
+    /// The same by that watch.
+    async fn get_by<E>(
+        &self,
+        watch: impl Fn() -> Instant,
+        find: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E> {
         let mut place = self.value.lock().await;
-        let begun = Instant::now();
+        let begun = watch();
         if let Some((until, value)) = &*place
             && begun < *until
         {
             return Ok(Arc::clone(value));
         }
         let value = Arc::new(find.await?);
-        let now = Instant::now();
+        let now = watch();
         let keep = self.least.max((now - begun) * WORTH);
         *place = Some((now + keep, Arc::clone(&value)));
         Ok(value)
@@ -175,41 +184,59 @@ impl<T> Kept<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::convert::Infallible;
-    use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_value_is_found_out_once_for_all_who_ask_and_again_when_it_is_old() {
-        let kept = Kept::new(Duration::from_secs(2));
-        let found = AtomicU32::new(0);
-        let find = async || {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            Ok::<_, Infallible>(found.fetch_add(1, Ordering::SeqCst))
-        };
-        let (one, other) = tokio::join!(kept.get(find()), kept.get(find()));
-        assert_eq!((*one.unwrap(), *other.unwrap()), (0, 0));
-        tokio::time::advance(Duration::from_millis(1_900)).await;
-        assert_eq!(*kept.get(find()).await.unwrap(), 0);
-        tokio::time::advance(Duration::from_millis(200)).await;
-        assert_eq!(*kept.get(find()).await.unwrap(), 1);
-        kept.forget().await;
-        assert_eq!(*kept.get(find()).await.unwrap(), 2);
+    /// A watch that is set by hand.
+    struct Watch(Cell<Instant>);
+
+    impl Watch {
+        fn new() -> Self {
+            Self(Cell::new(Instant::now()))
+        }
+
+        fn advance(&self, millis: u64) {
+            self.0.set(self.0.get() + Duration::from_millis(millis));
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_took_long_is_kept_for_longer_and_a_failure_not_at_all() {
-        let kept = Kept::new(Duration::from_secs(2));
-        assert_eq!(kept.get(async { Err::<u32, _>("away") }).await, Err("away"));
-        let slow = async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Ok::<_, &str>(1)
+    #[tokio::test]
+    async fn a_value_is_found_out_once_for_all_who_ask_and_again_when_it_is_old() {
+        let (kept, watch, found) = (Kept::new(Duration::from_secs(2)), Watch::new(), Cell::new(0));
+        let find = async || {
+            // Others come while it is looked for.
+            tokio::task::yield_now().await;
+            watch.advance(10);
+            found.set(found.get() + 1);
+            Ok::<_, Infallible>(found.get())
         };
-        assert_eq!(*kept.get(slow).await.unwrap(), 1);
-        tokio::time::advance(Duration::from_secs(49)).await;
-        assert_eq!(*kept.get(async { Ok::<_, &str>(2) }).await.unwrap(), 1);
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(*kept.get(async { Ok::<_, &str>(2) }).await.unwrap(), 2);
+        let get = async || *kept.get_by(|| watch.0.get(), find()).await.unwrap();
+        assert_eq!(tokio::join!(get(), get()), (1, 1));
+        watch.advance(1_900);
+        assert_eq!(get().await, 1);
+        watch.advance(200);
+        assert_eq!(get().await, 2);
+        kept.forget().await;
+        assert_eq!(get().await, 3);
+    }
+
+    #[tokio::test]
+    async fn what_took_long_is_kept_for_longer_and_a_failure_not_at_all() {
+        let (kept, watch) = (Kept::new(Duration::from_secs(2)), Watch::new());
+        let get = async |took: u64, found: Result<u32, &'static str>| {
+            let find = async {
+                watch.advance(took);
+                found
+            };
+            kept.get_by(|| watch.0.get(), find).await.map(|value| *value)
+        };
+        assert_eq!(get(0, Err("away")).await, Err("away"));
+        assert_eq!(get(1_000, Ok(1)).await, Ok(1));
+        watch.advance(49_000);
+        assert_eq!(get(0, Ok(2)).await, Ok(1));
+        watch.advance(2_000);
+        assert_eq!(get(0, Ok(2)).await, Ok(2));
     }
 }

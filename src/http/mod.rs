@@ -4,10 +4,10 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `kinds`, `nodes`, `events`, `live`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`, `reports`, `questions`,
-//!   `health`: a file a resource. `task_form` and
-//!   `task_view` are a task as it comes and as it is shown; `task_filter` is which of them a query means, `bulk` what is done
-//!   to all of these; `upload` is a recording on its way to the disk; `outside` is
+//! - `tasks`, `outside`, `kinds`, `nodes`, `live`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`,
+//!   `reports`, `questions`, `health`: a file a resource. `task_form` and `task_view` are a task as it comes and as it is
+//!   shown; `task_list` is a page of many, `task_filter` which of them a query means, `bulk` what is done to all of these; `upload` is a recording on
+//!   its way to the disk; `outside` is
 //!   for workers that are not ours, `outside_form` what they send.
 //! - `image_upload` takes images: `image_form` is how they come, `image_desk` the memory that this takes, `image_limits` how
 //!   many; `images` is the gallery and removing them, `image_view` their one form; `form_proof` is who a form comes from,
@@ -22,7 +22,7 @@
 //!   it sent, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire.
 //! - `pages` is what browsers get, by `page`, which tells who wants one: of resources, and of errors.
-//! - `openapi` is the document, made from the handlers, the table and the catalogue; `swagger` is the page that shows it.
+//! - `openapi` is the document, made from the handlers, the table and the catalogue.
 //!
 //! What is true: every error that a handler gives is a [`Problem`] of the catalogue; input is read strictly and within
 //! bounds of size and time; an answer that says "created" is given after the commit; whoever hangs up is not waited for
@@ -78,10 +78,10 @@ mod serving;
 mod session;
 mod spool;
 mod stats;
-mod swagger;
 mod task_filter;
 mod task_form;
 mod task_image;
+mod task_list;
 mod task_view;
 mod tasks;
 mod unread;

@@ -90,6 +90,11 @@ fn document() -> Value {
         document["paths"]["/upload"]["post"]["responses"][status]["content"]["application/json"]["schema"] =
             json!({"oneOf": [image, {"type": "array", "minItems": 2, "items": image}]});
     }
+    // The question that was saved last before the call, where there was one.
+    document["paths"]["/quiz"]["post"]["responses"]["200"]["content"]["application/json"]["schema"] = json!({"oneOf": [
+        {"$ref": "#/components/schemas/Question"},
+        {"type": "object", "maxProperties": 0, "title": "NoQuestion"},
+    ]});
     let schemas = &mut document["components"]["schemas"];
     // What the derived schemas cannot say: fields that are unknown are refused, and a user needs one of the two.
     for form in FORMS {

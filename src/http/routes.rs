@@ -18,7 +18,7 @@ use super::observe::{AtOnce, Way, no_route, observe};
 use super::pages::{self, When};
 use super::{
     Problem, State, avatar, bulk, download, events, health, image_upload, images, kinds, live, login, nodes,
-    outside, questions, recordings, records, reports, serving, stats, swagger, task_image, tasks, users,
+    outside, questions, recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -451,21 +451,6 @@ const TABLE: &[Line] = &[
     line(Verb::Get, "/openapi.json", Access::Everybody, || web::to(health::openapi), &[]),
 ];
 
-/// What is there for people to look at, and not in the API's document, of which it is the page.
-const DOCUMENTATION: &[Line] = &[
-    line(Verb::Get, swagger::PATH, Access::Everybody, || web::to(swagger::page), &[]),
-    line(Verb::Get, "/swagger-ui/", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(Verb::Get, "/swagger", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(Verb::Get, "/swagger/", Access::Everybody, || web::to(swagger::lead), &[]),
-    line(
-        Verb::Get,
-        "/swagger-ui/{file}",
-        Access::Everybody,
-        || web::to(swagger::asset),
-        &[&[Code::NotFound]],
-    ),
-];
-
 /// What a node answers that has not the role of the doors.
 const ALWAYS_THERE: &[&str] = &["/health/live", "/health/ready", "/metrics"];
 
@@ -532,8 +517,7 @@ pub fn table() -> Vec<RouteInfo> {
 
 /// Gives the routes of the table to the server.
 pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
-    let all = || TABLE.iter().chain(DOCUMENTATION);
-    let mut paths: Vec<&'static str> = all().map(|line| line.path).collect();
+    let mut paths: Vec<&'static str> = TABLE.iter().map(|line| line.path).collect();
     paths.extend(pages::all().map(|page| page.path));
     let mut seen = HashSet::new();
     paths.retain(|path| seen.insert(*path));
@@ -542,7 +526,7 @@ pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
         if state.only_health && !ALWAYS_THERE.contains(&path) {
             continue;
         }
-        let lines = || all().filter(|line| line.path == path);
+        let lines = || TABLE.iter().filter(|line| line.path == path);
         let pages = || pages::all().filter(|page| page.path == path);
         let mut resource = web::resource(path);
         // First, since the API's lines take whatever comes.

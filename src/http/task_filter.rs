@@ -9,9 +9,9 @@ use crate::task::{Kind, Status, Timestamp};
 /// What a query says of the tasks that it means.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Filters {
-    status: Option<Status>,
-    kind: Option<Kind>,
-    tag: Option<String>,
+    pub(super) status: Option<Status>,
+    pub(super) kind: Option<Kind>,
+    pub(super) tag: Option<String>,
     created_from: Option<Timestamp>,
     created_before: Option<Timestamp>,
 }

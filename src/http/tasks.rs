@@ -17,14 +17,15 @@ use super::idempotency::{Key, changed, changed_answer, remembered, replayed};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
 use super::task_form::{self, NewTaskSchema};
+use super::task_list::{Found, Wanted, find};
 use super::task_view::TaskView;
 use super::{Problem, State, again, auth, image_limits, json};
 use crate::account::Caller;
 use crate::imaging::ImagingError;
 use crate::intake::{Done, IntakeError, Submission};
 use crate::media::image::ImageError;
-use crate::store::{Accepted, Order, Page, RememberedAnswer, Reply, TaskFilter};
-use crate::task::{Kind, State as Stage, Status, Task, TaskId, Timestamp, UserId};
+use crate::store::{Accepted, Order, RememberedAnswer, Reply};
+use crate::task::{Task, TaskId, UserId};
 
 /// The parameter that every route here takes.
 pub(super) const USER: &[&str] = &["user_id"];
@@ -32,10 +33,6 @@ pub(super) const USER: &[&str] = &["user_id"];
 /// The parameters of a list.
 pub(super) const LIST: &[&str] =
     &["status", "kind", "tag", "created_from", "created_before", "order", "limit", "after", "user_id"];
-
-/// As many bytes of payloads and results as one page carries: a thousand tasks may hold far more than memory and a
-/// client's patience.
-const PAGE_BYTES: usize = 8 << 20;
 
 /// Creates a task.
 #[utoipa::path(
@@ -165,22 +162,6 @@ fn created_all(reply: &Reply, caller: Caller) -> Option<RememberedAnswer> {
     Some(remembered(status, None, TaskView::many(views.as_slice())))
 }
 
-/// How many of `tasks` make a page: at most `limit`, and no more than carry [`PAGE_BYTES`], but at least one.
-fn page_of(tasks: &[Task], limit: usize) -> usize {
-    let mut bytes = 0;
-    let fitting = tasks.iter().take(limit).take_while(|task| {
-        let result = match &task.life.state {
-            Stage::Completed { result, .. } => result.as_str().len(),
-            Stage::New { .. } | Stage::InProgress { .. } | Stage::Failed { .. } | Stage::Cancelled { .. } => {
-                0
-            }
-        };
-        bytes += task.payload.as_str().len() + result;
-        bytes <= PAGE_BYTES
-    });
-    fitting.count().max(1).min(tasks.len())
-}
-
 /// The caller's tasks, page by page. A page may hold fewer than `limit` where payloads and results are large (8 MiB):
 /// follow `Link` until there is none.
 #[utoipa::path(
@@ -198,70 +179,6 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
         answer.insert_header((header::LINK, next_link(&request, last.0)?));
     }
     Ok(list_answer(answer, &tasks, caller))
-}
-
-/// The tasks that a list asks for.
-pub(super) struct Wanted {
-    pub(super) status: Option<Status>,
-    pub(super) kind: Option<Kind>,
-    pub(super) tag: Option<String>,
-    created_from: Option<Timestamp>,
-    created_before: Option<Timestamp>,
-    order: Order,
-    pub(super) limit: u32,
-    pub(super) after: Option<TaskId>,
-    named: Option<UserId>,
-}
-
-impl Wanted {
-    /// Reads the parameters, of which faults gather in the query; `order` is that of who names none.
-    pub(super) fn read(query: &mut Query<'_>, order: Order) -> Self {
-        Self {
-            status: query
-                .parsed("status", |text| Status::parse(text).ok_or_else(super::task_filter::no_status)),
-            kind: query.parsed("kind", str::parse),
-            tag: query.parsed("tag", |text| task_form::check_tag(text).map(|()| text.to_owned())),
-            created_from: query.parsed("created_from", task_form::instant),
-            created_before: query.parsed("created_before", task_form::instant),
-            order: query.parsed("order", order_of).unwrap_or(order),
-            limit: query.limit(),
-            after: query.parsed("after", |text| extract::number(text).map(TaskId)),
-            named: query.user_id(),
-        }
-    }
-}
-
-fn order_of(text: &str) -> Result<Order, &'static str> {
-    match text {
-        "id" => Ok(Order::Ascending),
-        "-id" => Ok(Order::Descending),
-        _ => Err("expected `id` (the oldest first) or `-id` (the newest first)"),
-    }
-}
-
-/// A page of a list.
-pub(super) struct Found {
-    /// Who asked.
-    pub(super) caller: Caller,
-    /// What they may see of it.
-    pub(super) tasks: Vec<Task>,
-    /// Behind what the next page begins, where there are more.
-    pub(super) next: Option<TaskId>,
-}
-
-/// The page that is wanted of the tasks of whoever asks.
-pub(super) async fn find(state: &State, request: &HttpRequest, wanted: Wanted) -> Result<Found, Problem> {
-    let Wanted { status, kind, tag, created_from, created_before, order, limit, after, named } = wanted;
-    let caller = auth::reader(state, request, named).await?;
-    let filter = TaskFilter { status, kind, tag, created_from, created_before, ..TaskFilter::of(caller) };
-    // One more than asked for tells whether there are more.
-    let page = Page { after, order, limit: limit + 1 };
-    let mut tasks = state.store.tasks(&filter, &page).await?;
-    let fit = page_of(&tasks, limit as usize);
-    let more = tasks.len() > fit;
-    tasks.truncate(fit);
-    let next = tasks.last().filter(|_| more).map(|last| last.life.id);
-    Ok(Found { caller, tasks, next })
 }
 
 /// A task.

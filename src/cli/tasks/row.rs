@@ -9,7 +9,7 @@ use crate::cli::client::{Answer, Daemon};
 use crate::cli::problem::Problem;
 use crate::cli::terminal::Colour;
 use crate::cli::terminal::table::{Cell, Column, Table};
-use crate::cli::terminal::text::{harmless_lines, span};
+use crate::cli::terminal::text::{indented, span};
 
 /// A task.
 #[derive(Debug, Clone)]
@@ -155,7 +155,7 @@ impl Task {
             let far = if ago < 0 { format!("in {}", span(-ago)) } else { format!("{} ago", span(ago)) };
             Some(format!("{}  ({far})", at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)))
         };
-        let json = |json: &Option<Box<RawValue>>| json.as_ref().map(|json| pretty(json));
+        let json = |json: &Option<Box<RawValue>>| json.as_ref().map(|json| indented(json.get()));
         let tries = format!("{} ({} failed, {} allowed)", self.attempt, self.failures, self.max_attempts);
         let facts = [
             ("kind", Some(self.kind.clone())),
@@ -169,7 +169,7 @@ impl Task {
             ("tags", (!self.tags.is_empty()).then(|| self.tags.join(", "))),
             ("unique key", self.unique_key.clone()),
             ("created", time(Some(self.created_at))),
-            ("runs", time(self.run_at)),
+            ("runs", time(self.run_at.filter(|at| *at > now))),
             ("started", time(self.started_at)),
             ("finished", time(self.finished_at)),
             ("error", self.error.as_ref().map(|Failure { reason, message }| format!("{message} ({reason})"))),
@@ -212,13 +212,4 @@ pub(in crate::cli) fn table<'a>(tasks: impl IntoIterator<Item = &'a Task>, now: 
 fn took(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     let ms = (to - from).num_milliseconds().max(0);
     if ms < 10_000 { format!("{}.{} s", ms / 1000, ms % 1000 / 100) } else { span(ms / 1000) }
-}
-
-/// JSON for people; what is one short value stays on its line.
-fn pretty(json: &RawValue) -> String {
-    let text = match serde_json::from_str::<serde_json::Value>(json.get()) {
-        Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_else(|_| json.get().to_owned()),
-        Err(_) => json.get().to_owned(),
-    };
-    harmless_lines(&text)
 }

@@ -107,46 +107,48 @@ impl Table {
 
     /// How wide each column is; `None` for those left out.
     fn widths(&self, room: Option<usize>) -> Vec<Option<usize>> {
-        let natural = |at: usize, column: &Column| {
-            let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| width(&cell.text));
-            let widest = cells.max().unwrap_or(0);
-            let empty = widest == 0 && column.optional && !self.rows.is_empty();
-            (!empty).then(|| widest.max(width(column.title)))
-        };
-        let columns = self.columns.iter().enumerate();
-        let mut widths: Vec<Option<usize>> = columns.map(|(at, column)| natural(at, column)).collect();
-        let Some(room) = room else { return widths };
-        while total(&widths) > room {
-            let excess = total(&widths) - room;
-            if !self.narrow(&mut widths, excess) {
-                break;
+        let mut natural: Vec<Option<usize>> =
+            self.columns.iter().enumerate().map(|(at, column)| self.natural(at, column)).collect();
+        let Some(room) = room else { return natural };
+        loop {
+            let mut widths = natural.clone();
+            while let excess @ 1.. = total(&widths).saturating_sub(room) {
+                if !self.narrow(&mut widths, excess) {
+                    break;
+                }
             }
+            if total(&widths) <= room {
+                return widths;
+            }
+            // Without the last that may be left out, the others have room again.
+            let optional = |at: &usize| {
+                natural[*at].is_some() && self.columns.get(*at).is_some_and(|column| column.optional)
+            };
+            let Some(at) = (0..natural.len()).rev().find(optional) else { return widths };
+            natural[at] = None;
         }
-        widths
     }
 
-    /// Takes from the widest column that can give, or leaves the last out that may be; whether there was one.
+    /// As wide as what stands in it; `None` for an optional one in which nothing stands.
+    fn natural(&self, at: usize, column: &Column) -> Option<usize> {
+        let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| width(&cell.text));
+        let widest = cells.max().unwrap_or(0);
+        let empty = widest == 0 && column.optional && !self.rows.is_empty();
+        (!empty).then(|| widest.max(width(column.title)))
+    }
+
+    /// Takes some of `excess` from the column that can give most; whether there was one.
     fn narrow(&self, widths: &mut [Option<usize>], excess: usize) -> bool {
         let spare = |at: usize, wide: Option<usize>| {
             let column = self.columns.get(at)?;
             Some(wide?.saturating_sub(column.least?.max(width(column.title))))
         };
         let spares = widths.iter().enumerate().map(|(at, wide)| (spare(at, *wide).unwrap_or(0), at));
-        match spares.max() {
-            Some((most, at)) if most > 0 => {
-                // Little by little, so that two long ones share.
-                let less = excess.min(most).min(8);
-                widths[at] = widths[at].map(|wide| wide - less);
-                true
-            }
-            _ => {
-                let there = |at: &usize| widths[*at].is_some();
-                let optional = |at: &usize| self.columns.get(*at).is_some_and(|column| column.optional);
-                let Some(at) = (0..widths.len()).rev().filter(there).find(optional) else { return false };
-                widths[at] = None;
-                true
-            }
-        }
+        let Some((most, at)) = spares.max().filter(|(most, _)| *most > 0) else { return false };
+        // Little by little, so that two long ones share.
+        let less = excess.min(most).min(8);
+        widths[at] = widths[at].map(|wide| wide - less);
+        true
     }
 }
 
@@ -194,7 +196,7 @@ mod tests {
             ["id  name                    state  note", " 7  a-name-that-is-rather…  New    short"]
         );
         let lines = table(long, "short").lines(Some(20), false);
-        assert_eq!(lines, ["id  name      state", " 7  a-name-…  New"]);
+        assert_eq!(lines, ["id  name       state", " 7  a-name-t…  New"]);
     }
 
     #[test]

@@ -88,6 +88,53 @@ pub(in crate::cli) fn span(seconds: i64) -> String {
     }
 }
 
+/// A JSON text for people: indented, everything in it as it was written, in its order.
+pub(in crate::cli) fn indented(json: &str) -> String {
+    let (mut text, mut depth, mut quoted, mut escaped) =
+        (String::with_capacity(json.len() * 2), 0, false, false);
+    let line = |text: &mut String, depth: usize| {
+        text.push('\n');
+        text.push_str(&"  ".repeat(depth));
+    };
+    let mut rest = json.chars().filter(|c| !c.is_ascii_control()).peekable();
+    while let Some(c) = rest.next() {
+        if quoted {
+            (quoted, escaped) = (escaped || c != '"', !escaped && c == '\\');
+            text.push(c);
+            continue;
+        }
+        match c {
+            ' ' => {}
+            '{' | '[' => {
+                text.push(c);
+                while rest.next_if_eq(&' ').is_some() {}
+                match rest.next_if(|next| matches!(next, '}' | ']')) {
+                    Some(end) => text.push(end),
+                    None => {
+                        depth += 1;
+                        line(&mut text, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut text, depth);
+                text.push(c);
+            }
+            ',' => {
+                text.push(c);
+                line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            c => {
+                quoted = c == '"';
+                text.push(c);
+            }
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +152,17 @@ mod tests {
         assert!(!line.chars().any(acts), "{line}");
         let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(read(&line), read(json));
+    }
+
+    #[test]
+    fn json_is_indented_and_nothing_else() {
+        let json =
+            r#"{"b":1.10,"a":[ ],"c":["x: {\"y\\"," z,"],"n":123456789012345678901234567890,"o":{"p":null}}"#;
+        let text = indented(json);
+        let compact: String = text.lines().map(str::trim_start).collect();
+        assert_eq!(compact.replace("\": ", "\":").replace("[]", "[ ]"), json);
+        assert!(text.starts_with("{\n  \"b\": 1.10,\n  \"a\": [],\n  \"c\": [\n    \"x: {"), "{text}");
+        assert_eq!(indented("\"hello\""), "\"hello\"");
     }
 
     #[test]

@@ -51,6 +51,7 @@ assets! {
     Live = "live", js;
     Steps = "steps", js;
     Times = "times", js;
+    Swagger = "swagger", js;
     Copy = "copy", js;
     Player = "player", js;
     Record = "record", js;

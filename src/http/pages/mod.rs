@@ -7,7 +7,8 @@
 //! - `frame` is what stands around each page, with the headers of the answer; `preferences` its language and colours;
 //!   `problem` the page of an error; `assets` what pages load; `form` reads what they send.
 //! - `home`, `entry`, `profile`, `images`, `records`, `quiz`, `tasks`, `reports`: a file a page, or a few that belong
-//!   together; `tools` is for programs that people have; `told` is a problem beside the form that was refused, `laid` JSON to be read.
+//!   together; `tools` is for programs that people have, `swagger` the page of the API's document; `told` is a problem
+//!   beside the form that was refused, `laid` JSON to be read.
 //! - `words` has all that is said; `templates/` the form; `assets/` the style and the scripts, one a concern.
 //!
 //! # To add a page
@@ -39,6 +40,7 @@ mod profile;
 mod quiz;
 mod records;
 mod reports;
+mod swagger;
 mod tasks;
 mod told;
 mod tools;
@@ -125,6 +127,11 @@ const PAGES: &[Page] = &[
     sent("/quiz", When::Asked, || web::to(quiz::fetch)),
     sent("/preferences", When::Always, || web::to(preferences::set)),
     shown("/assets/{name}", When::Always, || web::to(assets::get)),
+    shown("/swagger-ui", When::Always, || web::to(swagger::get)),
+    shown("/swagger-ui/", When::Always, || web::to(swagger::lead)),
+    shown("/swagger", When::Always, || web::to(swagger::lead)),
+    shown("/swagger/", When::Always, || web::to(swagger::lead)),
+    shown("/swagger-ui/{file}", When::Always, || web::to(swagger::asset)),
 ];
 
 /// Every page.

@@ -21,7 +21,8 @@ use super::words::written::{instant, number, span, status, status_class};
 use super::{local, next_page, see_other};
 use crate::account::Caller;
 use crate::http::extract::{self, Query};
-use crate::http::tasks::{self, Found, Wanted};
+use crate::http::task_list::{self, Found, Wanted};
+use crate::http::tasks;
 use crate::http::{Problem, State, auth};
 use crate::intake::IntakeError;
 use crate::kinds::manual;
@@ -135,11 +136,11 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     }
     let language = Look::of(&request).language;
     let w = TaskWords::of(language);
-    let chosen = wanted.status;
+    let chosen = wanted.filters.status;
     let statuses = Status::ALL.map(|one| (one.as_str(), status(language, one), chosen == Some(one)));
-    let kind = wanted.kind.as_ref().map(ToString::to_string).unwrap_or_default();
-    let (tag, later) = (wanted.tag.clone().unwrap_or_default(), wanted.after.is_some());
-    let Found { caller, tasks, next } = tasks::find(&state, &request, wanted).await?;
+    let kind = wanted.filters.kind.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (tag, later) = (wanted.filters.tag.clone().unwrap_or_default(), wanted.after.is_some());
+    let Found { caller, tasks, next } = task_list::find(&state, &request, wanted).await?;
     let visitor = Visitor::of(&state, caller).await?;
     let page = TasksPage {
         frame: Frame::new(&request, visitor, Section::Tasks, w.title).live("/events", None),

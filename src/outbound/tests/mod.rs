@@ -1,6 +1,7 @@
-//! Calls against real servers on this machine: here what goes out, where it goes and how it ends; in
-//! `tls.rs` what makes it safe.
+//! Calls against real servers on this machine: here what goes out, where it goes and how it ends; in `flow.rs` the
+//! same for streams; in `tls.rs` what makes it safe.
 
+mod flow;
 mod tls;
 
 use std::io;

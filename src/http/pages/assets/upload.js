@@ -24,7 +24,7 @@
       const row = item.content.firstElementChild.cloneNode(true);
       const picture = row.querySelector("img");
       picture.src = URL.createObjectURL(file);
-      picture.addEventListener("error", () => { picture.hidden = true; });
+      picture.addEventListener("error", () => { picture.classList.add("none"); });
       row.querySelector("[data-name]").textContent = file.name;
       row.querySelector("progress").setAttribute("aria-label", file.name);
       row.querySelector("[data-dismiss]").addEventListener("click", () => remove(row));

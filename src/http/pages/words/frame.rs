@@ -61,3 +61,14 @@ words! {
         closed: "To use it, log in or sign up." => "Чтобы пользоваться, войдите или зарегистрируйтесь.";
     }
 }
+
+words! {
+    /// Around the API's document, which is in English.
+    ApiWords {
+        title: "The API" => "Описание API";
+        lead: "Every route, with what it takes and answers. Each can be tried out here, as whoever is logged in or with a token." => "Все адреса, что они принимают и что отвечают, по-английски. Каждый можно испытать прямо здесь: от имени вошедшего или с ключом.";
+        document: "The same for programs" => "То же для программ";
+        routes: "Routes" => "Адреса";
+        needs_script: "This page needs JavaScript." => "Этой странице нужен JavaScript.";
+    }
+}

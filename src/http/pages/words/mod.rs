@@ -99,6 +99,7 @@ mod tests {
             charts::ChartWords::pairs(),
             frame::FrameWords::pairs(),
             frame::HomeWords::pairs(),
+            frame::ApiWords::pairs(),
             images::ImageWords::pairs(),
             people::EntryWords::pairs(),
             people::ProfileWords::pairs(),

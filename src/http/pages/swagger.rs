@@ -1,8 +1,8 @@
 //! `/swagger-ui`: the API's document as a page on which it can be tried out, from the program alone.
 //!
-//! Called by the route table. Swagger UI itself comes as the archive of its release inside a crate; the page, what starts
-//! it, and the little that makes it readable in the dark are ours. True here: nothing is loaded from anywhere else, no
-//! script and no style stands in the page, and the archive's files are sent compressed as they lie in it.
+//! Swagger UI itself comes as the archive of its release inside a crate; the page around it, what starts it, and the little
+//! that makes the two get along are ours. True here: nothing is loaded from anywhere else; the policy is that of every page;
+//! the archive's files are sent compressed as they lie in it.
 
 mod archive;
 
@@ -10,70 +10,70 @@ use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
 use self::archive::{Archive, Entry};
-use super::catalogue::Code;
-use super::extract::Query;
-use super::{Problem, file};
+use super::assets::Asset;
+use super::frame::{Frame, Section, Visitor};
+use super::words::frame::ApiWords;
+use crate::http::observe::no_route;
+use crate::http::{Problem, State, auth, file};
 
 /// Where it stands. The other addresses lead here.
-pub(super) const PATH: &str = "/swagger-ui";
+const PATH: &str = "/swagger-ui";
 
-/// What the page may load and call: this daemon. Swagger UI has its icons in its style, as `data:`; it sets styles by
-/// script, element by element, which no policy forbids, so it needs nothing looser than other pages do.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
-     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-);
-
-const PAGE: &str = include_str!("swagger/page.html");
-
-/// Files of ours, by name.
-const OURS: &[(&str, &str, &str)] = &[
-    ("start.js", JAVASCRIPT, include_str!("swagger/start.js")),
-    ("page.css", CSS, include_str!("swagger/page.css")),
-];
+/// Where the stylesheet is: that of all pages, put below Swagger UI's, and what is said about both.
+const STYLE: &str = "page.css";
 
 /// Files of the archive that the page uses.
-const THEIRS: &[(&str, &str)] =
-    &[("swagger-ui-bundle.js", JAVASCRIPT), ("swagger-ui.css", CSS), ("favicon-32x32.png", "image/png")];
+const THEIRS: &[(&str, &str)] = &[
+    ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+    ("swagger-ui.css", "text/css; charset=utf-8"),
+];
 
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
+#[derive(Template)]
+#[template(path = "swagger.html")]
+struct SwaggerPage {
+    frame: Frame,
+    w: &'static ApiWords,
+}
 
 /// The page.
-pub(super) async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[]).finish()?;
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")));
-    answer.insert_header((header::CONTENT_SECURITY_POLICY, POLICY));
-    answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
-    answer.insert_header((header::REFERRER_POLICY, HeaderValue::from_static("same-origin")));
-    answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
-    Ok(answer.body(PAGE))
+pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = auth::caller(&state, &request, None).await?;
+    let visitor = Visitor::of(&state, caller).await?;
+    let frame = Frame::new(&request, visitor, Section::None, "API");
+    let w = ApiWords::of(frame.language());
+    Frame::answer(&SwaggerPage { frame, w }, StatusCode::OK)
 }
 
 /// Leads the other addresses to the page.
-pub(super) async fn lead(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[]).finish()?;
+pub(super) async fn lead(_: HttpRequest) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, PATH)).finish())
 }
 
 /// A file that the page uses.
 pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Query::of(&request, &[]).finish()?;
     let name = request.match_info().query("file");
-    if let Some((_, media_type, text)) = OURS.iter().find(|(ours, ..)| *ours == name) {
-        return Ok(sent(media_type).body(*text));
+    if name == STYLE {
+        return Ok(style());
     }
     let Some((_, media_type)) = THEIRS.iter().find(|(theirs, _)| *theirs == name) else {
-        return Err(Problem::new(Code::NotFound, format!("there is nothing at `{PATH}/{name}`")));
+        return no_route(request).await;
     };
     let entry =
         archive().entry(name).ok_or_else(|| Problem::internal(format!("the archive has no {name}")))?;
     theirs(&request, media_type, &entry)
+}
+
+/// In layers: whatever Swagger UI says of itself stands, what the style of all pages says of elements reaches none of its.
+fn style() -> HttpResponse {
+    let rules = include_str!("swagger/page.css");
+    let text = format!("@import url(\"{}\") layer(site);\n{rules}", Asset::Style.href());
+    sent("text/css; charset=utf-8").body(text)
 }
 
 fn theirs(request: &HttpRequest, media_type: &str, entry: &Entry<'_>) -> Result<HttpResponse, Problem> {
@@ -134,15 +134,15 @@ mod tests {
             let entry = archive().entry(name).unwrap_or_else(|| panic!("{name} is not in the archive"));
             let plain = entry.unpacked().unwrap();
             assert_eq!(crc32fast::hash(&plain), entry.crc32, "{name}");
-            let Some(gzip) = entry.as_gzip() else {
-                assert!(name.ends_with(".png"), "{name} is not compressed");
-                continue;
-            };
+            let gzip = entry.as_gzip().unwrap();
             let mut read = Vec::new();
             GzDecoder::new(&*gzip).read_to_end(&mut read).unwrap();
             assert!(read == plain, "{name} differs by the way in which it is sent");
             assert!(gzip.len() * 3 < plain.len(), "{name}");
         }
+        let stored = archive().entry("favicon-16x16.png").unwrap();
+        assert!(stored.as_gzip().is_none(), "a picture is compressed already");
+        assert_eq!(crc32fast::hash(&stored.unpacked().unwrap()), stored.crc32);
         assert!(archive().entry("swagger-ui").is_none());
     }
 
@@ -160,18 +160,5 @@ mod tests {
             assert!(!takes(no), "{no}");
         }
         assert!(!takes_gzip(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn the_page_names_files_that_there_are_and_holds_no_script_or_style() {
-        let files = OURS.iter().map(|(name, ..)| *name).chain(THEIRS.iter().map(|(name, _)| *name));
-        for name in files {
-            assert!(PAGE.contains(&format!("\"{PATH}/{name}\"")), "{name}");
-        }
-        let named = PAGE.matches(&format!("\"{PATH}/")).count();
-        assert_eq!(named, OURS.len() + THEIRS.len());
-        for inline in ["<style", "style=", "<script>", " onload", "http:", "https:"] {
-            assert!(!PAGE.contains(inline), "{inline}");
-        }
     }
 }
