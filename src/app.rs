@@ -522,9 +522,14 @@ fn bind_error(bind: SocketAddr, source: std::io::Error) -> StartError {
     StartError::Bind { bind, source }
 }
 
-/// Host and process, for people who look at the table of nodes.
-fn node_name() -> String {
+/// The name of this machine.
+fn host_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
-    format!("{}:{}", if host.is_empty() { "host" } else { host }, std::process::id())
+    if host.is_empty() { "host".to_owned() } else { host.to_owned() }
+}
+
+/// Host and process, for people who look at the table of nodes.
+fn node_name() -> String {
+    format!("{}:{}", host_name(), std::process::id())
 }

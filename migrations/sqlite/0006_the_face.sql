@@ -28,3 +28,6 @@ CREATE TABLE kind_minutes (
 -- What a node said of itself, and when: its health, its version, what it runs. JSON.
 ALTER TABLE nodes ADD COLUMN said TEXT;
 ALTER TABLE nodes ADD COLUMN said_at INTEGER;
+
+-- How many of each kind wait for their time, without a walk over all of them.
+CREATE INDEX ready_parked_kinds ON ready (kind) WHERE lane = 1;

@@ -122,6 +122,12 @@ impl Demand {
         }
     }
 
+    /// Each kind with how many permits there are, and how many of them are free.
+    pub fn permits(&self) -> impl Iterator<Item = (&Kind, u32, u32)> {
+        let slots = self.inner.slots.iter();
+        slots.map(|(kind, slots)| (kind, slots.total, slots.free.load(Ordering::SeqCst)))
+    }
+
     /// Takes nothing any more: the node drains.
     pub fn close(&self) {
         self.inner.open.store(false, Ordering::SeqCst);

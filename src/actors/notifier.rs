@@ -1,5 +1,5 @@
 //! Reads new events from the store and gives them to this node's listeners, once for all of them. Reads nothing while
-//! nobody listens.
+//! nobody listens, and no more than the newest number while all only want to know whether there is anything new.
 //!
 //! What wakes it: the tracker's bell after each commit, what other nodes announce, the first listener, and a poll
 //! behind them. It reads by number, so whatever a wake-up was lost costs a poll's wait and no event.
@@ -58,6 +58,8 @@ impl Parts {
     const POLL: Duration = Duration::from_millis(500);
     /// The pause after a read that failed.
     const PAUSE: Duration = Duration::from_secs(1);
+    /// The pause after a look for those who only want to know whether there is anything new.
+    const REST: Duration = Duration::from_millis(100);
     /// Events read at a time.
     const PAGE: u32 = 1_000;
 
@@ -68,7 +70,18 @@ impl Parts {
             self.metrics.set_listeners(self.feed.listeners());
             if self.feed.listeners() == 0 {
                 told = None;
-                arrivals.hear().await;
+                if self.feed.pulses() == 0 {
+                    arrivals.hear().await;
+                    continue;
+                }
+                self.beat().await;
+                // Whoever feels the pulse does not count the beats.
+                sleep(Self::REST).await;
+                tokio::select! {
+                    () = rung.hear() => {}
+                    () = arrivals.hear() => {}
+                    () = sleep(Self::POLL) => {}
+                }
                 continue;
             }
             match self.tell(told).await {
@@ -88,6 +101,17 @@ impl Parts {
                 () = rung.hear() => {}
                 () = arrivals.hear() => {}
                 () = sleep(Self::POLL) => {}
+            }
+        }
+    }
+
+    /// Tells those who only want to know whether there is anything new.
+    async fn beat(&self) {
+        match self.store.newest_event().await {
+            Ok(newest) => self.feed.beat(newest),
+            Err(error) => {
+                tracing::warn!(%error, "whether there are events could not be seen");
+                sleep(Self::PAUSE).await;
             }
         }
     }

@@ -233,6 +233,7 @@ impl Handler<Ended> for Supervisor {
         let doublings = child.restarts.saturating_sub(1).min(16);
         let pause = (Self::PAUSE * (1 << doublings)).min(Self::LONGEST_PAUSE);
         tracing::error!(actor = name, reason, ?pause, "an actor died and is started again");
+        self.health.count_restart(&name, self.clock.utc(), reason.clone());
         self.health.restarting(&name, self.clock.utc(), child.restarts, reason);
         self.metrics.restarted(child.role);
         ctx.run_later(pause, move |this, ctx| {

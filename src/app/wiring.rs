@@ -217,7 +217,15 @@ impl Wiring {
         let make = move || Janitor::new(parts.clone());
         family.add("janitor", metrics::Actor::Janitor, engine.handle(), janitor, make);
 
-        let parts = scribe::Parts { store: Arc::clone(&self.store), tally: self.tally.clone() };
+        let parts = scribe::Parts {
+            store: Arc::clone(&self.store),
+            tally: self.tally.clone(),
+            lease: self.lease.clone(),
+            health: self.health.clone(),
+            demand: self.demand.clone(),
+            roles: self.settings.general.roles.words().map(str::to_owned).collect(),
+            host: super::host_name(),
+        };
         let make = move || scribe::Scribe::new(parts.clone());
         family.add("scribe", metrics::Actor::Scribe, engine.handle(), Link::default(), make);
 

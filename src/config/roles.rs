@@ -37,6 +37,11 @@ impl Role {
 pub struct Roles(Vec<Role>);
 
 impl Roles {
+    /// The words of all.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|role| role.as_str())
+    }
+
     /// Whether the node has that role.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {

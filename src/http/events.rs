@@ -95,19 +95,26 @@ fn number(text: &str) -> Result<EventSeq, String> {
 fn answer(state: &State, audience: Audience, after: EventSeq) -> Result<HttpResponse, Problem> {
     let place = Place::take(&state.listeners)?;
     let listener = state.feed.listen(audience, after);
-    Ok(HttpResponse::Ok()
+    Ok(stream_of(frames(listener, place)))
+}
+
+/// The answer that is a stream of server-sent events.
+pub(super) fn stream_of(
+    frames: impl Stream<Item = Result<Bytes, std::convert::Infallible>> + 'static,
+) -> HttpResponse {
+    HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         // nginx would keep events back until its buffer is full.
         .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")))
-        .streaming(frames(listener, place)))
+        .streaming(frames)
 }
 
 /// A place among those who listen, given back when the connection ends.
-struct Place(Arc<AtomicUsize>);
+pub(super) struct Place(Arc<AtomicUsize>);
 
 impl Place {
-    fn take(taken: &Arc<AtomicUsize>) -> Result<Self, Problem> {
+    pub(super) fn take(taken: &Arc<AtomicUsize>) -> Result<Self, Problem> {
         let place = Self(Arc::clone(taken));
         if taken.fetch_add(1, Ordering::SeqCst) >= MOST {
             let detail = format!("{MOST} listen on this node already: try again later, or another node");

@@ -275,6 +275,8 @@ pub(super) async fn set_paused(
     let name = kind.to_string();
     let done = state.intake.set_paused(caller, kind, paused, remember).await?;
     if matches!(done, Done::Now(_)) {
+        // No event tells of it.
+        state.feed.nudge();
         state.actions.record(&match paused {
             true => Action::KindPaused { kind: name },
             false => Action::KindResumed { kind: name },

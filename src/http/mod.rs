@@ -4,7 +4,7 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `kinds`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`,
+//! - `tasks`, `outside`, `kinds`, `nodes`, `live`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`,
 //!   `reports`, `questions`, `health`: a file a resource. `task_form` and `task_view` are a task as it comes and as it is
 //!   shown; `task_list` is a page of many, `task_filter` which of them a query means, `bulk` what is done to all of these; `upload` is a recording on
 //!   its way to the disk; `outside` is
@@ -55,7 +55,9 @@ mod images;
 mod json;
 mod kinds;
 mod links;
+mod live;
 mod login;
+mod nodes;
 mod observe;
 mod openapi;
 mod operator;

@@ -17,8 +17,8 @@ use super::hosts::Hosts;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::pages::{self, When};
 use super::{
-    Problem, State, avatar, bulk, download, events, health, image_upload, images, kinds, login, outside,
-    questions, recordings, records, reports, serving, stats, task_image, tasks, users,
+    Problem, State, avatar, bulk, download, events, health, image_upload, images, kinds, live, login, nodes,
+    outside, questions, recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -306,6 +306,14 @@ const TABLE: &[Line] = &[
         &[CALLER, WRITE, &[Code::NoFreeTask]],
     ),
     line(Verb::Get, "/kinds", Access::Admins, || web::to(kinds::list), &[CALLER, &[Code::Forbidden]]),
+    line(Verb::Get, "/nodes", Access::Admins, || web::to(nodes::list), &[CALLER, &[Code::Forbidden]]),
+    line(
+        Verb::Get,
+        "/admin/live",
+        Access::Admins,
+        || web::to(live::live),
+        &[CALLER, &[Code::Forbidden, Code::Overloaded]],
+    ),
     line(
         Verb::Post,
         "/kinds/{kind}/pause",

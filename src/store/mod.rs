@@ -48,8 +48,8 @@ pub use command::{
 pub use holdings::{Holdings, ReportLine, Storage, UserLine, UserSearch};
 pub use library::{QuestionFilter, Questions, Report, Reports, SavedQuestions};
 pub use overview::{
-    KindLoad, Minute, MinuteCounts, Overview, Pause, Rates, Span, Spread, Stretch, Totals, Trend, minute_of,
-    start_of,
+    ComponentReport, KindLoad, Minute, MinuteCounts, Node, NodeReport, Overview, Pause, PermitsReport,
+    REMEMBERED, Rates, Span, Spread, Stretch, Totals, Trend, minute_of, start_of,
 };
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{Image, KindDepth, Order, Page, Recording, Selection, TaskFilter};

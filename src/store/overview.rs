@@ -8,14 +8,16 @@
 //! whatever begins to claim after it, on every node, and there is no cache that could be stale. What runs goes on.
 
 mod history;
+mod nodes;
 pub(super) mod rows;
 
 use async_trait::async_trait;
 
 pub use history::{Minute, MinuteCounts, Rates, Span, Spread, Stretch, Trend, minute_of, start_of};
+pub use nodes::{ComponentReport, Node, NodeReport, PermitsReport, REMEMBERED};
 
 use super::{Selection, StoreError};
-use crate::task::{EventSeq, Kind, TaskId, Timestamp, UserId};
+use crate::task::{EventSeq, Kind, NodeId, TaskId, Timestamp, UserId};
 
 /// That a kind is paused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +121,18 @@ pub trait Overview: Send + Sync {
     /// # Errors
     /// When the database does not answer.
     async fn forget_history(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Writes down what a node says of itself.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn tell_node(&self, node: NodeId, report: &NodeReport) -> Result<(), StoreError>;
+
+    /// The nodes, the newest first, at most `limit`; those that are gone too, for [`REMEMBERED`].
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn nodes(&self, limit: u32) -> Result<Vec<Node>, StoreError>;
 
     /// The numbers over all kinds. Their cost grows with what failed and was cancelled, not with what was done.
     ///

@@ -1,6 +1,6 @@
 //! What can be asked of the database to read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
@@ -167,10 +167,13 @@ where
     if let Some(status) = filter.status {
         // Literal, so that the planner can see which partial index fits.
         text.push(format!(" AND status = '{}'", status.as_str()));
-        if status == Status::New {
+        text.push(match status {
             // Every waiting task has a row there, and few tasks wait: that spares a walk over all that ever were.
-            text.push(" AND id IN (SELECT task FROM ready)");
-        }
+            Status::New => " AND id IN (SELECT task FROM ready)",
+            // In the words of the index, without which SQLite does not take it.
+            Status::Failed | Status::Cancelled => " AND status IN ('Failed', 'Cancelled')",
+            Status::InProgress | Status::Completed => "",
+        });
     }
     if let Some(kind) = &filter.kind {
         text.push(" AND kind = ").push_bind(kind.as_str().to_owned());
@@ -229,8 +232,14 @@ pub(super) fn held(rows: Vec<(i64, i64)>) -> Vec<(TaskId, Attempt)> {
     rows.into_iter().map(|(id, attempt)| (TaskId(id), Attempt(u32::try_from(attempt).unwrap_or(0)))).collect()
 }
 
-pub(super) fn depths(rows: Vec<(String, i64)>) -> Result<Vec<KindDepth>, StoreError> {
-    rows.into_iter()
+/// Depths of what waits by kind and lane.
+pub(super) fn depths(rows: Vec<(String, i64, i64, i64)>) -> Result<Vec<KindDepth>, StoreError> {
+    let mut kinds = BTreeMap::<String, i64>::new();
+    for (kind, _, tasks, _) in rows {
+        *kinds.entry(kind).or_default() += tasks;
+    }
+    kinds
+        .into_iter()
         .map(|(kind, ready)| match kind.parse() {
             Ok(kind) => Ok(KindDepth { kind, ready: ready.unsigned_abs() }),
             Err(error) => {

@@ -62,7 +62,7 @@ macro_rules! readers {
             }
 
             pub(super) async fn read_depths(&self) -> Result<Vec<KindDepth>, StoreError> {
-                let rows: Vec<(String, i64)> = sqlx::query_as("SELECT kind, count(*) FROM ready GROUP BY kind")
+                let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(crate::store::overview::rows::WAITING)
                     .fetch_all(&self.readers)
                     .await
                     .map_err(StoreError::of("count what is ready"))?;

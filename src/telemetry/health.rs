@@ -58,7 +58,46 @@ pub enum ComponentState {
     },
 }
 
+impl Phase {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl Importance {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+        }
+    }
+}
+
 impl ComponentState {
+    /// The word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Starting => "starting",
+            Self::Restarting { .. } => "restarting",
+            Self::Down { .. } => "down",
+        }
+    }
+
+    /// Since when it does not work, and what made it fail, while it does not.
+    pub fn trouble(&self) -> Option<(DateTime<Utc>, &str)> {
+        match self {
+            Self::Restarting { since, reason, .. } | Self::Down { since, reason } => Some((*since, reason)),
+            Self::Up | Self::Starting => None,
+        }
+    }
+
     fn is_up(&self) -> bool {
         match self {
             Self::Up => true,
@@ -67,10 +106,7 @@ impl ComponentState {
     }
 
     fn since(&self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Restarting { since, .. } | Self::Down { since, .. } => Some(*since),
-            Self::Up | Self::Starting => None,
-        }
+        self.trouble().map(|(since, _)| since)
     }
 }
 
@@ -84,6 +120,18 @@ pub struct Health {
 struct Board {
     phase: Phase,
     components: BTreeMap<String, Component>,
+    restarts: BTreeMap<String, Restarts>,
+}
+
+/// How often a component was started again since the node started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarts {
+    /// So often.
+    pub count: u32,
+    /// When it failed last.
+    pub last: DateTime<Utc>,
+    /// What made it fail then.
+    pub reason: String,
 }
 
 /// One component on the board.
@@ -118,7 +166,7 @@ impl Default for Health {
 impl Health {
     /// An empty board of a node that is starting.
     pub fn new() -> Self {
-        let board = Board { phase: Phase::Starting, components: BTreeMap::new() };
+        let board = Board { phase: Phase::Starting, components: BTreeMap::new(), restarts: BTreeMap::new() };
         Self { board: Arc::new(RwLock::new(board)) }
     }
 
@@ -137,6 +185,18 @@ impl Health {
     /// The component has failed and is being brought up again, for the `restarts`th time.
     pub fn restarting(&self, name: &str, now: DateTime<Utc>, restarts: u32, reason: impl Into<String>) {
         self.set(name, ComponentState::Restarting { since: now, restarts, reason: reason.into() });
+    }
+
+    /// Counts that the component failed and is started again; stays known once it works.
+    pub fn count_restart(&self, name: &str, now: DateTime<Utc>, reason: impl Into<String>) {
+        let mut board = self.write();
+        let count = board.restarts.get(name).map_or(0, |restarts| restarts.count).saturating_add(1);
+        board.restarts.insert(name.to_owned(), Restarts { count, last: now, reason: reason.into() });
+    }
+
+    /// The components that were started again, and how often.
+    pub fn restarts(&self) -> BTreeMap<String, Restarts> {
+        self.read().restarts.clone()
     }
 
     /// The component does not work.
@@ -284,6 +344,16 @@ mod tests {
         health.set_phase(Phase::Ready);
         assert_eq!(health.phase(), Phase::Draining);
         assert!(!health.is_ready());
+    }
+
+    #[test]
+    fn restarts_are_counted_and_stay_known() {
+        let health = ready_node();
+        health.count_restart("broker", at(10), "a");
+        health.count_restart("broker", at(20), "b");
+        health.up("broker");
+        let expected = Restarts { count: 2, last: at(20), reason: "b".to_owned() };
+        assert_eq!(health.restarts(), BTreeMap::from([("broker".to_owned(), expected)]));
     }
 
     #[test]

@@ -7,10 +7,12 @@
 //! seen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use tokio::time::{sleep, timeout};
 
 use super::{Bell, Ears, message};
 use crate::account::Caller;
@@ -29,6 +31,8 @@ pub struct Feed {
     live: broadcast::Sender<Arc<Batch>>,
     store: Arc<dyn Store>,
     came: Bell,
+    /// The newest event that is known of, and a sign that something else changed.
+    pulse: Arc<watch::Sender<EventSeq>>,
     closed: Arc<watch::Sender<bool>>,
 }
 
@@ -89,6 +93,7 @@ impl Feed {
             live: broadcast::Sender::new(LAG),
             store,
             came: Bell::default(),
+            pulse: Arc::new(watch::Sender::new(EventSeq(0))),
             closed: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -116,6 +121,34 @@ impl Feed {
         self.live.receiver_count()
     }
 
+    /// Somebody who hears that there are new events, and not what they are.
+    #[must_use]
+    pub fn feel(&self) -> Pulse {
+        let felt = self.pulse.subscribe();
+        self.came.ring();
+        Pulse { felt, closed: self.closed.subscribe() }
+    }
+
+    /// How many feel the pulse.
+    #[must_use]
+    pub fn pulses(&self) -> usize {
+        self.pulse.receiver_count()
+    }
+
+    /// Tells those who feel the pulse of the newest event.
+    pub fn beat(&self, newest: EventSeq) {
+        self.pulse.send_if_modified(|known| {
+            let news = newest > *known;
+            *known = newest.max(*known);
+            news
+        });
+    }
+
+    /// Tells them that something changed of which there is no event.
+    pub fn nudge(&self) {
+        self.pulse.send_modify(|_| ());
+    }
+
     /// What hears of each new listener.
     #[must_use]
     pub fn arrivals(&self) -> Ears {
@@ -138,6 +171,7 @@ impl Feed {
             Heard { seq: *seq, task: event.task, owner: event.owner, last: is_last(event), frame }
         };
         let events = events.iter().zip(ends).map(heard).collect();
+        self.beat(until);
         // Nobody may be listening any more.
         let _ = self.live.send(Arc::new(Batch { after, until, events, frames }));
     }
@@ -145,6 +179,31 @@ impl Feed {
     /// Ends all listening: the daemon drains.
     pub fn close(&self) {
         self.closed.send_replace(true);
+    }
+}
+
+/// One who hears that something happened, and not what.
+#[derive(Debug)]
+pub struct Pulse {
+    felt: watch::Receiver<EventSeq>,
+    closed: watch::Receiver<bool>,
+}
+
+impl Pulse {
+    /// Resolves after `least` at the earliest, when something happened since this last resolved, and after `most` at the
+    /// latest; `None` once the daemon drains.
+    pub async fn wait(&mut self, least: Duration, most: Duration) -> Option<()> {
+        let felt = &mut self.felt;
+        let due = async {
+            sleep(least).await;
+            // However it ends: it is time.
+            let _ = timeout(most.saturating_sub(least), felt.changed()).await;
+        };
+        tokio::select! {
+            () = due => Some(()),
+            // Who would say so may be gone: that is the end too.
+            _ = self.closed.wait_for(|closed| *closed) => None,
+        }
     }
 }
 

@@ -13,5 +13,5 @@ mod feed;
 mod message;
 
 pub use bell::{Bell, Ears};
-pub use feed::{Audience, Feed, Listener};
+pub use feed::{Audience, Feed, Listener, Pulse};
 pub use message::{Ending, EventMessage, callback_body, frame};

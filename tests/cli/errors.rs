@@ -79,7 +79,7 @@ impl crate::world::Said {
     #[track_caller]
     fn failed_by_clap(self, told: &str) {
         assert_eq!(self.code, Some(2), "{self:?}");
-        assert!(self.err.contains(told) && self.err.contains("Usage"), "{self:?}");
+        assert!(self.err.contains(told) && self.err.contains("--help"), "{self:?}");
     }
 }
 

@@ -17,9 +17,9 @@ use gristmill::account::{
 };
 use gristmill::store::{
     Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Image, KindDepth, KindLoad,
-    Listener, Minute, Overview, Page, Pause, QuestionFilter, Questions, Rate, Recording, Registration,
-    ReplyTo, Report, ReportLine, Reports, SavedQuestions, Selection, SqliteStore, Storage, Store, StoreError,
-    TaskFilter, Told, Totals, UserLine, UserSearch,
+    Listener, Minute, Node, NodeReport, Overview, Page, Pause, QuestionFilter, Questions, Rate, Recording,
+    Registration, ReplyTo, Report, ReportLine, Reports, SavedQuestions, Selection, SqliteStore, Storage,
+    Store, StoreError, TaskFilter, Told, Totals, UserLine, UserSearch,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,
@@ -119,6 +119,8 @@ delegate! {
         fn history(&self, since: Timestamp) -> Vec<Minute>;
         fn write_history(&self, counter: &str, minutes: &[Minute]) -> ();
         fn forget_history(&self, before: Timestamp) -> u64;
+        fn tell_node(&self, node: NodeId, report: &NodeReport) -> ();
+        fn nodes(&self, limit: u32) -> Vec<Node>;
         fn totals(&self) -> Totals;
     }
 }

@@ -119,6 +119,13 @@ impl Browser {
         self.type_into(selector, &names.join("\n")).await;
     }
 
+    /// Takes what a field has, and types this.
+    pub(crate) async fn fill(&self, selector: &str, text: &str) {
+        let element = self.one(selector).await;
+        self.post(&format!("/element/{}/clear", element.0), json!({})).await;
+        self.type_into(selector, text).await;
+    }
+
     /// Presses a key for whatever has the focus.
     pub(crate) async fn press(&self, key: &str) {
         let strokes = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);

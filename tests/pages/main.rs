@@ -5,8 +5,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admin;
 mod browser;
 mod chrome;
 mod everywhere;
 mod look;
+mod people;
+mod pictures;
+mod sights;
+mod uploads;
+mod work;
 mod world;

@@ -38,22 +38,31 @@ impl World {
     /// With settings, as in the environment.
     pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = gristmill(folder.path())
-            .arg("serve")
-            .env("GRISTMILL__HTTP__BIND", "127.0.0.1:0")
-            // As cheap as can be.
-            .envs([("GRISTMILL__AUTH__ARGON2_MEMORY_KIB", "8"), ("GRISTMILL__AUTH__ARGON2_PASSES", "1")])
-            .envs(settings.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(folder.path().join("gristmill.log")).unwrap())
-            .spawn()
+        let (child, url) = serve(folder.path(), "127.0.0.1:0", settings);
+        // A connection is not kept: the daemon may be started again in between.
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .build()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().expect("the daemon ends at once").unwrap();
-        let url = format!("http://{}", first.rsplit("http://").next().unwrap());
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { child, url, folder, client }
+    }
+
+    /// Has nobody do tasks any more: what is asked for from now on waits.
+    pub(crate) fn idle(&mut self) {
+        self.again(&[("GRISTMILL__ROLES", "http, janitor")]);
+    }
+
+    /// Has somebody do them again.
+    pub(crate) fn work(&mut self) {
+        self.again(&[]);
+    }
+
+    fn again(&mut self, settings: &[(&str, &str)]) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let bind = self.url.trim_start_matches("http://").to_owned();
+        (self.child, _) = serve(self.folder.path(), &bind, settings);
     }
 
     /// The address of a path.
@@ -145,13 +154,13 @@ impl World {
         answer.json().await.unwrap()
     }
 
-    /// Sends a recording as somebody, and waits until it is converted.
-    pub(crate) async fn recording(&self, name: &str, who: &Someone) -> Value {
+    /// Sends a recording as somebody, and waits as is preferred.
+    pub(crate) async fn recording(&self, name: &str, who: &Someone, prefer: &str) -> Value {
         let part = reqwest::multipart::Part::bytes(wav::sine(3.0, 330.0)).file_name(name.to_owned());
         let form = reqwest::multipart::Form::new().part("file", part);
-        let request = self.client.post(self.at("/records")).header("prefer", "wait=30");
+        let request = self.client.post(self.at("/records")).header("prefer", prefer);
         let answer = request.bearer_auth(&who.token).multipart(form).send().await.unwrap();
-        assert_eq!(answer.status(), 201, "{name}");
+        assert!(answer.status().is_success(), "{name}: {}", answer.status());
         answer.json().await.unwrap()
     }
 
@@ -188,10 +197,42 @@ impl Drop for World {
     }
 }
 
+/// The daemon, and where it listens.
+fn serve(folder: &Path, bind: &str, settings: &[(&str, &str)]) -> (Child, String) {
+    let mut child = gristmill(folder)
+        .arg("serve")
+        .env("GRISTMILL__HTTP__BIND", bind)
+        // As cheap as can be.
+        .envs([("GRISTMILL__AUTH__ARGON2_MEMORY_KIB", "8"), ("GRISTMILL__AUTH__ARGON2_PASSES", "1")])
+        .envs(settings.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(folder.join("gristmill.log")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().expect("the daemon ends at once").unwrap();
+    let url = format!("http://{}", first.rsplit("http://").next().unwrap());
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    (child, url)
+}
+
 fn gristmill(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
     command.current_dir(folder);
     command
+}
+
+/// A picture that is so many bytes and more: noise, which does not compress.
+pub(crate) fn large_picture() -> Vec<u8> {
+    let mut state = 1_u32;
+    let image = RgbImage::from_fn(700, 500, |_, _| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [_, r, g, b] = state.to_le_bytes();
+        Rgb([r, g, b])
+    });
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
 }
 
 /// A picture; another one for another seed.

@@ -1,11 +1,12 @@
 //! What those see who run the daemon: pauses that every node obeys, and numbers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gristmill::account::Caller;
 use gristmill::store::{
-    Claim, Command, KindLoad, Minute, MinuteCounts, NewTask, Pause, Reply, Stretch, Take, Taken, Totals,
-    Wanted, Word, minute_of, start_of,
+    Claim, Command, ComponentReport, KindLoad, Minute, MinuteCounts, NewTask, NodeReport, Pause,
+    PermitsReport, REMEMBERED, Reply, Stretch, Take, Taken, Totals, Wanted, Word, minute_of, start_of,
 };
 use gristmill::task::{Attempt, EventSeq, Failure, FailureReason, Kind, NodeId, Outcome, TaskId, UserId};
 
@@ -22,6 +23,7 @@ on_both!(
     what_waits_runs_and_ended_badly_is_counted,
     a_commit_tells_how_long_tasks_waited_and_ran,
     minutes_of_several_processes_are_one_history_which_is_forgotten_by_and_by,
+    nodes_say_how_they_are_and_are_known_for_a_while_when_they_are_gone,
 );
 
 const EVE: Caller = Caller::Admin(Some(UserId(7)));
@@ -266,4 +268,52 @@ async fn minutes_of_several_processes_are_one_history_which_is_forgotten_by_and_
     assert_eq!(store.forget_history(start_of(now)).await.unwrap(), 1);
     assert_eq!(store.history(start_of(now - 5)).await.unwrap(), history[1..]);
     store.write_history("c", &[]).await.unwrap();
+}
+
+async fn nodes_say_how_they_are_and_are_known_for_a_while_when_they_are_gone(bench: Bench) {
+    let report = NodeReport {
+        version: "1.2.3".into(),
+        host: "here".into(),
+        roles: vec!["http".into()],
+        phase: "ready".into(),
+        ready: true,
+        degraded: false,
+        components: BTreeMap::from([(
+            "broker".into(),
+            ComponentReport {
+                importance: "optional".into(),
+                state: "down".into(),
+                since: Some(bench.store.now().await.unwrap()),
+                message: Some("жёлтый \"quoted\"".into()),
+                restarts: 3,
+                restarted_at: None,
+                restarted_because: None,
+            },
+        )]),
+        kinds: BTreeMap::from([("noop".into(), PermitsReport { permits: 2, taken: 1 })]),
+    };
+    bench.advance(1);
+    let silent = NodeId::fresh();
+    // On SQLite a newcomer ends the lease of whoever was there.
+    bench.register(silent, "another seat", None).await;
+    bench.store.tell_node(bench.node, &report).await.unwrap();
+    let nodes = bench.store.nodes(10).await.unwrap();
+    assert_eq!(nodes.iter().map(|node| node.id).collect::<Vec<_>>(), [silent, bench.node]);
+    assert_eq!((&nodes[0].said, &nodes[1].said), (&None, &Some(report)));
+    let now = bench.store.now().await.unwrap();
+    assert!(nodes[1].said_at.is_some_and(|at| at <= now) && nodes[0].is_alive(now));
+    assert_eq!((nodes[1].name.as_str(), bench.store.nodes(1).await.unwrap().len()), ("test", 1));
+
+    bench.store.retire(bench.node).await.unwrap();
+    bench.store.retire(silent).await.unwrap();
+    bench.rescue().await;
+    let nodes = bench.store.nodes(10).await.unwrap();
+    let left: Vec<NodeId> = nodes.iter().map(|node| node.id).collect();
+    assert_eq!(left, [bench.node], "who said nothing is forgotten");
+    assert!(nodes[0].spared && !nodes[0].is_alive(now));
+    bench.advance(REMEMBERED.as_secs() + 1);
+    bench.rescue().await;
+    assert_eq!(bench.store.nodes(10).await.unwrap(), []);
+    bench.store.tell_node(bench.node, nodes[0].said.as_ref().unwrap()).await.unwrap();
+    assert_eq!(bench.store.nodes(10).await.unwrap(), [], "a word of one that is gone makes no node");
 }

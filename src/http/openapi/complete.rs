@@ -20,6 +20,7 @@ const TAGS: &[(&str, &str)] = &[
     ("Recordings", "WAV in, MP3 out."),
     ("Quiz", "Questions with answers, fetched and kept."),
     ("Reports", "PDFs about a user."),
+    ("Administration", "For admins: kinds paused, many tasks changed at once, nodes looked at."),
     ("Operations", "For whoever runs the daemon: health, metrics, this document."),
 ];
 

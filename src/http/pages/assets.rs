@@ -90,6 +90,17 @@ impl Asset {
     }
 }
 
+/// The icon, where browsers look for it that were told of none: beside a picture, a PDF, JSON.
+pub(super) async fn icon(_: HttpRequest) -> Result<HttpResponse, Problem> {
+    let (_, _, bytes) = Asset::Icon.file();
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, Asset::Icon.media_type()))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
+        .body(Bytes::from_static(bytes)))
+}
+
 /// Serves an asset.
 pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let wanted = request.match_info().get("name").unwrap_or_default();

@@ -127,6 +127,7 @@ const PAGES: &[Page] = &[
     sent("/quiz", When::Asked, || web::to(quiz::fetch)),
     sent("/preferences", When::Always, || web::to(preferences::set)),
     shown("/assets/{name}", When::Always, || web::to(assets::get)),
+    shown("/favicon.ico", When::Always, || web::to(assets::icon)),
     shown("/swagger-ui", When::Always, || web::to(swagger::get)),
     shown("/swagger-ui/", When::Always, || web::to(swagger::lead)),
     shown("/swagger", When::Always, || web::to(swagger::lead)),

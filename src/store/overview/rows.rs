@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{KindLoad, Minute, MinuteCounts, Pause, Spread, start_of};
+use super::{KindLoad, Minute, MinuteCounts, Node, Pause, Spread, start_of};
 use crate::store::StoreError;
 use crate::task::{Kind, Timestamp, UserId};
 
@@ -22,6 +22,13 @@ pub(in crate::store) fn pause((kind, paused_at, paused_by): PauseRow) -> Result<
 pub(in crate::store) fn pauses(rows: Vec<PauseRow>) -> Result<BTreeMap<Kind, Pause>, StoreError> {
     rows.into_iter().map(|row| pause(row).map(|pause| (pause.kind.clone(), pause))).collect()
 }
+
+/// What waits: kind, lane, how many, and from when the first was ready. Lane by lane, since there is an index for each in which
+/// the kinds stand together: at a million waiting tasks this is a fifth of a second, and a walk over the table more than one.
+pub(in crate::store) const WAITING: &str = "SELECT kind, CAST(0 AS BIGINT), count(*), min(run_at) FROM ready \
+    WHERE lane = 0 GROUP BY kind UNION ALL SELECT kind, 1, count(*), 0 FROM ready WHERE lane = 1 GROUP BY kind \
+    UNION ALL SELECT kind, 2, count(*), min(run_at) FROM ready WHERE lane = 2 GROUP BY kind \
+    UNION ALL SELECT kind, 3, count(*), min(run_at) FROM ready WHERE lane = 3 GROUP BY kind";
 
 /// What waits, by kind and lane (with the time from which its first was ready), and what runs, by kind.
 pub(in crate::store) fn loads(
@@ -49,6 +56,28 @@ pub(in crate::store) fn loads(
         Ok(KindLoad { kind, open, parked, suspect, outside, running: running.unsigned_abs(), oldest })
     };
     loads.into_iter().map(load).collect()
+}
+
+/// A row of `nodes`: id, name, started_at, lease_until, spared, said, said_at.
+pub(in crate::store) type NodeRow = (String, String, i64, i64, bool, Option<String>, Option<i64>);
+
+/// A node, of its row.
+pub(in crate::store) fn node(row: NodeRow) -> Result<Node, StoreError> {
+    let (id, name, started_at, lease_until, spared, said, said_at) = row;
+    let number = id.parse().map_err(|_| StoreError::Corrupt {
+        table: "nodes",
+        row: id,
+        problem: "its id is no incarnation".to_owned(),
+    })?;
+    Ok(Node {
+        id: number,
+        name,
+        started_at: Timestamp::from_micros(started_at),
+        lease_until: Timestamp::from_micros(lease_until),
+        spared,
+        said: said.and_then(|said| serde_json::from_str(&said).ok()),
+        said_at: said_at.map(Timestamp::from_micros),
+    })
 }
 
 /// A row of `kind_minutes`, without who counted: minute, kind, the five counts, waits, runs.
@@ -117,7 +146,7 @@ macro_rules! overview {
             async fn read_loads(&self) -> Result<Vec<KindLoad>, StoreError> {
                 let doing = || StoreError::of("count what waits and runs");
                 let waiting =
-                    sqlx::query_as("SELECT kind, lane, count(*), min(run_at) FROM ready GROUP BY kind, lane")
+                    sqlx::query_as(rows::WAITING)
                         .fetch_all(&self.readers)
                         .await
                         .map_err(doing())?;
@@ -184,11 +213,39 @@ macro_rules! overview {
                 Ok(gone.rows_affected())
             }
 
+            async fn put_node(&self, node: NodeId, report: &NodeReport) -> Result<(), StoreError> {
+                let now = self.now().await?;
+                let mut connection = self.$connection.borrow().await?;
+                sqlx::query("UPDATE nodes SET said = $2, said_at = $3 WHERE id = $1")
+                    .bind(node.to_string())
+                    .bind(to_json(report))
+                    .bind(now.as_micros())
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(StoreError::of("write down what the node says of itself"))?;
+                connection.keep();
+                Ok(())
+            }
+
+            async fn read_nodes(&self, limit: u32) -> Result<Vec<Node>, StoreError> {
+                let found: Vec<rows::NodeRow> = sqlx::query_as(
+                    "SELECT id, name, started_at, lease_until, spared, said, said_at FROM nodes \
+                     ORDER BY started_at DESC, id LIMIT $1",
+                )
+                .bind(i64::from(limit))
+                .fetch_all(&self.readers)
+                .await
+                .map_err(StoreError::of("list nodes"))?;
+                found.into_iter().map(rows::node).collect()
+            }
+
             async fn read_totals(&self) -> Result<Totals, StoreError> {
-                // Each by an index of its own.
+                // By an index, in whose words SQLite wants to be asked.
                 let (failed, cancelled, newest): (i64, i64, i64) = sqlx::query_as(
-                    "SELECT (SELECT count(*) FROM tasks WHERE status = 'Failed'), \
-                     (SELECT count(*) FROM tasks WHERE status = 'Cancelled'), \
+                    "SELECT (SELECT count(*) FROM tasks WHERE status = 'Failed' \
+                     AND status IN ('Failed', 'Cancelled')), \
+                     (SELECT count(*) FROM tasks WHERE status = 'Cancelled' \
+                     AND status IN ('Failed', 'Cancelled')), \
                      (SELECT coalesce(max(id), 0) FROM events)",
                 )
                 .fetch_one(&self.readers)
@@ -233,6 +290,14 @@ macro_rules! overview {
 
             async fn forget_history(&self, before: Timestamp) -> Result<u64, StoreError> {
                 self.limited(self.drop_history(before)).await
+            }
+
+            async fn tell_node(&self, node: NodeId, report: &NodeReport) -> Result<(), StoreError> {
+                self.limited(self.put_node(node, report)).await
+            }
+
+            async fn nodes(&self, limit: u32) -> Result<Vec<Node>, StoreError> {
+                self.limited(self.read_nodes(limit)).await
             }
 
             async fn totals(&self) -> Result<Totals, StoreError> {

@@ -6,7 +6,9 @@ use sqlx::Connection;
 use super::PostgresStore;
 use crate::store::overview::rows;
 use crate::store::row::to_json;
-use crate::store::{KindLoad, Minute, Overview, Pause, Selection, StoreError, Totals, minute_of};
-use crate::task::{EventSeq, TaskId, Timestamp};
+use crate::store::{
+    KindLoad, Minute, Node, NodeReport, Overview, Pause, Selection, Store, StoreError, Totals, minute_of,
+};
+use crate::task::{EventSeq, NodeId, TaskId, Timestamp};
 
 rows::overview!(PostgresStore, clerk);

@@ -2,11 +2,11 @@
 
 use super::group::{Tx, numbers};
 use crate::account::{Change, Day};
-use crate::store::StoreError;
 use crate::store::overview::rows::write_pauses;
 use crate::store::people::people;
 use crate::store::plan::{ChangedCounters, ChangedUser, Changes};
 use crate::store::row::{LifeColumns, event_data, hex, micros, to_json};
+use crate::store::{REMEMBERED, StoreError};
 use crate::task::{Attempt, Life, Status, TaskId, Timestamp, UserId};
 
 /// The number of the lock under which events get their numbers: any constant that nothing else uses here.
@@ -336,10 +336,11 @@ async fn delete_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
 
 async fn forget_nodes(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query(
-        "DELETE FROM nodes WHERE lease_until <= $1 AND NOT EXISTS (SELECT 1 FROM tasks \
+        "DELETE FROM nodes WHERE lease_until <= $1 AND coalesce(said_at, 0) <= $2 AND NOT EXISTS (SELECT 1 FROM tasks \
          WHERE tasks.holder = nodes.id AND tasks.status = 'In Progress')",
     )
     .bind(now.as_micros())
+    .bind(now.before(REMEMBERED).as_micros())
     .execute(&mut **tx)
     .await
     .map(drop)

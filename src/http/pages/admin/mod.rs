@@ -15,6 +15,7 @@ mod dead;
 mod images;
 mod kinds;
 mod lately;
+mod nodes;
 mod notice;
 mod overview;
 mod paging;
@@ -43,6 +44,7 @@ pub(super) const PAGES: &[Page] = &[
     sent("/admin/kinds/{kind}/resume", When::Always, || web::to(kinds::resume)),
     shown("/admin/tasks", When::Always, || web::to(tasks::get)),
     sent("/admin/tasks/act", When::Always, || web::to(bulk::act)),
+    shown("/admin/nodes", When::Always, || web::to(nodes::get)),
     shown("/admin/users", When::Always, || web::to(users::get)),
     sent("/admin/users/{id}/role", When::Always, || web::to(users::set_role)),
     sent("/admin/users/{id}/token", When::Always, || web::to(users::renew_token)),
@@ -69,6 +71,7 @@ enum Tab {
     Overview,
     Tasks,
     Kinds,
+    Nodes,
     Users,
     Images,
     Recordings,
@@ -79,10 +82,11 @@ enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Overview,
         Self::Tasks,
         Self::Kinds,
+        Self::Nodes,
         Self::Users,
         Self::Images,
         Self::Recordings,
@@ -97,6 +101,7 @@ impl Tab {
             Self::Overview => "/admin",
             Self::Tasks => "/admin/tasks",
             Self::Kinds => "/admin/kinds",
+            Self::Nodes => "/admin/nodes",
             Self::Users => "/admin/users",
             Self::Images => "/admin/images",
             Self::Recordings => "/admin/recordings",
@@ -112,6 +117,7 @@ impl Tab {
             Self::Overview => w.overview,
             Self::Tasks => w.tasks,
             Self::Kinds => w.kinds,
+            Self::Nodes => w.nodes,
             Self::Users => w.users,
             Self::Images => w.images,
             Self::Recordings => w.recordings,

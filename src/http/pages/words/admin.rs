@@ -314,3 +314,33 @@ words! {
         runs: "Took to run" => "Время выполнения";
     }
 }
+
+words! {
+    /// On the page of nodes.
+    NodeWords {
+        lead: "The processes that share the database. One that is gone stays here for a quarter of an hour." => "Процессы с общей базой данных. Ушедший остаётся здесь на четверть часа.";
+        none: "No node has spoken yet." => "Пока не отозвался ни один узел.";
+        since: "since" => "с";
+        reported: "spoke last" => "последнее сообщение";
+        busy: "What it runs" => "Что он выполняет";
+        of: "{} of {}" => "{} из {}";
+        parts: "Its parts" => "Его части";
+        part: "Part" => "Часть";
+        state: "State" => "Состояние";
+        reason: "What is wrong" => "Что не так";
+        restarts: "Restarts" => "Перезапуски";
+        restarted: "The last restart" => "Последний перезапуск";
+        optional: "(may be away)" => "(не обязательна)";
+        ready: "ready" => "готов";
+        degraded: "ready, lacks something" => "готов, но не полностью";
+        draining: "draining" => "завершается";
+        not_ready: "not ready" => "не готов";
+        silent: "alive, has not spoken yet" => "жив, ещё не отозвался";
+        gone: "ended" => "завершён";
+        lost: "lost" => "потерян";
+        up: "up" => "работает";
+        starting: "starting" => "запускается";
+        restarting: "restarting" => "перезапускается";
+        down: "down" => "не работает";
+    }
+}

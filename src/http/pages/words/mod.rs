@@ -95,6 +95,7 @@ mod tests {
             admin::LatelyWords::pairs(),
             admin::OverviewWords::pairs(),
             admin::KindWords::pairs(),
+            admin::NodeWords::pairs(),
             charts::ChartWords::pairs(),
             frame::FrameWords::pairs(),
             frame::HomeWords::pairs(),
