@@ -80,7 +80,7 @@ fn at<'a>(document: &'a Value, thing: &'a Value) -> &'a Value {
 }
 
 /// The bodies of requests, or of answers.
-fn bodies<'a>(of: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
+fn bodies(of: &Value) -> impl Iterator<Item = (&String, &Value)> {
     of["content"].as_object().into_iter().flatten()
 }
 
