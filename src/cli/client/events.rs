@@ -72,7 +72,7 @@ impl Events {
         Ok(())
     }
 
-    /// The next event. Dropping the future loses nothing.
+    /// The next event. Dropping the future loses none, but a connection that is being made.
     pub(in crate::cli) async fn next(&mut self) -> Result<Event, Problem> {
         loop {
             while let Some(frame) = self.frame()? {
@@ -112,6 +112,9 @@ impl Events {
     fn frame(&mut self) -> Result<Option<String>, Problem> {
         let Some(end) = self.buffer.windows(2).position(|two| two == b"\n\n") else {
             if self.buffer.len() > MOST {
+                // Whoever goes on all the same begins with another connection.
+                self.flow = None;
+                self.buffer.clear();
                 return Err(Problem::failed("an event of more than 1 MiB came, which no Gristmill sends"));
             }
             return Ok(None);

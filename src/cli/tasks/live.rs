@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::filter::Filter;
@@ -31,10 +33,9 @@ const FRAME: usize = 4;
 const ESCAPE: u8 = 0x1b;
 
 /// What is on the screen.
-struct View<'a> {
-    filter: &'a Filter,
-    oldest_first: bool,
-    daemon: &'a Daemon,
+struct View {
+    filter: Filter,
+    url: String,
     coloured: bool,
     tasks: Vec<Task>,
     more: bool,
@@ -42,6 +43,9 @@ struct View<'a> {
     trouble: Option<String>,
     clock: Clock,
 }
+
+/// A look under way: the tasks, and whether there are more.
+type Look = JoinHandle<Result<(Vec<Task>, bool), Problem>>;
 
 /// Draws until q, Escape or the end of standard input.
 pub(super) async fn run(
@@ -51,15 +55,14 @@ pub(super) async fn run(
     console: &Console,
 ) -> Result<Exit, Problem> {
     // What is wrong from the start is said on the screen that stays.
-    let mut events = Events::open(daemon, "/events".to_owned()).await?;
+    let mut happens = listen(Events::open(daemon, "/events".to_owned()).await?);
     let failed = |error: std::io::Error| Problem::failed(format!("signals cannot be received: {error}"));
     let mut resized = signal(SignalKind::window_change()).map_err(failed)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
     let mut screen = Screen::take()?;
     let mut view = View {
-        filter,
-        oldest_first,
-        daemon,
+        filter: filter.clone(),
+        url: daemon.place().url.clone(),
         coloured: console.is_coloured(),
         tasks: Vec::new(),
         more: false,
@@ -68,45 +71,70 @@ pub(super) async fn run(
     };
     let mut due = Instant::now();
     let mut looked = due;
+    // Beside the rest, so that q quits even where the daemon keeps us waiting.
+    let mut looking: Option<Look> = None;
     loop {
         tokio::select! {
             key = screen.keys.recv() => match key {
                 None | Some(b'q' | b'Q' | ESCAPE) => return Ok(Exit::Done),
                 Some(_) => due = Instant::now(),
             },
-            event = events.next() => {
-                match event {
-                    Ok(_) => view.trouble = None,
-                    Err(problem) => view.trouble = Some(problem.message()),
-                }
-                due = due.min(looked + CALM);
-            }
-            _ = resized.recv() => screen.draw(&view.lines(screen.size()))?,
-            _ = terminated.recv() => return Ok(Exit::Interrupted),
-            () = sleep_until(due) => {
-                view.look(screen.size().1).await;
+            Some(()) = happens.recv() => due = due.min(looked + CALM),
+            _ = resized.recv() => {
                 screen.draw(&view.lines(screen.size()))?;
+                due = Instant::now();
+            }
+            _ = terminated.recv() => return Ok(Exit::Interrupted),
+            () = sleep_until(due), if looking.is_none() => {
                 looked = Instant::now();
                 due = looked + LOOK;
+                looking = Some(look(daemon, filter, oldest_first, screen.size().1));
+            }
+            Some(seen) = ended(&mut looking) => {
+                looking = None;
+                view.take(seen);
+                screen.draw(&view.lines(screen.size()))?;
             }
         }
     }
 }
 
-impl View<'_> {
-    /// Fetches what there is room for.
-    async fn look(&mut self, rows: usize) {
-        let limit = u32::try_from(rows.saturating_sub(FRAME).clamp(1, 500)).unwrap_or(1);
-        let fetched = async {
-            let path = page(self.filter, self.oldest_first, limit, None)?;
-            let answer = self.daemon.ask(Call::get(path)).await?;
-            Ok::<_, Problem>((tasks(self.daemon, &answer)?, answer.more))
-        };
-        match fetched.await {
-            Ok((tasks, more)) => {
-                (self.tasks, self.more) = (tasks.into_iter().map(|told| told.task).collect(), more);
-                self.trouble = None;
+/// Hears events for as long as somebody wants to know of them; each is a hint to look, and so is each failure to hear.
+fn listen(mut events: Events) -> mpsc::Receiver<()> {
+    let (tell, happens) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            // What is wrong the look will tell; a pause is in the next try to hear.
+            let _ = events.next().await;
+            if let Err(mpsc::error::TrySendError::Closed(())) = tell.try_send(()) {
+                return;
             }
+        }
+    });
+    happens
+}
+
+/// Fetches what there is room for.
+fn look(daemon: &Daemon, filter: &Filter, oldest_first: bool, rows: usize) -> Look {
+    let limit = u32::try_from(rows.saturating_sub(FRAME).clamp(1, 500)).unwrap_or(1);
+    let (daemon, path) = (daemon.clone(), page(filter, oldest_first, limit, None));
+    tokio::spawn(async move {
+        let answer = daemon.ask(Call::get(path?)).await?;
+        let tasks = tasks(&daemon, &answer)?.into_iter().map(|told| told.task).collect();
+        Ok((tasks, answer.more))
+    })
+}
+
+/// What a look saw, once it is over; `None` where none is under way.
+async fn ended(looking: &mut Option<Look>) -> Option<Result<(Vec<Task>, bool), Problem>> {
+    let seen = looking.as_mut()?.await;
+    Some(seen.unwrap_or_else(|error| Err(Problem::failed(error.to_string()))))
+}
+
+impl View {
+    fn take(&mut self, seen: Result<(Vec<Task>, bool), Problem>) {
+        match seen {
+            Ok((tasks, more)) => (self.tasks, self.more, self.trouble) = (tasks, more, None),
             Err(problem) => self.trouble = Some(problem.message()),
         }
     }
@@ -118,7 +146,7 @@ impl View<'_> {
         };
         let words = self.filter.words(now);
         let which = if words.is_empty() { String::new() } else { format!("  {words}") };
-        let head = format!("{}{which}", self.daemon.place().url);
+        let head = format!("{}{which}", self.url);
         let mut lines = vec![cut(&harmless(&head), columns)];
         lines.push(match &self.trouble {
             Some(trouble) => paint(Colour::Red, &cut(&harmless(trouble), columns)),

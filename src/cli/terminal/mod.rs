@@ -103,9 +103,11 @@ impl Console {
     pub(super) fn line(&self, line: &str) -> Result<(), Problem> {
         let mut out = io::stdout().lock();
         let written = writeln!(out, "{line}").and_then(|()| out.flush());
-        written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Problem::reader_is_gone(),
-            _ => Problem::failed(format!("standard output cannot be written: {error}")),
+        written.map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Problem::reader_is_gone();
+            }
+            Problem::failed(format!("standard output cannot be written: {error}"))
         })
     }
 

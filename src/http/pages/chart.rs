@@ -215,7 +215,7 @@ impl Chart {
                     (true, _) => write!(path, "L{} {}", short(x), short(y)),
                     (false, false) => write!(path, "M{} {}", short(x), short(y)),
                     // A point that has no neighbours would not be seen as a line.
-                    (false, true) => write!(path, "M{} {}h2.4", short(x - 1.2), short(y)),
+                    (false, true) => write!(path, "M{} {}h5", short(x - 2.5), short(y)),
                 };
                 open = true;
             }
@@ -368,7 +368,7 @@ mod tests {
     fn a_line_breaks_where_nothing_is_known_and_a_lone_point_is_seen() {
         let chart = chart(Shape::Lines, vec![vec![Some(1.0), Some(2.0), None, Some(1.0), None]]);
         let picture = chart.drawn(Language::En);
-        assert_eq!(picture.paths[0].1, "M73 80L135 22M257.8 80h2.4");
+        assert_eq!(picture.paths[0].1, "M73 80L135 22M256.5 80h5");
     }
 
     #[test]

@@ -68,6 +68,10 @@ struct OverviewPage {
     tiles: Vec<Tile>,
     charts: Vec<Picture>,
     parts: Vec<Part>,
+    /// How many of them are up, in words.
+    parts_up: String,
+    /// Whether one is not.
+    trouble: bool,
 }
 
 /// For how long a task may wait that could start before that is a worry.
@@ -130,8 +134,13 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
         lately::durations("waits", w.waits, &minutes, |minute| &minute.waits, language),
         lately::durations("runs", w.runs, &minutes, |minute| &minute.runs, language),
     ];
+    let parts = parts(&state, w);
+    let up = parts.iter().filter(|part| part.class == "completed").count();
+    let count = |count: usize| number(language, count as u64);
     let page = OverviewPage {
-        parts: parts(&state, w),
+        parts_up: filled(w.parts, &[&count(up), &count(parts.len())]),
+        trouble: up < parts.len(),
+        parts,
         frame: frame.live(super::LIVE, Some(super::REFRESH)),
         tiles,
         charts,

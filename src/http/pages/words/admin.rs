@@ -272,7 +272,7 @@ words! {
         throughput: "Done" => "Сделано";
         waits: "Waited until started" => "Ожидание до начала";
         runs: "Took to run" => "Время выполнения";
-        parts: "Parts of this node" => "Части этого узла";
+        parts: "Parts of this node: {} of {} are up" => "Части этого узла: работают {} из {}";
         part: "Part" => "Часть";
         state: "State" => "Состояние";
         reason: "Reason" => "Причина";
@@ -289,14 +289,14 @@ words! {
     KindWords {
         lead: "A kind that is paused starts nothing more, on any node; what runs goes on, and what comes is accepted." => "Приостановленный вид больше ничего не начинает, ни на одном узле; что выполняется, продолжается, новое принимается.";
         kind: "Kind" => "Вид";
-        outside: "(by workers outside)" => "(внешние исполнители)";
+        outside: "outside" => "внешний";
         state: "State" => "Состояние";
         on: "on" => "включён";
         paused: "paused" => "приостановлен";
         waiting: "Waiting" => "Ожидают";
         parked: "Later" => "Позже";
-        running: "In progress" => "Выполняются";
-        of_limit: "{} (up to {} here)" => "{} (здесь до {})";
+        running: "In progress / at most here" => "Выполняются / здесь не более";
+        of_limit: "{} / {}" => "{} / {}";
         oldest: "Oldest" => "Старейшая";
         rate_1: "Done/min, 1 min" => "В минуту, за 1 мин";
         rate_5: "5 min" => "за 5 мин";

@@ -3,7 +3,7 @@
 words! {
     /// At a chart.
     ChartWords {
-        minutes_ago: "{} min ago" => "{} мин назад";
+        minutes_ago: "\u{2212}{} min" => "\u{2212}{} мин";
         now: "now" => "сейчас";
         none: "none" => "нет";
         table: "The numbers" => "Числа";
