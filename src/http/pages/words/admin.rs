@@ -253,7 +253,7 @@ words! {
         running: "In progress" => "Выполняются";
         failed: "Failed" => "Не удались";
         failed_lately: "{} in the last hour" => "за последний час: {}";
-        done: "Done" => "Выполняется";
+        done: "Done" => "Сделано";
         per_minute: "a minute, over the last five" => "в минуту, за последние пять";
         created: "Accepted" => "Принято";
         ever: "tasks ever" => "задач за всё время";
