@@ -65,7 +65,7 @@ pub(super) async fn cancel(
     act(&state, &request, body, BulkAct::Cancel).await
 }
 
-/// Makes all tasks of the caller's ready again that are selected: of those that failed or were cancelled, unless `status` or
+/// Makes all tasks of the caller's ready again that are selected. Of those that failed or were cancelled, unless `status` or
 /// `id` says which.
 #[utoipa::path(
     post, path = "/tasks/retry", operation_id = "retryTasks", tag = "Tasks", params(BulkParams),

@@ -203,7 +203,7 @@ pub(super) async fn overview(state: &State) -> Result<Vec<KindView>, Problem> {
     Ok(found.into_iter().map(view).collect())
 }
 
-/// The kinds of tasks: what each may do at once, whether it is paused, how much of it waits and runs on all nodes, and how
+/// The kinds of tasks. What each may do at once, whether it is paused, how much of it waits and runs on all nodes, and how
 /// it has done in the last hour.
 #[utoipa::path(
     get, path = "/kinds", operation_id = "listKinds", tag = "Administration", params(UserParam),

@@ -23,7 +23,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// The longest: ages and rates change although nothing happens.
 const REST: Duration = Duration::from_secs(10);
 
-/// Tells that something changed: at once, then once a second at most while things happen, and every ten seconds all the
+/// Tells that something changed. At once, then once a second at most while things happen, and every ten seconds all the
 /// same.
 #[utoipa::path(
     get, path = "/admin/live", operation_id = "streamChanges", tag = "Administration", params(UserParam),
