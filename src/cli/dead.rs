@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::terminal::text::{harmless, harmless_json, harmless_lines, span};
 use super::{Exit, block_on};
 use crate::broker::Choice as Chosen;
 use crate::broker::{Bounds, Broker, DeadQueue, DeadQueueError, Letter, Removal, Which};
@@ -119,7 +120,7 @@ async fn list(queue: &DeadQueue, now: DateTime<Utc>, limit: u32, json: bool) -> 
     let looked = queue.look(bounds, |letter| Line::of(letter, now)).await.map_err(|error| told(&error))?;
     let lines = looked.lines;
     if json {
-        say!("{}", serde_json::to_string_pretty(&lines).map_err(|error| error.to_string())?);
+        say!("{}", harmless_json(&serde_json::to_string(&lines).map_err(|error| error.to_string())?));
         return Ok(Exit::Done);
     }
     if lines.is_empty() {
@@ -128,7 +129,7 @@ async fn list(queue: &DeadQueue, now: DateTime<Utc>, limit: u32, json: bool) -> 
     }
     say!("{:>4}  {:>10}  {:>8}  {:<36}  reason", "#", "age", "bytes", "id");
     for Line { position, message_id, reason, size, age_s } in &lines {
-        let age = age_s.map_or_else(|| "?".to_owned(), age);
+        let age = age_s.map_or_else(|| "?".to_owned(), span);
         let (id, reason) = (printable(message_id.as_deref()), printable(reason.as_deref()));
         say!("{position:>4}  {age:>10}  {size:>8}  {id:<36}  {reason}");
     }
@@ -154,7 +155,7 @@ async fn show(queue: &DeadQueue, which: &str, json: bool) -> Result<Exit, String
             "headers": headers,
             "body": body,
         });
-        say!("{}", serde_json::to_string_pretty(&shown).map_err(|error| error.to_string())?);
+        say!("{}", harmless_json(&shown.to_string()));
         return Ok(Exit::Done);
     }
     let properties = [
@@ -169,7 +170,7 @@ async fn show(queue: &DeadQueue, which: &str, json: bool) -> Result<Exit, String
     for (name, value) in message.headers() {
         say!("{}: {}", printable(Some(&name)), printable(Some(&value)));
     }
-    say!("\n{}", printable_body(&body));
+    say!("\n{}", harmless_lines(&body));
     Ok(Exit::Done)
 }
 
@@ -217,21 +218,5 @@ impl Line {
 
 /// What a producer wrote must not move the terminal's cursor.
 fn printable(value: Option<&str>) -> String {
-    value.unwrap_or("-").chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// Likewise, but lines and tabs are kept.
-fn printable_body(body: &str) -> String {
-    let kept = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
-    body.chars().map(|c| if kept(c) { c } else { '\u{fffd}' }).collect()
-}
-
-/// A time span for people.
-fn age(seconds: i64) -> String {
-    match seconds {
-        ..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h", seconds / 3600),
-        86_400.. => format!("{} days", seconds / 86_400),
-    }
+    harmless(value.unwrap_or("-"))
 }

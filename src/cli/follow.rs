@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Exit;
-use super::client::events::{Event, Events};
+use super::client::events::{Event, Events, patiently};
 use super::client::{Call, Daemon};
 use super::problem::Problem;
 use super::tasks::row::{Stand, Told};
@@ -103,7 +103,7 @@ async fn until_end(
         hear(&event)?;
         match event.told.event.as_str() {
             "deleted" => return Ok(End::Deleted(id)),
-            "completed" | "failed" | "cancelled" => match look(daemon, id).await {
+            "completed" | "failed" | "cancelled" => match patiently(async || look(daemon, id).await).await {
                 Ok(told) if told.task.stand() != Stand::Open => return Ok(End::Ended(told)),
                 Ok(told) => show(bar, &told),
                 Err(problem) if problem.code() == Some("task_not_found") => return Ok(End::Deleted(id)),

@@ -14,6 +14,8 @@ pub(super) struct Problem {
     hints: Vec<String>,
     /// The daemon's word for it, if it was the daemon that refused.
     code: Option<String>,
+    /// Whether it was the daemon that refused, and will again: another try is in vain.
+    refused: bool,
     /// Whether whoever read our output is gone, and nothing is to be said.
     silent: bool,
 }
@@ -40,7 +42,7 @@ impl Problem {
     }
 
     fn new(exit: Exit, message: String) -> Self {
-        Self { exit, message, hints: Vec::new(), code: None, silent: false }
+        Self { exit, message, hints: Vec::new(), code: None, refused: false, silent: false }
     }
 
     /// Adds what to do about it, a line of its own.
@@ -53,6 +55,16 @@ impl Problem {
     pub(super) fn coded(mut self, code: &str) -> Self {
         self.code = Some(code.to_owned());
         self
+    }
+
+    /// Marks it as what the daemon, or what stands before it, will say again.
+    pub(super) fn refused(self) -> Self {
+        Self { refused: true, ..self }
+    }
+
+    /// Whether another try is in vain. Where nobody answered, or one who cannot at the moment, it is not.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.refused
     }
 
     /// Puts what it is about before it.

@@ -19,6 +19,19 @@ const MOST: usize = 1 << 20;
 const AWAY: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Asks again, after pauses, while the daemon is away or cannot answer.
+pub(in crate::cli) async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Problem>) -> Result<T, Problem> {
+    let began = Instant::now();
+    loop {
+        match ask().await {
+            Err(problem) if !problem.is_refusal() && !problem.ends_all() && began.elapsed() < AWAY => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// One event: the text as it came, and what of it is of use here.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Event {
@@ -100,7 +113,7 @@ impl Events {
         tokio::time::sleep(PAUSE).await;
         match self.connect().await {
             Ok(()) => Ok(()),
-            Err(problem) if problem.code().is_some_and(|code| code != "overloaded") => Err(problem),
+            Err(problem) if problem.is_refusal() => Err(problem),
             Err(problem) if since.elapsed() > AWAY => {
                 Err(problem.hint(format!("it was there before, and was waited for for {} s", AWAY.as_secs())))
             }

@@ -54,6 +54,12 @@ pub(super) fn of_call(place: &Place, error: &OutboundError) -> Problem {
 
 /// An answer that is no success.
 pub(super) fn of_answer(place: &Place, status: u16, location: Option<&str>, body: &[u8]) -> Problem {
+    let problem = told(place, status, location, body);
+    // Above, it is the daemon that cannot, or a proxy whose daemon is just not there.
+    if matches!(status, 429 | 500..) { problem } else { problem.refused() }
+}
+
+fn told(place: &Place, status: u16, location: Option<&str>, body: &[u8]) -> Problem {
     if let (300..400, Some(location)) = (status, location) {
         return Problem::failed(format!("{} sends on to {location} (status {status})", place.url))
             .hint("name that address: what is sent goes nowhere else by itself, the token above all");

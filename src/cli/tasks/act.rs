@@ -125,6 +125,18 @@ async fn one(act: Act, id: i64, daemon: &Daemon, console: &Console) -> Result<()
 }
 
 /// All that match, as many at a time as the daemon does.
+/// What went wrong after a part was done: that is not to be lost.
+fn so_far(problem: Problem, act: Act, total: &Bulk) -> Problem {
+    if total.matched == 0 {
+        return problem;
+    }
+    let Bulk { matched, changed, .. } = total;
+    problem.hint(format!(
+        "{changed} of {matched} tasks had been {} by then; the same again does the rest",
+        act.done()
+    ))
+}
+
 async fn all(act: Act, filter: &Filter, daemon: &Daemon, console: &Console) -> Result<Exit, Problem> {
     let query = filter.query(Clock::system().utc())?;
     let query = if query.is_empty() { "all=true".to_owned() } else { query };
@@ -133,7 +145,9 @@ async fn all(act: Act, filter: &Filter, daemon: &Daemon, console: &Console) -> R
     let (mut total, mut after) = (Bulk::default(), String::new());
     loop {
         let path = format!("/tasks/{}?{query}{after}", act.verb());
-        let Bulk { matched, changed, refused, next } = daemon.read(Call::post(path)).await?;
+        let answer = daemon.read(Call::post(path)).await;
+        let Bulk { matched, changed, refused, next } =
+            answer.map_err(|problem| so_far(problem, act, &total))?;
         total.matched += matched;
         total.changed += changed;
         total.refused += refused;
