@@ -124,7 +124,6 @@ async fn one(act: Act, id: i64, daemon: &Daemon, console: &Console) -> Result<()
     }
 }
 
-/// All that match, as many at a time as the daemon does.
 /// What went wrong after a part was done: that is not to be lost.
 fn so_far(problem: Problem, act: Act, total: &Bulk) -> Problem {
     if total.matched == 0 {
@@ -137,6 +136,7 @@ fn so_far(problem: Problem, act: Act, total: &Bulk) -> Problem {
     ))
 }
 
+/// All that match, as many at a time as the daemon does.
 async fn all(act: Act, filter: &Filter, daemon: &Daemon, console: &Console) -> Result<Exit, Problem> {
     let query = filter.query(Clock::system().utc())?;
     let query = if query.is_empty() { "all=true".to_owned() } else { query };
