@@ -44,6 +44,8 @@ struct Write;
 pub struct Scribe {
     parts: Parts,
     said: Said,
+    /// Whether there was a lease to speak under.
+    has_spoken: bool,
 }
 
 impl Scribe {
@@ -57,7 +59,7 @@ impl Scribe {
     /// A scribe.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, said: None }
+        Self { parts, said: None, has_spoken: false }
     }
 }
 
@@ -77,7 +79,8 @@ impl Handler<Write> for Scribe {
         let said = self.said.take();
         let write = async move { parts.write(said).await };
         ctx.spawn(write.into_actor(self).map(|said, this, ctx| {
-            let pause = if said.is_some() { Self::EVERY } else { Self::AT_FIRST };
+            this.has_spoken |= said.is_some();
+            let pause = if this.has_spoken { Self::EVERY } else { Self::AT_FIRST };
             this.said = said;
             ctx.notify_later(Write, pause);
         }));

@@ -431,7 +431,7 @@ impl DeadQueue {
 fn there<T>(given: Result<T, TopologyError>) -> Result<Option<T>, DeadQueueError> {
     match given {
         Ok(given) => Ok(Some(given)),
-        Err(error) if matches!(error, TopologyError::Missing { .. }) => Ok(None),
+        Err(TopologyError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -109,7 +109,7 @@ pub use hot::HotImages;
 pub use image_limits::image_quota;
 pub use operator::Operator;
 pub use problem::{Fault, MEDIA_TYPE as PROBLEM_MEDIA_TYPE, Problem};
-pub use routes::{RouteInfo, table};
+pub use routes::{RouteInfo, page_table, table};
 pub use task_form::read_message;
 
 use crate::blob::Blobs;

@@ -515,6 +515,15 @@ pub fn table() -> Vec<RouteInfo> {
     TABLE.iter().map(info).collect()
 }
 
+/// Every page for people, by method and path; some stand beside a route of the same path, for who prefers HTML.
+#[must_use]
+pub fn page_table() -> Vec<(&'static str, &'static str)> {
+    let listed = |page: &'static pages::Page| {
+        page.methods().iter().map(|method| (method.as_str(), page.path)).collect::<Vec<_>>()
+    };
+    pages::all().flat_map(listed).collect()
+}
+
 /// Gives the routes of the table to the server.
 pub(super) fn configure(app: &mut ServiceConfig, state: &Data<State>) {
     let mut paths: Vec<&'static str> = TABLE.iter().map(|line| line.path).collect();

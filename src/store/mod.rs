@@ -19,6 +19,7 @@
 //!
 //! What must be true of both adapters is written once, in `tests/store`, and run against both.
 
+mod bulk;
 mod clerk;
 mod command;
 mod holdings;
@@ -39,11 +40,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use bulk::{Bulk, BulkAct};
 pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Rate, Told};
 pub use command::{
-    Accepted, Bulk, BulkAct, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewPicture,
-    NewRecording, NewReport, NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, ReplyTo,
-    Rescued, Settled, Take, Taken, Usage, UserRefused, Wanted, Word,
+    Accepted, Claim, Claimed, Command, Committed, MakeAnswer, NewImage, NewPicture, NewRecording, NewReport,
+    NewTask, Purged, Quota, Refused, Remember, RememberedAnswer, Reply, ReplyTo, Rescued, Settled, Take,
+    Taken, Usage, UserRefused, Wanted, Word,
 };
 pub use holdings::{Holdings, ReportLine, Storage, UserLine, UserSearch};
 pub use library::{QuestionFilter, Questions, Report, Reports, SavedQuestions};

@@ -164,7 +164,8 @@ fn what_is_no_daemon_is_told_to_be_none() {
 #[test]
 fn what_a_hostile_daemon_writes_moves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let evil = "\\u001b[2J\\u009b31m\\u202eevil\\r\\n";
+    // Some as JSON escapes it, some as it may stand there raw.
+    let evil = "\\u001b[2J\u{9b}31m\u{202e}evil\\r\\n";
     let task = format!(
         r#"{{"id":1,"kind":"{evil}","status":"Failed","created_at":"2026-01-01T00:00:00Z","tags":["{evil}"],
         "unique_key":"{evil}","worker":"{evil}","payload":{{"a":"{evil}"}},

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 /// What was written to the screen so far, and what it shows.
 struct Seen {
@@ -38,6 +38,10 @@ impl Terminal {
         let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
         let side = OpenOptions::new().read(true).write(true).open(path).unwrap();
         tcsetwinsize(&side, size(columns, rows)).unwrap();
+        // Else a Ctrl-C makes the system forget what was not read yet, even what the program writes in answer to it.
+        let mut modes = tcgetattr(&side).unwrap();
+        modes.local_modes |= LocalModes::NOFLSH;
+        tcsetattr(&side, OptionalActions::Now, &modes).unwrap();
         // setsid makes it the leader of a session, whose terminal this becomes: so Ctrl-C gets to it.
         let mut leader = Command::new("setsid");
         leader.arg("--ctty").arg(command.get_program()).args(command.get_args());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gristmill::http::{Code, table};
+use gristmill::http::{Code, page_table, table};
 use gristmill::telemetry::{Importance, Phase};
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ fn at<'a>(document: &'a Value, thing: &'a Value) -> &'a Value {
 }
 
 /// The bodies of requests, or of answers.
-fn bodies<'a>(of: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
+fn bodies(of: &Value) -> impl Iterator<Item = (&String, &Value)> {
     of["content"].as_object().into_iter().flatten()
 }
 
@@ -250,6 +250,8 @@ async fn a_path_that_is_not_there_is_told_and_a_wrong_method_with_those_that_are
         if allowed.contains("GET") && route.path != "/take_free_task" {
             allowed.insert("HEAD");
         }
+        allowed
+            .extend(page_table().iter().filter(|(_, path)| *path == route.path).map(|(method, _)| *method));
         let path = route.path.replace("{kind}", "noop").replace("{id}", "1");
         let path = path.replace("{name}", "AAAAAAAAAAAAAAAAAAAAAA.png");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"] {

@@ -20,7 +20,6 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// The keys that tests press.
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ENTER: &str = "\u{e007}";
-pub(crate) const SPACE: &str = " ";
 
 /// A phone's screen, and a desktop's.
 pub(crate) const PHONE: (u32, u32) = (390, 844);
@@ -103,8 +102,18 @@ impl Browser {
 
     /// Clicks on what a selector finds, as a person does: where it is seen.
     pub(crate) async fn click(&self, selector: &str) {
-        let element = self.one(selector).await;
-        self.post(&format!("/element/{}/click", element.0), json!({})).await;
+        eventually(&format!("{selector} can be clicked on"), || async {
+            let element = self.one(selector).await;
+            let request = self.client.post(format!("{}/element/{}/click", self.session, element.0));
+            let answer = request.json(&json!({})).send().await.unwrap();
+            // A page that lives may have put another one there just now.
+            let gone = answer.status().as_u16() == 404;
+            if !gone {
+                answered(answer, selector).await;
+            }
+            (!gone).then_some(())
+        })
+        .await;
     }
 
     /// Types into a field, after what is there.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::browser::Browser;
-use crate::common::{eventually, wav};
+use crate::common::wav;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
@@ -162,15 +162,6 @@ impl World {
         let answer = request.bearer_auth(&who.token).multipart(form).send().await.unwrap();
         assert!(answer.status().is_success(), "{name}: {}", answer.status());
         answer.json().await.unwrap()
-    }
-
-    /// The task, once `look` likes it.
-    pub(crate) async fn task(&self, id: i64, who: Option<&Someone>, look: impl Fn(&Value) -> bool) -> Value {
-        eventually("the task is so", || async {
-            let task = self.get(&format!("/tasks/{id}"), who).await;
-            look(&task).then_some(task)
-        })
-        .await
     }
 
     /// Puts a file where the browser can choose it.

@@ -17,8 +17,8 @@ use super::preferences::Look;
 use super::told::{self, Told};
 use super::words::filled;
 use super::words::people::EntryWords;
-use super::{local, login_with, see_other};
-use crate::account::{LoginName, Token, User};
+use super::{local, see_other};
+use crate::account::{Caller, LoginName, Token, User};
 use crate::http::catalogue::Code;
 use crate::http::passwords::Passwords;
 use crate::http::{Problem, State, auth, login, session, user_form, users};
@@ -215,12 +215,11 @@ pub(super) fn set_cookie(answer: &mut HttpResponse, cookie: &str) -> Result<(), 
     Ok(())
 }
 
-/// Who proved to be a user, or the way to the login.
-pub(super) fn user_of(caller: crate::account::Caller, request: &HttpRequest) -> Result<UserId, HttpResponse> {
-    caller.user().ok_or_else(|| {
-        let next = if request.method().is_safe() { request.uri().to_string() } else { "/".to_owned() };
-        see_other(&login_with(&next)).unwrap_or_else(|_| HttpResponse::SeeOther().finish())
-    })
+/// Who proved to be a user; whoever did not is led to the login by the answer to the problem.
+pub(super) fn user_of(caller: Caller) -> Result<UserId, Problem> {
+    let nobody =
+        || Problem::new(Code::Unauthenticated, "this page is about whoever is logged in, and nobody is");
+    caller.user().ok_or_else(nobody)
 }
 
 #[cfg(test)]

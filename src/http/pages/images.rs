@@ -205,7 +205,7 @@ struct GalleryPage {
 /// The gallery.
 pub(super) async fn gallery(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, &["limit", "after", "user_id", "done"]);
-    let limit = query.text("limit").is_some().then(|| query.limit()).unwrap_or(PAGE);
+    let limit = if query.text("limit").is_some() { query.limit() } else { PAGE };
     let after = query.parsed("after", |text| extract::number(text).map(TaskId));
     let (named, deleted) = (query.user_id(), query.text("done") == Some("deleted"));
     query.finish()?;

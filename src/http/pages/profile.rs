@@ -72,9 +72,9 @@ struct Own {
 }
 
 impl Own {
-    async fn of(state: &State, request: &HttpRequest) -> Result<Result<Self, HttpResponse>, Problem> {
+    async fn of(state: &State, request: &HttpRequest) -> Result<Self, Problem> {
         let (caller, proof) = auth::identify(state, request, None).await?;
-        Ok(user_of(caller, request).map(|id| Self { id, caller, proof }))
+        Ok(Self { id: user_of(caller)?, caller, proof })
     }
 
     fn known(&self) -> (Caller, &Proof) {
@@ -114,10 +114,7 @@ async fn page(
 
 /// The profile of whoever asks.
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let own = match Own::of(&state, &request).await? {
-        Ok(own) => own,
-        Err(answer) => return Ok(answer),
-    };
+    let own = Own::of(&state, &request).await?;
     let saved = request.query_string() == "done=saved";
     Frame::answer(&page(&state, &request, &own, None, saved).await?, StatusCode::OK)
 }
@@ -145,10 +142,7 @@ pub(super) async fn change(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let own = match Own::of(&state, &request).await? {
-        Ok(own) => own,
-        Err(answer) => return Ok(answer),
-    };
+    let own = Own::of(&state, &request).await?;
     const FIELDS: [&str; 3] = ["name", "email", "gender"];
     let form = Form::read(&state, &request, body, &FIELDS).await?;
     let fields = FIELDS.iter().filter_map(|name| {
@@ -168,10 +162,7 @@ pub(super) async fn change_password(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let own = match Own::of(&state, &request).await? {
-        Ok(own) => own,
-        Err(answer) => return Ok(answer),
-    };
+    let own = Own::of(&state, &request).await?;
     let form = Form::read(&state, &request, body, &["current_password", "password"]).await?;
     let mut body = json!({"password": form.given("password").unwrap_or_default()});
     if let (Some(current), Some(fields)) = (form.text("current_password"), body.as_object_mut()) {
@@ -202,10 +193,7 @@ pub(super) async fn renew_token(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let own = match Own::of(&state, &request).await? {
-        Ok(own) => own,
-        Err(answer) => return Ok(answer),
-    };
+    let own = Own::of(&state, &request).await?;
     let form = Form::read(&state, &request, body, &["current_password"]).await?;
     form.finish()?;
     let current = form.text("current_password");
@@ -225,10 +213,7 @@ pub(super) async fn set_avatar(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let own = match Own::of(&state, &request).await? {
-        Ok(own) => own,
-        Err(answer) => return Ok(answer),
-    };
+    let own = Own::of(&state, &request).await?;
     let parts = (&**desk, &**unproven);
     let read = image_form::read(&state, parts, &request, body, (own.caller, None)).await;
     let done = async {
@@ -251,10 +236,7 @@ pub(super) async fn drop_avatar(
     passwords: Data<Passwords>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let own = match Own::of(&state, &request).await? {
-        Ok(own) => own,
-        Err(answer) => return Ok(answer),
-    };
+    let own = Own::of(&state, &request).await?;
     let done = change_avatar(&state, &passwords, &request, &own, Change::Clear).await;
     ended(&state, &request, &own, done).await
 }
@@ -277,14 +259,11 @@ pub(super) async fn report(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let own = match Own::of(&state, &request).await? {
-        Ok(own) => own,
-        Err(answer) => return Ok(answer),
-    };
+    let own = Own::of(&state, &request).await?;
     let form = Form::read(&state, &request, body, &["language", "days", "contact"]).await?;
     let ordered = async {
         form.finish()?;
-        let language = form.text("language").map_or_else(|| Look::of(&request).language.tag(), |tag| tag);
+        let language = form.text("language").unwrap_or_else(|| Look::of(&request).language.tag());
         let mut body = json!({"language": language, "contact": form.text("contact").is_some()});
         if let (Some(days), Some(fields)) = (form.text("days"), body.as_object_mut()) {
             // What is no number is refused as such by whoever reads the body.
@@ -306,10 +285,7 @@ pub(super) async fn delete(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let own = match Own::of(&state, &request).await? {
-        Ok(own) => own,
-        Err(answer) => return Ok(answer),
-    };
+    let own = Own::of(&state, &request).await?;
     let form = Form::read(&state, &request, body, &["sure"]).await?;
     form.finish()?;
     if form.text("sure").is_none() {

@@ -37,7 +37,8 @@ fn said(template: &str) -> Vec<String> {
     let bare = without(&without(&without(template, "{#", "#}"), "{%", "%}"), "{{", "}}");
     let mut said = vec![without(&without(&bare, "<svg", "</svg>"), "<", ">")];
     for name in ["aria-label", "alt", "title", "placeholder", "label", "content", "data-label"] {
-        let attributes = bare.split(&format!(" {name}=\"")).skip(1);
+        let mark = format!(" {name}=\"");
+        let attributes = bare.split(&mark).skip(1);
         said.extend(attributes.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()));
     }
     said

@@ -2,7 +2,8 @@
 
 use super::Planner;
 use crate::account::Caller;
-use crate::store::command::{Bulk, BulkAct, Refused};
+use crate::store::command::Refused;
+use crate::store::{Bulk, BulkAct};
 use crate::task::{Task, TaskId};
 
 impl Planner<'_> {

@@ -21,7 +21,7 @@ impl PostgresStore {
             "SELECT {NOW}, \
              ARRAY(SELECT nextval('tasks_id_seq') FROM generate_series(1, $2)), \
              ARRAY(SELECT nextval('users_id_seq') FROM generate_series(1, $3)), \
-             (SELECT json_agg(json_build_array(kind, paused_at, paused_by))::text FROM paused_kinds)"
+             (SELECT json_agg(json_build_array(kind, paused_at, paused_by))::text FROM paused_kinds WHERE kind > '')"
         );
         let (now, task_ids, user_ids, paused): (i64, Vec<i64>, Vec<i64>, Option<String>) =
             sqlx::query_as(AssertSqlSafe(text))

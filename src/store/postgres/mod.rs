@@ -109,8 +109,14 @@ impl PostgresStore {
         connection.close().await.map_err(StoreError::of("close"))?;
 
         // The writer only ever looks rows up by key: a plan that reads a whole table, chosen on statistics of
-        // an emptier day, would be wrong each time.
-        let by_key = [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("enable_seqscan", "off")];
+        // an emptier day, would be wrong each time. A table that cannot be read but whole costs so much then, by the planner's
+        // reckoning, that it would compile the statement, which takes a hundred times as long as running it.
+        let by_key = [
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("enable_seqscan", "off"),
+            ("jit", "off"),
+        ];
         let readers = PgPoolOptions::new()
             .max_connections(options.readers.max(1))
             .acquire_timeout(options.connect_timeout)

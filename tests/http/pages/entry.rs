@@ -166,7 +166,7 @@ async fn pages_of_users_lead_who_is_nobody_to_the_login() {
         assert_eq!(led_to(&look(&daemon, path, &[]).await), place);
     }
     for path in ["/profile", "/profile/password", "/profile/token", "/profile/report", "/profile/delete"] {
-        assert_eq!(led_to(&send(&daemon, path, "", &[]).await), "/login");
+        problem_page(&send(&daemon, path, "", &[]).await, Code::Unauthenticated);
     }
     assert_eq!(daemon.rows().await, 0);
 }

@@ -23,7 +23,7 @@ words! {
         retry: "Try again" => "Повторить";
         delete: "Delete" => "Удалить";
         cancel_one: "Cancel task {}" => "Отменить задачу {}";
-        retry_one: "Try task {} again" => "Повторить задачу {}";
+        retry_one: "Try again: task {}" => "Повторить задачу {}";
         delete_one: "Delete task {}" => "Удалить задачу {}";
         facts: "Facts" => "Сведения";
         owner: "Owner" => "Владелец";

@@ -55,7 +55,7 @@ pub(in crate::http) fn decimal(language: Language, value: f64) -> String {
 }
 
 /// A word after a number: for one, for few, for many. English has no few.
-pub(in crate::http) fn plural<'a>(language: Language, number: u64, forms: [&'a str; 3]) -> &'a str {
+pub(in crate::http) fn plural(language: Language, number: u64, forms: [&str; 3]) -> &str {
     let [one, few, many] = forms;
     match language {
         Language::En if number == 1 => one,
