@@ -94,6 +94,10 @@ fn settings(arguments: &Arguments) -> Result<Mp3Settings, String> {
 }
 
 fn convert(input: &Path, output: &Path, settings: &Mp3Settings, quiet: bool) -> Result<Transcoded, String> {
+    // A pipe might never be written to, and cannot be read twice.
+    if std::fs::metadata(input).is_ok_and(|there| !there.is_file()) {
+        return Err("it is no file".to_owned());
+    }
     let file = File::open(input).map_err(|error| error.to_string())?;
     let wav = WavReader::open(BufReader::new(file)).map_err(|error| error.to_string())?;
     let mut name = output.file_name().unwrap_or_default().to_owned();

@@ -246,6 +246,17 @@ impl Problem {
         {
             return answer;
         }
+        if wants_page
+            && request.method().is_safe()
+            && inner.ends_session
+            && let Some(mut answer) = pages::once_more(request)
+        {
+            // Who was led out looks at the page as anybody does, or is led to the login.
+            if let Ok(gone) = HeaderValue::from_str(&session::taken_away()) {
+                answer.headers_mut().insert(header::SET_COOKIE, gone);
+            }
+            return answer;
+        }
         let retry_after_s = inner.retry_after_s.or((status.as_u16() == 503).then_some(RETRY_AFTER_S));
         let mut answer = HttpResponseBuilder::new(status);
         answer.insert_header((header::CACHE_CONTROL, "no-store"));

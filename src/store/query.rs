@@ -167,7 +167,9 @@ where
     if let Some(status) = filter.status {
         // Literal, so that the planner can see which partial index fits.
         text.push(format!(" AND status = '{}'", status.as_str()));
+        // A tag is the way in where there is one: of two ways SQLite takes the one within the other, each with each.
         text.push(match status {
+            Status::New | Status::InProgress if filter.tag.is_some() => "",
             // Every waiting task has a row there, and few tasks wait: that spares a walk over all that ever were.
             Status::New => " AND id IN (SELECT task FROM ready)",
             // Likewise few run, and there is an index of them, if not by number.

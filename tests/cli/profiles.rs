@@ -80,6 +80,20 @@ fn what_is_no_profile_is_not_kept() {
     let told = said(&mut bare(folder.path(), &["tasks"]));
     assert!(!told.err.contains(token));
     told.failed(2, &["can be read by others, and holds tokens", "chmod 600"]);
+    // A slip of the pen must not make of somebody nobody.
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap().replace("token =", "tokn =");
+    std::fs::write(&file, text).unwrap();
+    let told = said(&mut bare(folder.path(), &["tasks"]));
+    assert!(!told.err.contains(token));
+    told.failed(2, &["the profile `a` has a key `tokn`", "url, token, user"]);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    said(&mut bare(folder.path(), &["tasks"])).failed(2, &["profiles.toml is no file"]);
+    // What is said of an address is seen by others.
+    let told = said(&mut bare(folder.path(), &["tasks", "--url", "http://ann:hunter2@127.0.0.1:1"]));
+    assert!(!told.err.contains("hunter2"), "{told:?}");
+    told.failed(2, &["the URL from --url holds a user or a password"]);
 }
 
 #[test]

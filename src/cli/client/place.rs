@@ -82,6 +82,12 @@ impl Connection {
             (place.token, place.token_from) = (Some(token), from);
         }
         place.url.truncate(place.url.trim_end_matches('/').len());
+        // It is shown in whatever goes wrong, so it must hold nothing that is secret.
+        let holds = url::Url::parse(&place.url);
+        if holds.is_ok_and(|url| !url.username().is_empty() || url.password().is_some()) {
+            let told = format!("the URL {} holds a user or a password, which are not sent", place.url_from);
+            return Err(Problem::usage(told).hint("what counts is the token"));
+        }
         Ok(place)
     }
 

@@ -23,6 +23,9 @@ pub(in crate::cli) struct Profile {
     pub(in crate::cli) user: Option<i64>,
 }
 
+/// What a profile may say.
+const KEYS: [&str; 3] = ["url", "token", "user"];
+
 /// The file.
 #[derive(Debug)]
 pub(in crate::cli) struct Profiles {
@@ -38,6 +41,10 @@ impl Profiles {
 
     fn read_at(path: PathBuf) -> Result<Self, Problem> {
         let failed = |error: io::Error| Problem::usage(format!("{}: {error}", path.display()));
+        // Of a pipe nothing might ever come.
+        if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Err(Problem::usage(format!("{} is no file", path.display())));
+        }
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -78,6 +85,9 @@ impl Profiles {
             None => Ok(None),
             Some(item) => item.as_str().map(Some).ok_or_else(|| bad(&format!("has a {key} that is no text"))),
         };
+        if let Some((key, _)) = table.iter().find(|(key, _)| !KEYS.contains(key)) {
+            return Err(bad(&format!("has a key `{key}`")).hint(format!("there are: {}", KEYS.join(", "))));
+        }
         let url = text("url")?.ok_or_else(|| bad("has no url"))?.to_owned();
         let token = text("token")?.map(parse_token).transpose();
         let token = token.map_err(|problem| problem.about(&format!("the token of the profile `{name}`")))?;

@@ -217,6 +217,11 @@ fn next_page(request: &HttpRequest, last: i64) -> String {
     format!("?{}", query.append_pair("after", &last.to_string()).finish())
 }
 
+/// The same page, asked for anew: by then the browser has dropped the cookie of a session that is over.
+pub(super) fn once_more(request: &HttpRequest) -> Option<HttpResponse> {
+    see_other(&local(&request.uri().to_string())?).ok()
+}
+
 /// The formats of images that are taken, as their files' names end.
 fn formats(state: &State) -> String {
     let names: Vec<String> =

@@ -159,6 +159,23 @@ async fn a_user_is_json_to_programs_and_a_page_to_people_with_what_each_may_see(
 }
 
 #[tokio::test]
+async fn who_was_led_out_sees_the_page_as_anybody_does() {
+    let daemon = daemon().await;
+    let (_, cookie) = user(&daemon, "Ann").await;
+    send(&daemon, "/logout", &cookie, &[]).await;
+    for cookie in [cookie.as_str(), "gristmill_session=nonsense"] {
+        for path in ["/", "/login?next=%2Ftasks", "/profile", "/images/"] {
+            let answer = look(&daemon, path, &[("cookie", cookie)]).await;
+            assert_eq!((answer.status, answer.header("location")), (303, path), "{cookie}");
+            assert_eq!(answer.cookie(), "gristmill_session=");
+        }
+    }
+    // A program is told, as ever.
+    let told = daemon.ask("GET", "/tasks", |request| request.header("cookie", cookie.as_str())).await;
+    told.problem(Code::InvalidToken);
+}
+
+#[tokio::test]
 async fn pages_of_users_lead_who_is_nobody_to_the_login() {
     let daemon = start(Wishes::default()).await;
     for path in ["/profile", "/records"] {
