@@ -260,7 +260,10 @@ async fn image_page(
     if image.blob.is_none() {
         frame = frame.polled(2);
     }
-    let owner = match image.owner {
+    // Who has no more than the link learns what it shows, not whose it is.
+    let sees_task =
+        caller.may_see(image.owner, None) && (caller != Caller::Anonymous || state.auth.anonymous);
+    let owner = match image.owner.filter(|_| sees_task) {
         Some(id) => {
             let user = state.store.user(id).await?;
             let name =
@@ -269,8 +272,6 @@ async fn image_page(
         }
         None => None,
     };
-    let sees_task =
-        caller.may_see(image.owner, None) && (caller != Caller::Anonymous || state.auth.anonymous);
     let frames = Some(image.facts.frames).filter(|frames| *frames > 1);
     Ok(ImagePage {
         picture: Picture::of(state, request, image, None),

@@ -128,6 +128,12 @@ async fn an_image_is_deleted_by_its_owner_or_its_token_and_nobody_else() {
     let name = uploaded(&led_to(&send_files(&daemon, "/upload", &ann, &[("a.png", png(9, 9))]).await))
         .swap_remove(0)
         .0;
+    let own_page = format!("/images/{name}/page");
+    for (cookie, told) in [("", false), (bob.as_str(), false), (ann.as_str(), true)] {
+        let text = page(&look(&daemon, &own_page, &[("cookie", cookie)]).await, 200);
+        assert_eq!(text.contains("<bdi>Ann</bdi></a>"), told, "whose it is: {text}");
+        assert_eq!(text.contains("<dt>Owner</dt>"), told, "{text}");
+    }
     let path = format!("/images/{name}/delete");
     problem_page(&send(&daemon, &path, "", &[]).await, Code::Unauthenticated);
     assert!(page(&send(&daemon, &path, &bob, &[]).await, 403).contains("role=\"alert\""));
