@@ -15,7 +15,8 @@ use super::preferences::Look;
 use super::told::{self, Told};
 use super::words::filled;
 use super::words::images::ImageWords;
-use super::words::written::{instant, number, size};
+use super::words::problems::ProblemWords;
+use super::words::written::{instant, number, plural, size};
 use super::{formats, next_page, see_other, tools};
 use crate::account::{Access, Caller};
 use crate::http::catalogue::Code;
@@ -65,7 +66,10 @@ impl Picture {
             name: image.name.to_string(),
             thumbnail: format!("/images/{}?w={side}&h={side}", image.name),
             size: size(language, image.bytes),
-            dimensions: filled(w.pixels, &[&told(width), &told(height)]),
+            dimensions: filled(
+                plural(language, height.into(), [w.pixels_one, w.pixels_few, w.pixels]),
+                &[&told(width), &told(height)],
+            ),
             uploaded: instant(language, image.created_at),
             uploaded_at: image.created_at.to_string(),
             ready: image.blob.is_some(),
@@ -320,7 +324,7 @@ pub(super) async fn delete(
     let given = form.text("token");
     let right = match images::right_to(&image, caller, given) {
         Ok(right) => right,
-        Err(problem) => return refused(&state, &request, &image, caller, problem).await,
+        Err(problem) => return refused(&state, &request, &image, (caller, given.is_some()), problem).await,
     };
     images::remove(&state, right, Some(image), None).await?;
     // Where nobody may look around, there is the upload.
@@ -332,12 +336,14 @@ async fn refused(
     state: &State,
     request: &HttpRequest,
     image: &Image,
-    caller: Caller,
+    (caller, by_token): (Caller, bool),
     problem: Problem,
 ) -> Result<HttpResponse, Problem> {
     let Some(told) = Told::of(request, &problem).filter(|_| problem.code() == Code::Forbidden) else {
         return Err(problem);
     };
+    let w = ProblemWords::of(Look::of(request).language);
+    let told = if by_token { Told { title: w.wrong_token, advice: w.check_token, ..told } } else { told };
     let page = image_page(state, request, image, caller, None, Some(told)).await?;
     Err(told::rendered(problem, &page))
 }

@@ -116,6 +116,9 @@ async fn an_image_is_bytes_at_its_name_and_a_page_beside_it() {
     assert_eq!(bytes.header("content-type"), "image/png");
     let path = format!("/images/{name}/page");
     let text = in_both(&daemon, &path, "", "31 × 17 pixels", "31 × 17 пикселей").await;
+    let small = led_to(&send_files(&daemon, "/upload", "", &[("dot.png", png(1, 1))]).await);
+    let small = format!("/images/{}/page", uploaded(&small)[0].0);
+    in_both(&daemon, &small, "", "1 × 1 pixels", "1 × 1 пиксель<").await;
     assert!(text.contains("<h1><bdi>cat.png</bdi></h1>"), "{text}");
     problem_page(&look(&daemon, "/images/none.png/page", &[]).await, Code::ImageNotFound);
 }
@@ -146,7 +149,9 @@ async fn an_image_is_deleted_by_its_owner_or_its_token_and_nobody_else() {
     assert!(form.contains(&format!("value=\"{token}\"")), "{form}");
     let path = format!("/images/{name}/delete");
     let wrong = "0b8b6a2e-6f0d-4f6c-9a6e-3f1a6f7f5b11";
-    assert!(page(&send(&daemon, &path, &bob, &[("token", wrong)]).await, 403).contains("role=\"alert\""));
+    let refused = page(&send(&daemon, &path, &bob, &[("token", wrong)]).await, 403);
+    assert!(refused.contains("role=\"alert\"") && refused.contains("Check the token"), "{refused}");
+    assert!(!refused.contains("Only the owner"), "{refused}");
     led_to(&send(&daemon, &path, "", &[("token", &token)]).await);
     daemon.get(&format!("/images/{name}")).await.problem(Code::ImageNotFound);
 }
