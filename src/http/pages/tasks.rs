@@ -11,11 +11,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::assets::Asset;
+use super::confirm::{self, Ask, SURE};
 use super::form::Form;
 use super::frame::{Frame, Section, Visitor};
 use super::laid::Laid;
 use super::preferences::Look;
 use super::words::filled;
+use super::words::frame::ConfirmWords;
 use super::words::tasks::TaskWords;
 use super::words::written::{instant, number, span, status, status_class};
 use super::{local, next_page, see_other};
@@ -24,7 +26,6 @@ use crate::http::extract::{self, Query};
 use crate::http::task_list::{self, Found, Wanted};
 use crate::http::tasks;
 use crate::http::{Problem, State, auth};
-use crate::intake::IntakeError;
 use crate::kinds::manual;
 use crate::media::report::Language;
 use crate::store::Order;
@@ -277,11 +278,10 @@ fn happened(language: Language, event: &Event) -> Happened {
     Happened { at: Moment::of(language, event.at), text }
 }
 
-/// What a form on these pages asks for.
+/// What a form on these pages asks for, and has at once.
 enum Act {
     Cancel,
     Retry,
-    Delete,
 }
 
 /// Cancels a task.
@@ -308,7 +308,28 @@ pub(super) async fn delete(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    act(&state, &request, body, &Act::Delete).await
+    let id = extract::task_id(&request)?;
+    let form = Form::read(&state, &request, body, &["back", SURE]).await?;
+    form.finish()?;
+    let back = form.text("back").and_then(local);
+    if form.text(SURE).is_none() {
+        // The rows of a list that is live move: what was clicked on may not be what was meant.
+        let (caller, _) = tasks::seen(&state, &request, id).await?;
+        let w = ConfirmWords::of(Look::of(&request).language);
+        let question = Ask {
+            section: Section::Tasks,
+            question: filled(w.task, &[&id.to_string()]),
+            what: None,
+            hint: w.task_hint,
+            action: format!("{}/delete", tasks::location(id)),
+            fields: back.iter().map(|back| ("back", back.clone())).collect(),
+            back: back.unwrap_or_else(|| tasks::location(id)),
+        };
+        return confirm::page(&state, &request, caller, question).await;
+    }
+    let caller = auth::caller(&state, &request, None).await?;
+    state.intake.delete(caller, id, None).await?;
+    see_other(&back.unwrap_or_else(|| "/tasks".to_owned()))
 }
 
 async fn act(
@@ -321,11 +342,9 @@ async fn act(
     let form = Form::read(state, request, body, &["back"]).await?;
     form.finish()?;
     let caller = auth::caller(state, request, None).await?;
-    let (done, otherwise): (Result<_, IntakeError>, _) = match act {
-        Act::Cancel => (state.intake.cancel(caller, id, None).await.map(drop), tasks::location(id)),
-        Act::Retry => (state.intake.retry(caller, id, None).await.map(drop), tasks::location(id)),
-        Act::Delete => (state.intake.delete(caller, id, None).await.map(drop), "/tasks".to_owned()),
-    };
-    done?;
-    see_other(&form.text("back").and_then(local).unwrap_or(otherwise))
+    match act {
+        Act::Cancel => state.intake.cancel(caller, id, None).await.map(drop)?,
+        Act::Retry => state.intake.retry(caller, id, None).await.map(drop)?,
+    }
+    see_other(&form.text("back").and_then(local).unwrap_or_else(|| tasks::location(id)))
 }

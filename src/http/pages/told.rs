@@ -8,8 +8,8 @@ use askama::Template;
 
 use super::preferences::Look;
 use super::words::problems::{ProblemWords, advice, title};
-use crate::http::{Fault, Problem};
 use crate::http::catalogue::Code;
+use crate::http::{Fault, Problem};
 
 /// What to say of a problem beside the form.
 pub(in crate::http) struct Told {
