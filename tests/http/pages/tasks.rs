@@ -121,6 +121,9 @@ async fn my_report_is_ordered_watched_and_opened_at_one_address() {
             && watched.contains("http-equiv=\"refresh\""),
         "{watched}"
     );
+    // Who left the page finds it again.
+    let profile = page(&look(&daemon, "/profile", &[("cookie", &ann)]).await, 200);
+    assert!(profile.contains(&format!("<a href=\"{place}\">")), "{profile}");
     // Who has the link alone learns no more than that it is on its way.
     let linked = page(&look(&daemon, &place, &[]).await, 202);
     assert!(linked.contains("data-live-every=\"2\"") && !linked.contains("/tasks/1"), "{linked}");
