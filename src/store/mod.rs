@@ -267,6 +267,12 @@ pub trait Store: Questions + Reports + Holdings + Overview + Send + Sync + 'stat
         limit: u32,
     ) -> Result<Vec<(EventSeq, Event)>, StoreError>;
 
+    /// The newest `limit` events of one task that change its state, in their order: progress is left out.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is corrupt.
+    async fn newest_events_of(&self, task: TaskId, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError>;
+
     /// The number of the newest event; 0 before the first.
     ///
     /// # Errors

@@ -105,6 +105,23 @@ macro_rules! readers {
                 rows.into_iter().map(EventRow::into_event).collect()
             }
 
+            pub(super) async fn read_newest_events_of(
+                &self,
+                task: TaskId,
+                limit: u32,
+            ) -> Result<Vec<(EventSeq, Event)>, StoreError> {
+                let rows: Vec<EventRow> = sqlx::query_as(
+                    "SELECT id, task, kind, owner, event, attempt, at, data FROM events \
+                     WHERE task = $1 AND event <> 'progress' ORDER BY id DESC LIMIT $2",
+                )
+                .bind(task.0)
+                .bind(i64::from(limit))
+                .fetch_all(&self.readers)
+                .await
+                .map_err(StoreError::of("read a task's newest events"))?;
+                rows.into_iter().rev().map(EventRow::into_event).collect()
+            }
+
             pub(super) async fn read_newest_event(&self) -> Result<EventSeq, StoreError> {
                 let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM events")
                     .fetch_one(&self.readers)

@@ -137,6 +137,7 @@ delegate! {
         fn depths(&self) -> Vec<KindDepth>;
         fn events_after(&self, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
         fn events_of(&self, task: TaskId, after: EventSeq, limit: u32) -> Vec<(EventSeq, Event)>;
+        fn newest_events_of(&self, task: TaskId, limit: u32) -> Vec<(EventSeq, Event)>;
         fn newest_event(&self) -> EventSeq;
         fn any_free(&self, kinds: &[Kind], caller: Caller) -> bool;
         fn free_for(&self, kind: &Kind, age: Duration, limit: u32) -> Vec<TaskId>;

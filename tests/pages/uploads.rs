@@ -145,6 +145,7 @@ async fn without_scripts_the_form_sends_several_files_and_leads_to_their_links()
     // The link that removes it is among those that are given.
     browser.click("#uploaded-list a[href*='token']").await;
     browser.click("button.danger").await;
+    browser.click("button[name=sure]").await;
     browser.open(&world.at("/images/")).await;
     assert_eq!(browser.all(".gallery > li").await.len(), 1);
 }

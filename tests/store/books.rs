@@ -143,6 +143,12 @@ async fn a_callback_is_told_each_event_in_order_and_wakes_for_the_next(bench: Be
         bench.store.told(ids[0], &Told::Event(at)).await.unwrap();
     }
     assert_eq!(story, [EventName::Created, EventName::Started], "progress is not told");
+    let newest = bench.store.newest_events_of(ids[0], 9).await.unwrap();
+    assert_eq!(
+        newest.iter().map(|(_, event)| event.fact.name()).collect::<Vec<_>>(),
+        story,
+        "progress is left out"
+    );
     assert!(bench.store.due_callbacks(9, HOLD).await.unwrap().is_empty());
     bench.settle(ids[0], Attempt(1), done()).await.unwrap();
     let due = bench.store.due_callbacks(9, HOLD).await.unwrap();

@@ -144,6 +144,7 @@ async fn a_suspect_is_taken_like_any_other_and_the_third_loss_is_poison(bench: B
     let told = ["created", "started", "retrying", "started", "retrying", "started", "failed"];
     assert_eq!(bench.story(id).await, told);
     let events = bench.store.events_of(id, EventSeq(0), 100).await.unwrap();
+    assert_eq!(bench.store.newest_events_of(id, 2).await.unwrap(), events[5..], "the newest, in their order");
     let Fact::Retrying { cause, .. } = &events[2].1.fact else { panic!("{events:?}") };
     assert_eq!(*cause, RetryCause::WorkerLost);
     let holder = Holder::Worker("tester".parse().unwrap());

@@ -9,13 +9,17 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::assets::Asset;
+use super::confirm::{self, Ask, SURE};
+use super::entry::set_cookie;
 use super::form::Form;
 use super::frame::{Frame, Section, Visitor};
-use super::preferences::Look;
+use super::preferences::{Look, cookie};
 use super::told::{self, Told};
 use super::words::filled;
+use super::words::frame::ConfirmWords;
 use super::words::images::ImageWords;
-use super::words::written::{instant, number, size};
+use super::words::problems::ProblemWords;
+use super::words::written::{instant, number, plural, size};
 use super::{formats, next_page, see_other, tools};
 use crate::account::{Access, Caller};
 use crate::http::catalogue::Code;
@@ -24,7 +28,7 @@ use crate::http::image_desk::Desk;
 use crate::http::image_upload::{self, Received};
 use crate::http::links::ImageLinks;
 use crate::http::upload::Unproven;
-use crate::http::{Problem, State, auth, images};
+use crate::http::{Problem, State, auth, client, images};
 use crate::store::Image;
 use crate::task::{ImageName, TaskId};
 
@@ -65,7 +69,10 @@ impl Picture {
             name: image.name.to_string(),
             thumbnail: format!("/images/{}?w={side}&h={side}", image.name),
             size: size(language, image.bytes),
-            dimensions: filled(w.pixels, &[&told(width), &told(height)]),
+            dimensions: filled(
+                plural(language, height.into(), [w.pixels_one, w.pixels_few, w.pixels]),
+                &[&told(width), &told(height)],
+            ),
             uploaded: instant(language, image.created_at),
             uploaded_at: image.created_at.to_string(),
             ready: image.blob.is_some(),
@@ -139,15 +146,64 @@ fn upload_page(
     }
 }
 
+/// How long the tokens of an upload wait for the page that shows them, in seconds.
+const CARRIED_S: u32 = 60;
+
+/// What stands between the tokens of an upload.
+const SEPARATOR: &str = "/";
+
+/// The cookie in which the tokens of an upload get to the page that shows them: an address would stay in the history of
+/// the browser and in the logs of proxies. It is called by the first image, since several uploads may be on their way.
+struct Carried(String);
+
+impl Carried {
+    /// That of the upload whose first image is called so.
+    fn of(first: &str) -> Self {
+        Self(format!("gristmill_tokens_{}", first.replace(|c: char| !c.is_ascii_alphanumeric(), "_")))
+    }
+
+    /// The tokens, in the order of the images.
+    fn held<'a>(&self, request: &'a HttpRequest) -> Option<&'a str> {
+        cookie(request, &self.0)
+    }
+
+    fn keep(
+        &self,
+        state: &State,
+        request: &HttpRequest,
+        answer: &mut HttpResponse,
+        tokens: &str,
+    ) -> Result<(), Problem> {
+        // What a request brought goes back only if it looks like what went out.
+        let plain = |c: char| c.is_ascii_hexdigit() || c == '-' || SEPARATOR.contains(c);
+        if !tokens.chars().all(plain) {
+            return Ok(());
+        }
+        let secure = if client::is_secure(&state.http, request) { "; Secure" } else { "" };
+        let name = &self.0;
+        set_cookie(
+            answer,
+            &format!("{name}={tokens}; Path=/upload; Max-Age={CARRIED_S}; HttpOnly; SameSite=Lax{secure}"),
+        )
+    }
+
+    fn drop_from(&self, answer: &mut HttpResponse) -> Result<(), Problem> {
+        set_cookie(answer, &format!("{}=; Path=/upload; Max-Age=0; HttpOnly; SameSite=Lax", self.0))
+    }
+}
+
 /// The form, with what was just sent by it.
 pub(super) async fn upload_form(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request, &["done"]);
     let wanted = query.text("done").unwrap_or_default().to_owned();
     query.finish()?;
     let visitor = Visitor::of(&state, auth::reader(&state, &request, None).await?).await?;
+    let carried = Carried::of(wanted.split(',').next().unwrap_or_default());
+    let held = carried.held(&request).map(str::to_owned);
+    let mut tokens = held.iter().flat_map(|tokens| tokens.split(SEPARATOR));
     let mut done = Vec::new();
-    for entry in wanted.split(',').take(state.images.max_files) {
-        let (name, token) = entry.split_once('~').map_or((entry, None), |(name, token)| (name, Some(token)));
+    for name in wanted.split(',').take(state.images.max_files) {
+        let token = tokens.next();
         let Ok(name) = name.parse::<ImageName>() else { continue };
         let Some(image) = state.store.image(&name).await? else { continue };
         // Only what is the token is shown as one.
@@ -155,10 +211,18 @@ pub(super) async fn upload_form(state: Data<State>, request: HttpRequest) -> Res
         done.push(Picture::of(&state, &request, &image, token));
     }
     let mut page = upload_page(&state, &request, visitor, None, done);
-    if page.done.iter().any(|picture| !picture.ready) {
+    let waits = page.done.iter().any(|picture| !picture.ready);
+    if waits {
         page.frame = page.frame.polled(2);
     }
-    Frame::answer(&page, StatusCode::OK)
+    let mut answer = Frame::answer(&page, StatusCode::OK)?;
+    match held {
+        // The page is looked at again, and has to know them then.
+        Some(tokens) if waits => carried.keep(&state, &request, &mut answer, &tokens)?,
+        Some(_) => carried.drop_from(&mut answer)?,
+        None => {}
+    }
+    Ok(answer)
 }
 
 /// Takes what the form sends, and leads to where its links are.
@@ -175,12 +239,15 @@ pub(super) async fn upload(
             let entries = shown.iter().map(|shown| {
                 let name = shown.view.filename();
                 // Who is known removes it by who they are.
-                match shown.view.delete_token().filter(|_| caller == Caller::Anonymous) {
-                    Some(token) => format!("{name}~{token}"),
-                    None => name.to_owned(),
-                }
+                let token = shown.view.delete_token().filter(|_| caller == Caller::Anonymous);
+                (name.to_owned(), token.map(ToString::to_string).unwrap_or_default())
             });
-            see_other(&format!("/upload?done={}", entries.collect::<Vec<String>>().join(",")))
+            let (names, tokens): (Vec<String>, Vec<String>) = entries.unzip();
+            let mut answer = see_other(&format!("/upload?done={}", names.join(",")))?;
+            if let Some(first) = names.first().filter(|_| caller == Caller::Anonymous) {
+                Carried::of(first).keep(&state, &request, &mut answer, &tokens.join(SEPARATOR))?;
+            }
+            Ok(answer)
         }
         // A form without scripts has no key.
         Ok(Received::Before(..)) => see_other("/images/"),
@@ -260,7 +327,10 @@ async fn image_page(
     if image.blob.is_none() {
         frame = frame.polled(2);
     }
-    let owner = match image.owner {
+    // Who has no more than the link learns what it shows, not whose it is.
+    let sees_task =
+        caller.may_see(image.owner, None) && (caller != Caller::Anonymous || state.auth.anonymous);
+    let owner = match image.owner.filter(|_| sees_task) {
         Some(id) => {
             let user = state.store.user(id).await?;
             let name =
@@ -269,8 +339,6 @@ async fn image_page(
         }
         None => None,
     };
-    let sees_task =
-        caller.may_see(image.owner, None) && (caller != Caller::Anonymous || state.auth.anonymous);
     let frames = Some(image.facts.frames).filter(|frames| *frames > 1);
     Ok(ImagePage {
         picture: Picture::of(state, request, image, None),
@@ -312,31 +380,57 @@ pub(super) async fn delete(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let form = Form::read(&state, &request, body, &["token"]).await?;
+    let form = Form::read(&state, &request, body, &["token", SURE]).await?;
     form.finish()?;
     let caller = auth::caller(&state, &request, None).await?;
     let image = find(&state, &request).await?;
     let given = form.text("token");
     let right = match images::right_to(&image, caller, given) {
         Ok(right) => right,
-        Err(problem) => return refused(&state, &request, &image, caller, problem).await,
+        Err(problem) => return refused(&state, &request, &image, (caller, given.is_some()), problem).await,
     };
+    if form.text(SURE).is_none() {
+        return ask(&state, &request, &image, caller, given).await;
+    }
     images::remove(&state, right, Some(image), None).await?;
     // Where nobody may look around, there is the upload.
     let lists = caller != Caller::Anonymous || state.auth.anonymous;
     see_other(if lists { "/images/?done=deleted" } else { "/" })
 }
 
-async fn refused(
+/// Asks whether the image is to go.
+async fn ask(
     state: &State,
     request: &HttpRequest,
     image: &Image,
     caller: Caller,
+    token: Option<&str>,
+) -> Result<HttpResponse, Problem> {
+    let language = Look::of(request).language;
+    let question = Ask {
+        section: Section::Images,
+        question: ConfirmWords::of(language).image.to_owned(),
+        what: Some(image.filename.clone()),
+        hint: ImageWords::of(language).delete_hint,
+        action: format!("/images/{}/delete", image.name),
+        fields: token.map(|token| ("token", token.to_owned())).into_iter().collect(),
+        back: format!("/images/{}/page", image.name),
+    };
+    confirm::page(state, request, caller, question).await
+}
+
+async fn refused(
+    state: &State,
+    request: &HttpRequest,
+    image: &Image,
+    (caller, by_token): (Caller, bool),
     problem: Problem,
 ) -> Result<HttpResponse, Problem> {
     let Some(told) = Told::of(request, &problem).filter(|_| problem.code() == Code::Forbidden) else {
         return Err(problem);
     };
+    let w = ProblemWords::of(Look::of(request).language);
+    let told = if by_token { Told { title: w.wrong_token, advice: w.check_token, ..told } } else { told };
     let page = image_page(state, request, image, caller, None, Some(told)).await?;
     Err(told::rendered(problem, &page))
 }

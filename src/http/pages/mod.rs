@@ -8,7 +8,7 @@
 //!   `problem` the page of an error; `assets` what pages load; `form` reads what they send.
 //! - `home`, `entry`, `profile`, `images`, `records`, `quiz`, `tasks`, `reports`: a file a page, or a few that belong
 //!   together; `tools` is for programs that people have, `swagger` the page of the API's document; `told` is a problem
-//!   beside the form that was refused, `laid` JSON to be read.
+//!   beside the form that was refused, `confirm` the question before something is removed, `laid` JSON to be read.
 //! - `words` has all that is said; `templates/` the form; `assets/` the style and the scripts, one a concern.
 //!
 //! # To add a page
@@ -28,6 +28,7 @@
 mod admin;
 mod assets;
 mod chart;
+mod confirm;
 mod entry;
 mod form;
 mod frame;
@@ -191,10 +192,17 @@ fn local(text: &str) -> Option<String> {
     (ours && plain).then(|| text.to_owned())
 }
 
+/// The address without the token in its query: what is secret does not go into another address.
+fn without_token(place: &str) -> String {
+    let Some((path, query)) = place.split_once('?') else { return place.to_owned() };
+    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("token=")).collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+}
+
 /// The page that leads in, and from there to `next`.
 fn login_with(next: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    match local(next).filter(|next| next != "/") {
+    match local(next).map(|next| without_token(&next)).filter(|next| next != "/") {
         Some(next) => format!("/login?{}", query.append_pair("next", &next).finish()),
         None => "/login".to_owned(),
     }

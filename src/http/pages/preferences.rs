@@ -60,7 +60,7 @@ impl Look {
 }
 
 /// The first cookie of that name.
-fn cookie<'a>(request: &'a HttpRequest, wanted: &str) -> Option<&'a str> {
+pub(super) fn cookie<'a>(request: &'a HttpRequest, wanted: &str) -> Option<&'a str> {
     let lines = request.headers().get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find_map(|(name, value)| (name == wanted).then_some(value))

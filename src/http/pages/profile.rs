@@ -14,10 +14,11 @@ use super::entry::{Fresh, set_cookie, token_page, user_of};
 use super::form::Form;
 use super::frame::{Frame, Section, Visitor};
 use super::preferences::Look;
+use super::tasks::Moment;
 use super::told::{self, Told};
 use super::words::filled;
 use super::words::people::ProfileWords;
-use super::words::written::{signed, size};
+use super::words::written::{signed, size, status, status_class};
 use super::{formats, see_other};
 use crate::account::{Caller, Change, User};
 use crate::http::auth::{self, Proof};
@@ -28,10 +29,16 @@ use crate::http::spool::{blocking, whole};
 use crate::http::upload::Unproven;
 use crate::http::{Problem, State, image_form, reports, session, user_form, users};
 use crate::intake::Done;
-use crate::task::UserId;
+use crate::kinds::report;
+use crate::media::report::Language;
+use crate::store::{Order, Page, TaskFilter};
+use crate::task::{Task, UserId};
 
 /// Over how many days a report may look.
 const DAYS: [u32; 4] = [7, 14, 30, 90];
+
+/// How many of the user's reports are listed.
+const REPORTS: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "profile.html")]
@@ -44,6 +51,36 @@ struct ProfilePage {
     alt: String,
     picture_hint: String,
     counters: Vec<(String, String)>,
+    reports: Vec<Ordered>,
+}
+
+/// A report that was ordered.
+struct Ordered {
+    href: String,
+    asked: Moment,
+    status: &'static str,
+    class: &'static str,
+}
+
+impl Ordered {
+    /// The report that the task makes; `None` where its input is no order.
+    fn of(language: Language, task: &Task) -> Option<Self> {
+        let payload: report::Payload = serde_json::from_str(task.payload.as_str()).ok()?;
+        Some(Self {
+            href: reports::link(payload.report),
+            asked: Moment::of(language, task.created_at),
+            status: status(language, task.life.status()),
+            class: status_class(task.life.status()),
+        })
+    }
+}
+
+/// The user's newest reports: each has gone with its task once it is no longer kept.
+async fn ordered(state: &State, language: Language, user: UserId) -> Result<Vec<Ordered>, Problem> {
+    let filter = TaskFilter { kind: Some(report::kind()), ..TaskFilter::of(Caller::User(user)) };
+    let page = Page { after: None, order: Order::Descending, limit: REPORTS };
+    let tasks = state.store.tasks(&filter, &page).await?;
+    Ok(tasks.iter().filter_map(|task| Ordered::of(language, task)).collect())
 }
 
 impl ProfilePage {
@@ -104,6 +141,7 @@ async fn page(
             &[&formats(state), &size(language, state.images.max_bytes.bytes())],
         ),
         counters: counters.collect(),
+        reports: ordered(state, language, own.id).await?,
         frame,
         w,
         told,

@@ -12,12 +12,14 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::assets::Asset;
+use super::confirm::{self, Ask, SURE};
 use super::form::Form;
 use super::frame::{Frame, Section, Visitor};
 use super::preferences::Look;
 use super::tasks::Moment;
 use super::told::{self, Told};
 use super::words::filled;
+use super::words::frame::ConfirmWords;
 use super::words::records::RecordWords;
 use super::words::written::{size, span, status, status_class};
 use super::{next_page, see_other};
@@ -261,8 +263,22 @@ pub(super) async fn delete(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    Form::read(&state, &request, body, &[]).await?.finish()?;
+    let form = Form::read(&state, &request, body, &[SURE]).await?;
+    form.finish()?;
     let (caller, recording) = find(&state, &request).await?;
+    if form.text(SURE).is_none() {
+        let language = Look::of(&request).language;
+        let question = Ask {
+            section: Section::Records,
+            question: ConfirmWords::of(language).recording.to_owned(),
+            what: Some(recording.filename),
+            hint: RecordWords::of(language).delete_hint,
+            action: format!("/records/{}/delete", recording.id),
+            fields: Vec::new(),
+            back: format!("/records/{}", recording.id),
+        };
+        return confirm::page(&state, &request, caller, question).await;
+    }
     recordings::remove(&state, caller, recording).await?;
     see_other("/records?done=deleted")
 }

@@ -11,11 +11,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::assets::Asset;
+use super::confirm::{self, Ask, SURE};
 use super::form::Form;
 use super::frame::{Frame, Section, Visitor};
 use super::laid::Laid;
 use super::preferences::Look;
 use super::words::filled;
+use super::words::frame::ConfirmWords;
 use super::words::tasks::TaskWords;
 use super::words::written::{instant, number, span, status, status_class};
 use super::{local, next_page, see_other};
@@ -24,18 +26,15 @@ use crate::http::extract::{self, Query};
 use crate::http::task_list::{self, Found, Wanted};
 use crate::http::tasks;
 use crate::http::{Problem, State, auth};
-use crate::intake::IntakeError;
 use crate::kinds::manual;
 use crate::media::report::Language;
 use crate::store::Order;
-use crate::task::{
-    Event, EventSeq, Fact, RetryCause, State as Stage, Status, Task, TaskId, Timestamp, UserId,
-};
+use crate::task::{Event, Fact, RetryCause, State as Stage, Status, Task, TaskId, Timestamp, UserId};
 
 /// How many tasks a page has.
 const PAGE: u32 = 50;
 
-/// How many events of a task are shown.
+/// How many events of a task are shown: the newest.
 const EVENTS: u32 = 300;
 
 /// An instant, for a page.
@@ -190,6 +189,7 @@ struct TaskPage {
     picture: bool,
     payload: Option<Laid>,
     result: Option<Laid>,
+    attempts: Vec<Tried>,
     events: Vec<Happened>,
     earlier: Option<String>,
 }
@@ -199,9 +199,12 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
     let id = extract::task_id(&request)?;
     let (caller, task) = tasks::seen(&state, &request, id).await?;
     // One more than is shown tells whether there are more.
-    let mut events = state.store.events_of(id, EventSeq(0), EVENTS + 1).await?;
+    let mut events = state.store.newest_events_of(id, EVENTS + 1).await?;
     let more = events.len() > EVENTS as usize;
-    events.truncate(EVENTS as usize);
+    if more {
+        events.remove(0);
+    }
+    let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
     let language = Look::of(&request).language;
     let w = TaskWords::of(language);
     let visitor = Visitor::of(&state, caller).await?;
@@ -235,11 +238,50 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
         picture: has_picture(&task),
         payload: Laid::of(&task.payload),
         result,
-        events: events.iter().map(|(_, event)| happened(language, event)).collect(),
+        attempts: attempts_of(&events).iter().map(|one| Tried::of(language, one)).collect(),
+        events: events.iter().map(|event| happened(language, event)).collect(),
         earlier: more.then(|| filled(w.earlier, &[&number(language, EVENTS.into())])),
         task,
     };
     Frame::answer(&page, StatusCode::OK)
+}
+
+/// An attempt as the events tell of it: what began it, and what ended it, where it has ended.
+type Attempted<'a> = (&'a Event, Option<&'a Event>);
+
+/// The attempts that began among the events, in their order.
+fn attempts_of(events: &[Event]) -> Vec<Attempted<'_>> {
+    let mut attempts: Vec<Attempted<'_>> = Vec::new();
+    for event in events {
+        match &event.fact {
+            Fact::Started { .. } => attempts.push((event, None)),
+            Fact::Completed | Fact::Failed(_) | Fact::Retrying { .. } | Fact::Cancelled => {
+                // What comes when none runs, such as a wish to try again, ends none.
+                if let Some((_, ended @ None)) = attempts.last_mut() {
+                    *ended = Some(event);
+                }
+            }
+            Fact::Created | Fact::Progress(_) | Fact::Deleted => {}
+        }
+    }
+    attempts
+}
+
+/// A line of the attempts.
+struct Tried {
+    number: String,
+    started: Moment,
+    ended: Option<Happened>,
+}
+
+impl Tried {
+    fn of(language: Language, (started, ended): &Attempted<'_>) -> Self {
+        Self {
+            number: number(language, started.attempt.0.into()),
+            started: Moment::of(language, started.at),
+            ended: ended.map(|event| happened(language, event)),
+        }
+    }
 }
 
 /// Whether the task came with a picture.
@@ -277,11 +319,10 @@ fn happened(language: Language, event: &Event) -> Happened {
     Happened { at: Moment::of(language, event.at), text }
 }
 
-/// What a form on these pages asks for.
+/// What a form on these pages asks for, and has at once.
 enum Act {
     Cancel,
     Retry,
-    Delete,
 }
 
 /// Cancels a task.
@@ -308,7 +349,28 @@ pub(super) async fn delete(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    act(&state, &request, body, &Act::Delete).await
+    let id = extract::task_id(&request)?;
+    let form = Form::read(&state, &request, body, &["back", SURE]).await?;
+    form.finish()?;
+    let back = form.text("back").and_then(local);
+    if form.text(SURE).is_none() {
+        // The rows of a list that is live move: what was clicked on may not be what was meant.
+        let (caller, _) = tasks::seen(&state, &request, id).await?;
+        let w = ConfirmWords::of(Look::of(&request).language);
+        let question = Ask {
+            section: Section::Tasks,
+            question: filled(w.task, &[&id.to_string()]),
+            what: None,
+            hint: w.task_hint,
+            action: format!("{}/delete", tasks::location(id)),
+            fields: back.iter().map(|back| ("back", back.clone())).collect(),
+            back: back.unwrap_or_else(|| tasks::location(id)),
+        };
+        return confirm::page(&state, &request, caller, question).await;
+    }
+    let caller = auth::caller(&state, &request, None).await?;
+    state.intake.delete(caller, id, None).await?;
+    see_other(&back.unwrap_or_else(|| "/tasks".to_owned()))
 }
 
 async fn act(
@@ -321,11 +383,50 @@ async fn act(
     let form = Form::read(state, request, body, &["back"]).await?;
     form.finish()?;
     let caller = auth::caller(state, request, None).await?;
-    let (done, otherwise): (Result<_, IntakeError>, _) = match act {
-        Act::Cancel => (state.intake.cancel(caller, id, None).await.map(drop), tasks::location(id)),
-        Act::Retry => (state.intake.retry(caller, id, None).await.map(drop), tasks::location(id)),
-        Act::Delete => (state.intake.delete(caller, id, None).await.map(drop), "/tasks".to_owned()),
-    };
-    done?;
-    see_other(&form.text("back").and_then(local).unwrap_or(otherwise))
+    match act {
+        Act::Cancel => state.intake.cancel(caller, id, None).await.map(drop)?,
+        Act::Retry => state.intake.retry(caller, id, None).await.map(drop)?,
+    }
+    see_other(&form.text("back").and_then(local).unwrap_or_else(|| tasks::location(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{Attempt, Holder};
+
+    fn event(attempt: u32, at: i64, fact: Fact) -> Event {
+        Event {
+            task: TaskId(1),
+            kind: manual::kind(),
+            owner: None,
+            attempt: Attempt(attempt),
+            at: Timestamp::from_micros(at),
+            fact,
+        }
+    }
+
+    #[test]
+    fn an_attempt_has_a_beginning_and_what_ended_it() {
+        let started =
+            |attempt, at| event(attempt, at, Fact::Started { holder: Holder::Person, assignee: None });
+        let retrying = |attempt, at, cause| {
+            event(attempt, at, Fact::Retrying { cause, run_at: Timestamp::from_micros(at) })
+        };
+        let events = [
+            event(0, 1, Fact::Created),
+            started(1, 2),
+            retrying(1, 3, RetryCause::WorkerLost),
+            started(2, 4),
+            event(2, 5, Fact::Cancelled),
+            retrying(2, 6, RetryCause::Asked),
+            started(3, 7),
+        ];
+        let shape = |attempts: &[Attempted<'_>]| -> Vec<(u32, Option<i64>)> {
+            attempts.iter().map(|(from, to)| (from.attempt.0, to.map(|to| to.at.as_micros()))).collect()
+        };
+        assert_eq!(shape(&attempts_of(&events)), [(1, Some(3)), (2, Some(5)), (3, None)]);
+        // What ends one of which the beginning is not among them is no attempt of its own.
+        assert_eq!(shape(&attempts_of(&events[2..4])), [(2, None)]);
+    }
 }

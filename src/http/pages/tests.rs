@@ -115,6 +115,8 @@ fn only_a_place_of_ours_is_led_back_to() {
     }
     assert_eq!(login_with("/tasks?a=b"), "/login?next=%2Ftasks%3Fa%3Db");
     assert_eq!(login_with("//evil.example"), "/login");
+    assert_eq!(login_with("/images/a/page?token=b"), "/login?next=%2Fimages%2Fa%2Fpage");
+    assert_eq!(login_with("/a?token=b&c=d"), "/login?next=%2Fa%3Fc%3Dd");
 }
 
 #[test]

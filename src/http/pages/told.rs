@@ -7,9 +7,9 @@ use actix_web::HttpRequest;
 use askama::Template;
 
 use super::preferences::Look;
-use super::words::problems::{advice, title};
-use crate::http::Problem;
+use super::words::problems::{ProblemWords, advice, title};
 use crate::http::catalogue::Code;
+use crate::http::{Fault, Problem};
 
 /// What to say of a problem beside the form.
 pub(in crate::http) struct Told {
@@ -47,7 +47,14 @@ impl Told {
     /// The same of any problem.
     pub(in crate::http) fn always(request: &HttpRequest, problem: &Problem) -> Self {
         let (language, code) = (Look::of(request).language, problem.code());
-        Self { title: title(language, code), advice: advice(language, code), detail: problem.story() }
+        let mut told =
+            Self { title: title(language, code), advice: advice(language, code), detail: problem.story() };
+        let of_password = |fault: &Fault| fault.field == "current_password";
+        if code == Code::Forbidden && problem.faults().iter().any(of_password) {
+            let w = ProblemWords::of(language);
+            (told.title, told.advice) = (w.wrong_password, w.check_password);
+        }
+        told
     }
 }
 

@@ -291,6 +291,10 @@ impl Store for SqliteStore {
         self.read_events_of(task, after, limit).await
     }
 
+    async fn newest_events_of(&self, task: TaskId, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError> {
+        self.read_newest_events_of(task, limit).await
+    }
+
     async fn newest_event(&self) -> Result<EventSeq, StoreError> {
         self.read_newest_event().await
     }

@@ -3,17 +3,25 @@
 use gristmill::http::Code;
 
 use super::{in_both, led_to, look, page, problem_page, send, send_files, user};
+use crate::client::Answer;
 use crate::harness::{Wishes, start};
 use crate::photos::{gif, png};
 
 /// A name that does harm wherever it is not escaped, and turns what follows it around.
 const HOSTILE: &str = "a\"><script>alert(1)<b onload='x'>\u{202e}gnp.png";
 
-/// The names of the images that an upload leads to, with their tokens.
-fn uploaded(place: &str) -> Vec<(String, String)> {
+/// The names of the images that an upload leads to.
+fn uploaded(place: &str) -> Vec<String> {
     let list = place.strip_prefix("/upload?done=").unwrap();
-    let split = |entry: &str| entry.split_once('~').map(|(name, token)| (name.to_owned(), token.to_owned()));
-    list.split(',').map(|entry| split(entry).unwrap_or_else(|| (entry.to_owned(), String::new()))).collect()
+    list.split(',').map(str::to_owned).collect()
+}
+
+/// The tokens that go with them, by the cookie of the answer.
+fn tokens(answer: &Answer) -> Vec<String> {
+    let cookie = answer.cookie();
+    let (name, tokens) = cookie.split_once('=').unwrap();
+    assert!(name.starts_with("gristmill_tokens_"), "{cookie}");
+    tokens.split('/').map(str::to_owned).collect()
 }
 
 #[tokio::test]
@@ -29,11 +37,16 @@ async fn files_of_the_form_are_uploaded_and_all_links_are_shown() {
     .await;
     assert!(text.contains(".jpg .png .gif, up to 5\u{a0}MiB each, at most 20 at once."), "{text}");
     let files = [("one.png", png(20, 10)), ("two.gif", gif(8, 8))];
-    let place = led_to(&send_files(&daemon, "/upload", "", &files).await);
-    let images = uploaded(&place);
-    assert_eq!(images.len(), 2);
-    let text = page(&look(&daemon, &place, &[]).await, 200);
-    for ((name, token), (file, _)) in images.iter().zip(&files) {
+    let sent = send_files(&daemon, "/upload", "", &files).await;
+    let place = led_to(&sent);
+    let (images, tokens) = (uploaded(&place), tokens(&sent));
+    assert_eq!((images.len(), tokens.len()), (2, 2));
+    let kept = sent.header("set-cookie");
+    assert!(kept.ends_with("; Path=/upload; Max-Age=60; HttpOnly; SameSite=Lax"), "{kept}");
+    let shown = look(&daemon, &place, &[("cookie", &sent.cookie())]).await;
+    let text = page(&shown, 200);
+    for ((name, token), (file, _)) in images.iter().zip(&tokens).zip(&files) {
+        assert!(!place.contains(token.as_str()), "{place}");
         let url = daemon.url(&format!("/images/{name}"));
         assert!(text.contains(&format!("value=\"{url}\"")), "{text}");
         assert!(text.contains(&format!("value=\"![{file}]({url})\"")), "{text}");
@@ -42,10 +55,15 @@ async fn files_of_the_form_are_uploaded_and_all_links_are_shown() {
         assert!(text.contains(&format!("value=\"{url}/page?token={token}\"")), "{text}");
         assert_eq!(daemon.get(&format!("/images/{name}")).await.status, 200);
     }
+    // They are shown this once.
+    let taken_away = shown.header("set-cookie");
+    assert!(taken_away.contains("=; Path=/upload; Max-Age=0;"), "{taken_away}");
+    assert!(!page(&look(&daemon, &place, &[]).await, 200).contains("page?token="));
     // What is made up shows nothing, and a token that is none is not shown as one.
-    let forged = format!("/upload?done={}~nonsense,nothing.png,..%2F..", images[0].0);
-    let text = page(&look(&daemon, &forged, &[]).await, 200);
-    assert!(!text.contains("page?token=") && text.contains(&images[0].0), "{text}");
+    let forged = format!("/upload?done={},nothing.png,..%2F..", images[0]);
+    let cookie = sent.cookie().replace(&tokens[0], "0b8b6a2e-6f0d-4f6c-9a6e-3f1a6f7f5b11");
+    let text = page(&look(&daemon, &forged, &[("cookie", &cookie)]).await, 200);
+    assert!(!text.contains("page?token=") && text.contains(&images[0]), "{text}");
 }
 
 #[tokio::test]
@@ -70,7 +88,7 @@ async fn what_is_refused_is_told_beside_the_form() {
 async fn a_name_that_means_harm_is_text_on_every_page() {
     let daemon = start(Wishes::default()).await;
     let place = led_to(&send_files(&daemon, "/upload", "", &[(HOSTILE, png(9, 9))]).await);
-    let (name, _) = uploaded(&place).swap_remove(0);
+    let name = uploaded(&place).swap_remove(0);
     for path in [place, "/images/".to_owned(), format!("/images/{name}/page")] {
         let text = page(&look(&daemon, &path, &[]).await, 200);
         for harm in ["<script>", "<b onload"] {
@@ -111,11 +129,14 @@ async fn the_gallery_has_pages_and_shows_each_their_own() {
 async fn an_image_is_bytes_at_its_name_and_a_page_beside_it() {
     let daemon = start(Wishes::default()).await;
     let place = led_to(&send_files(&daemon, "/upload", "", &[("cat.png", png(31, 17))]).await);
-    let (name, _) = uploaded(&place).swap_remove(0);
+    let name = uploaded(&place).swap_remove(0);
     let bytes = look(&daemon, &format!("/images/{name}"), &[]).await;
     assert_eq!(bytes.header("content-type"), "image/png");
     let path = format!("/images/{name}/page");
     let text = in_both(&daemon, &path, "", "31 × 17 pixels", "31 × 17 пикселей").await;
+    let small = led_to(&send_files(&daemon, "/upload", "", &[("dot.png", png(1, 1))]).await);
+    let small = format!("/images/{}/page", uploaded(&small)[0]);
+    in_both(&daemon, &small, "", "1 × 1 pixels", "1 × 1 пиксель<").await;
     assert!(text.contains("<h1><bdi>cat.png</bdi></h1>"), "{text}");
     problem_page(&look(&daemon, "/images/none.png/page", &[]).await, Code::ImageNotFound);
 }
@@ -126,22 +147,34 @@ async fn an_image_is_deleted_by_its_owner_or_its_token_and_nobody_else() {
     let (_, ann) = user(&daemon, "Ann").await;
     let (_, bob) = user(&daemon, "Bob").await;
     let name = uploaded(&led_to(&send_files(&daemon, "/upload", &ann, &[("a.png", png(9, 9))]).await))
-        .swap_remove(0)
-        .0;
+        .swap_remove(0);
+    let own_page = format!("/images/{name}/page");
+    for (cookie, told) in [("", false), (bob.as_str(), false), (ann.as_str(), true)] {
+        let text = page(&look(&daemon, &own_page, &[("cookie", cookie)]).await, 200);
+        assert_eq!(text.contains("<bdi>Ann</bdi></a>"), told, "whose it is: {text}");
+        assert_eq!(text.contains("<dt>Owner</dt>"), told, "{text}");
+    }
     let path = format!("/images/{name}/delete");
     problem_page(&send(&daemon, &path, "", &[]).await, Code::Unauthenticated);
     assert!(page(&send(&daemon, &path, &bob, &[]).await, 403).contains("role=\"alert\""));
-    assert_eq!(led_to(&send(&daemon, &path, &ann, &[]).await), "/images/?done=deleted");
+    let asked = page(&send(&daemon, &path, &ann, &[]).await, 200);
+    assert!(asked.contains("name=\"sure\" value=\"yes\"") && asked.contains("<bdi>a.png</bdi>"), "{asked}");
+    assert_eq!(daemon.get(&format!("/images/{name}")).await.status, 200, "nothing is gone before the answer");
+    assert_eq!(led_to(&send(&daemon, &path, &ann, &[("sure", "yes")]).await), "/images/?done=deleted");
     daemon.get(&format!("/images/{name}")).await.problem(Code::ImageNotFound);
 
-    let place = led_to(&send_files(&daemon, "/upload", "", &[("b.png", png(9, 9))]).await);
-    let (name, token) = uploaded(&place).swap_remove(0);
+    let sent = send_files(&daemon, "/upload", "", &[("b.png", png(9, 9))]).await;
+    let (name, token) = (uploaded(&led_to(&sent)).swap_remove(0), tokens(&sent).swap_remove(0));
     let form = page(&look(&daemon, &format!("/images/{name}/page?token={token}"), &[]).await, 200);
     assert!(form.contains(&format!("value=\"{token}\"")), "{form}");
     let path = format!("/images/{name}/delete");
     let wrong = "0b8b6a2e-6f0d-4f6c-9a6e-3f1a6f7f5b11";
-    assert!(page(&send(&daemon, &path, &bob, &[("token", wrong)]).await, 403).contains("role=\"alert\""));
-    led_to(&send(&daemon, &path, "", &[("token", &token)]).await);
+    let refused = page(&send(&daemon, &path, &bob, &[("token", wrong)]).await, 403);
+    assert!(refused.contains("role=\"alert\"") && refused.contains("Check the token"), "{refused}");
+    assert!(!refused.contains("Only the owner"), "{refused}");
+    let asked = page(&send(&daemon, &path, "", &[("token", &token)]).await, 200);
+    assert!(asked.contains(&format!("name=\"token\" value=\"{token}\"")), "{asked}");
+    led_to(&send(&daemon, &path, "", &[("token", &token), ("sure", "yes")]).await);
     daemon.get(&format!("/images/{name}")).await.problem(Code::ImageNotFound);
 }
 

@@ -41,7 +41,10 @@ async fn a_recording_is_sent_converted_played_and_deleted() {
         assert!(seen.status == 404 || seen.status == 303, "{}", seen.status);
         assert!(send(&daemon, &delete, stranger, &[]).await.status >= 400);
     }
-    assert_eq!(led_to(&send(&daemon, &delete, &ann, &[]).await), "/records?done=deleted");
+    let asked = page(&send(&daemon, &delete, &ann, &[]).await, 200);
+    assert!(asked.contains("name=\"sure\" value=\"yes\"") && !asked.contains("<script>"), "{asked}");
+    page(&look(&daemon, &place, &[("cookie", &ann)]).await, 200);
+    assert_eq!(led_to(&send(&daemon, &delete, &ann, &[("sure", "yes")]).await), "/records?done=deleted");
     problem_page(&look(&daemon, &place, &[("cookie", &ann)]).await, Code::RecordingNotFound);
 }
 

@@ -83,7 +83,16 @@ async fn a_task_is_cancelled_tried_again_and_deleted_by_forms_of_whoever_may() {
     let elsewhere = [("back", "//evil.example")];
     assert_eq!(led_to(&send(&daemon, "/tasks/1/retry", &ann, &elsewhere).await), "/tasks/1");
     problem_page(&send(&daemon, "/tasks/1/retry", &ann, &[]).await, Code::StatusForbids);
-    assert_eq!(led_to(&send(&daemon, "/tasks/1/delete", &ann, &[]).await), "/tasks");
+    let asked = page(&send(&daemon, "/tasks/1/delete", &ann, &back).await, 200);
+    assert!(
+        asked.contains("Delete task 1?") && asked.contains("name=\"back\" value=\"/tasks?status=New\""),
+        "{asked}"
+    );
+    look_at().await;
+    for cookie in [bob.as_str(), ""] {
+        assert!(send(&daemon, "/tasks/1/delete", cookie, &[("sure", "yes")]).await.status >= 400);
+    }
+    assert_eq!(led_to(&send(&daemon, "/tasks/1/delete", &ann, &[("sure", "yes")]).await), "/tasks");
     problem_page(&look(&daemon, "/tasks/1", &[("cookie", &ann)]).await, Code::TaskNotFound);
 }
 
@@ -112,6 +121,9 @@ async fn my_report_is_ordered_watched_and_opened_at_one_address() {
             && watched.contains("http-equiv=\"refresh\""),
         "{watched}"
     );
+    // Who left the page finds it again.
+    let profile = page(&look(&daemon, "/profile", &[("cookie", &ann)]).await, 200);
+    assert!(profile.contains(&format!("<a href=\"{place}\">")), "{profile}");
     // Who has the link alone learns no more than that it is on its way.
     let linked = page(&look(&daemon, &place, &[]).await, 202);
     assert!(linked.contains("data-live-every=\"2\"") && !linked.contains("/tasks/1"), "{linked}");

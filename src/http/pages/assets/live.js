@@ -1,18 +1,22 @@
 // Keeps the page up to date. The daemon tells by server-sent events that something changed (`data-live-source` of the
 // body), or the page looks by itself every so many seconds (`data-live-every`). It then fetches itself, at most once a
 // second, and replaces each element with `data-live` whose newer form differs. What has the focus is left alone, ticked
-// boxes stay ticked, and what is folded out stays so.
+// boxes stay ticked, and what is folded out stays so. While nobody sees the page, nothing is heard and nothing fetched: a
+// browser has few connections for a host, and pages in the background would take them all.
 "use strict";
 (() => {
   const { liveSource, liveEvery } = document.body.dataset;
   if (!liveSource && !liveEvery) return;
 
   const PAUSE = 1000;
+  const REOPEN = 3000;
   const EVENTS = ["created", "started", "progress", "completed", "failed", "retrying", "cancelled", "deleted", "message"];
   const seen = new Map();
   let wanted = false;
   let busy = false;
   let last = 0;
+  let skipped = false;
+  let source = null;
 
   for (const element of document.querySelectorAll("[data-live][id]")) seen.set(element.id, element.outerHTML);
 
@@ -43,11 +47,16 @@
   }
 
   function replace(page) {
+    skipped = false;
     for (const old of document.querySelectorAll("[data-live][id]")) {
       // What is not live any more in its newer form is put there this once, and stays.
       const fresh = page.getElementById(old.id);
       const html = fresh && fresh.outerHTML;
-      if (!fresh || seen.get(fresh.id) === html || old.contains(document.activeElement)) continue;
+      if (!fresh || seen.get(fresh.id) === html) continue;
+      if (old.contains(document.activeElement)) {
+        skipped = true;
+        continue;
+      }
       seen.set(fresh.id, html);
       keepChoices(old, fresh);
       const placed = document.importNode(fresh, true);
@@ -68,13 +77,38 @@
     }
   }
 
-  if (liveSource) {
-    const source = new EventSource(liveSource);
-    for (const name of EVENTS) source.addEventListener(name, ask);
+  function hear() {
+    if (!liveSource || source || document.hidden) return;
+    const opened = new EventSource(liveSource);
+    source = opened;
+    for (const name of EVENTS) opened.addEventListener(name, ask);
     // What happened while nothing was heard.
-    source.addEventListener("open", ask);
+    opened.addEventListener("open", ask);
+    opened.addEventListener("error", () => {
+      // A browser tries again by itself unless what answered was no stream, such as the 503 of a proxy.
+      if (source !== opened || opened.readyState !== EventSource.CLOSED) return;
+      source = null;
+      setTimeout(() => { hear(); ask(); }, REOPEN);
+    });
   }
+
+  function rest() {
+    if (source) source.close();
+    source = null;
+  }
+
+  hear();
   if (liveEvery) setInterval(ask, Number(liveEvery) * 1000);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && wanted) ask(); });
-  document.addEventListener("focusout", () => { if (!document.hidden) ask(); });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      rest();
+      return;
+    }
+    hear();
+    ask();
+  });
+  // A page that is left may be kept for the way back, with its connection.
+  window.addEventListener("pagehide", rest);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) { hear(); ask(); } });
+  document.addEventListener("focusout", () => { if (skipped) ask(); });
 })();

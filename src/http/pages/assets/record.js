@@ -1,4 +1,5 @@
 // Records from the microphone: samples come from `samples.js`, are kept as 16-bit WAV, and are sent by the form for files.
+// A take ends by itself when it is as large as may be sent, and is kept until it has arrived or is thrown away.
 "use strict";
 (() => {
   const box = document.getElementById("recorder");
@@ -10,10 +11,15 @@
   const start = box.querySelector("[data-start]");
   const stop = box.querySelector("[data-stop]");
   const drop = box.querySelector("[data-drop]");
+  const again = box.querySelector("[data-again]");
   const running = box.querySelector("[data-running]");
   const time = box.querySelector("[data-time]");
   const meter = box.querySelector("meter");
+  const HEAD = 44;
+  // The sizes in the header have 32 bits.
+  const most = Math.min(Number(form.dataset.maxBytes) || Infinity, 0xffffffff);
   let take = null;
+  let kept = null;
   box.hidden = false;
 
   function tell(text) { box.querySelector("[data-state]").textContent = text; }
@@ -23,7 +29,7 @@
     start.disabled = true;
     try {
       take = await begin();
-      show(true);
+      show("recording");
       tell(box.dataset.wordRecording);
       stop.focus();
     } catch {
@@ -31,12 +37,33 @@
     }
     start.disabled = false;
   });
-  stop.addEventListener("click", async () => {
-    const wav = await finish();
-    const name = `${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.wav`;
-    form.dispatchEvent(new CustomEvent("gristmill:send", { detail: new File([wav], name, { type: "audio/wav" }) }));
+  stop.addEventListener("click", () => { end(""); });
+  again.addEventListener("click", send);
+  drop.addEventListener("click", async () => {
+    kept = null;
+    await finish();
+    show("idle");
+    start.focus();
   });
-  drop.addEventListener("click", finish);
+  form.addEventListener("gristmill:unsent", () => {
+    if (!kept) return;
+    show("unsent");
+    again.focus();
+  });
+
+  async function end(why) {
+    const wav = await finish();
+    if (!wav) return;
+    const name = `${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.wav`;
+    kept = new File([wav], name, { type: "audio/wav" });
+    tell(why);
+    send();
+  }
+
+  function send() {
+    show("sending");
+    form.dispatchEvent(new CustomEvent("gristmill:send", { detail: kept }));
+  }
 
   async function begin() {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
@@ -50,10 +77,17 @@
     const node = new AudioWorkletNode(context, "samples", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
     const blocks = [];
     let frames = 0;
+    let full = false;
     let ended;
     const all = new Promise((resolve) => { ended = resolve; });
     node.port.onmessage = ({ data }) => {
       if (data === null) { ended(); return; }
+      if (full) return;
+      if (HEAD + 2 * (frames + data.length) > most) {
+        full = true;
+        end(box.dataset.wordFull);
+        return;
+      }
       const block = new Int16Array(data.length);
       let loudest = 0;
       for (let at = 0; at < data.length; at += 1) {
@@ -80,25 +114,24 @@
     for (const track of stream.getTracks()) track.stop();
     const rate = context.sampleRate;
     await context.close();
-    show(false);
     tell("");
     return wav(blocks, rate);
   }
 
-  function show(on) {
-    start.hidden = on;
-    stop.hidden = !on;
-    drop.hidden = !on;
-    running.hidden = !on;
+  function show(state) {
+    start.hidden = state !== "idle";
+    stop.hidden = state !== "recording";
+    again.hidden = state !== "unsent";
+    drop.hidden = state !== "recording" && state !== "unsent";
+    running.hidden = state !== "recording";
     time.textContent = "0:00";
     meter.value = 0;
-    if (!on) start.focus();
   }
 
   // The header of 16-bit PCM of one channel, and the samples.
   function wav(blocks, rate) {
     const bytes = blocks.reduce((sum, block) => sum + block.byteLength, 0);
-    const head = new DataView(new ArrayBuffer(44));
+    const head = new DataView(new ArrayBuffer(HEAD));
     const text = (at, word) => { for (let i = 0; i < word.length; i += 1) head.setUint8(at + i, word.charCodeAt(i)); };
     text(0, "RIFF"); head.setUint32(4, 36 + bytes, true); text(8, "WAVE");
     text(12, "fmt "); head.setUint32(16, 16, true); head.setUint16(20, 1, true); head.setUint16(22, 1, true);

@@ -1,6 +1,6 @@
 // Forms with a file (`data-send`) are sent with their progress shown; then the browser goes where the form leads, or what
-// is wrong is shown above it. Other scripts send a file by the same form with a `gristmill:send` event. Without this the
-// form is sent as any other.
+// is wrong is shown above it. Other scripts send a file by the same form with a `gristmill:send` event, and hear by
+// `gristmill:unsent` that it did not arrive. Without this the form is sent as any other.
 "use strict";
 (() => {
   for (const form of document.querySelectorAll("form[data-send]")) {
@@ -26,6 +26,7 @@
     if (file && words.maxBytes && file.size > Number(words.maxBytes)) {
       progress.hidden = true;
       state.textContent = words.wordTooLarge;
+      form.dispatchEvent(new CustomEvent("gristmill:unsent"));
       return;
     }
     progress.hidden = false;
@@ -34,6 +35,7 @@
       button.disabled = false;
       progress.hidden = true;
       state.textContent = text;
+      form.dispatchEvent(new CustomEvent("gristmill:unsent"));
     };
     const request = new XMLHttpRequest();
     request.open("POST", form.action);

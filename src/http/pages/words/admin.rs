@@ -19,6 +19,7 @@ words! {
         show: "Show" => "Показать";
         all: "Show all" => "Показать все";
         any: "any" => "любой";
+        any_status: "any" => "любое";
         choose: "Choose" => "Выбор";
         back: "Back" => "Назад";
         no: "No, go back" => "Нет, вернуться";

@@ -33,6 +33,18 @@ words! {
 }
 
 words! {
+    /// Before something is removed.
+    ConfirmWords {
+        image: "Delete this image?" => "Удалить это изображение?";
+        recording: "Delete this recording?" => "Удалить эту запись?";
+        task: "Delete task {}?" => "Удалить задачу {}?";
+        task_hint: "With it go its result and its files. There is no way back." => "Вместе с ней исчезнут её результат и файлы. Вернуть их нельзя.";
+        yes: "Yes, delete" => "Да, удалить";
+        no: "No, go back" => "Нет, вернуться";
+    }
+}
+
+words! {
     /// On the first page.
     HomeWords {
         title: "Welcome" => "Добро пожаловать";

@@ -40,6 +40,8 @@ words! {
         name: "File name" => "Имя файла";
         size: "Size" => "Размер";
         dimensions: "Dimensions" => "Размеры";
+        pixels_one: "{} × {} pixels" => "{} × {} пиксель";
+        pixels_few: "{} × {} pixels" => "{} × {} пикселя";
         pixels: "{} × {} pixels" => "{} × {} пикселей";
         frames: "Frames" => "Кадры";
         format: "Format" => "Формат";

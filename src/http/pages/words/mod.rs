@@ -97,6 +97,7 @@ mod tests {
             admin::KindWords::pairs(),
             admin::NodeWords::pairs(),
             charts::ChartWords::pairs(),
+            frame::ConfirmWords::pairs(),
             frame::FrameWords::pairs(),
             frame::HomeWords::pairs(),
             frame::ApiWords::pairs(),

@@ -65,13 +65,14 @@ words! {
         russian: "Русский" => "Русский";
         contact: "With my e-mail on it" => "С моим адресом почты";
         make_report: "Make my report" => "Составить мой отчёт";
+        reports: "My newest reports" => "Мои последние отчёты";
         delete: "Delete the account" => "Удалить учётную запись";
         delete_hint: "With it go all your images, recordings, tasks and reports. There is no way back." => "Вместе с ней исчезнут все ваши изображения, записи, задачи и отчёты. Вернуть их нельзя.";
         delete_sure: "I want everything of mine deleted" => "Я хочу удалить всё своё";
         since: "Here since" => "С нами с";
         role: "Role" => "Роль";
         role_user: "user" => "пользователь";
-        role_admin: "administrator" => "управляющий";
+        role_admin: "administrator" => "администратор";
         number: "Number" => "Номер";
         edit: "Edit my profile" => "Изменить мой профиль";
         not_sure: "Tick the box to say that you are sure." => "Поставьте отметку, что вы уверены.";

@@ -15,6 +15,10 @@ words! {
         log_in: "Log in" => "Войти";
         home: "To the first page" => "На главную";
         request: "request {}" => "запрос {}";
+        wrong_password: "Wrong password" => "Пароль неверен";
+        check_password: "Check the password as it is, and type it again." => "Проверьте нынешний пароль и введите его снова.";
+        wrong_token: "Wrong token" => "Токен неверен";
+        check_token: "Check the token: it is the one that the upload of this very image showed." => "Проверьте токен: его показали при загрузке именно этого изображения.";
     }
 }
 
@@ -126,10 +130,9 @@ fn what_to_do(code: Code) -> (&'static str, &'static str) {
             "Log out, and log in as the user whose data this is.",
             "Выйдите и войдите как тот пользователь, чьи это данные.",
         ),
-        Code::Forbidden => (
-            "Only the owner and administrators may do this.",
-            "Это могут только владелец и управляющие сервисом.",
-        ),
+        Code::Forbidden => {
+            ("Only the owner and administrators may do this.", "Это могут только владелец и администраторы.")
+        }
         Code::CrossOrigin => (
             "Open the page of this service itself, and do it there.",
             "Откройте страницу этого сервиса и сделайте это там.",

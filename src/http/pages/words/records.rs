@@ -16,6 +16,8 @@ words! {
         record_stop: "Stop and convert" => "Остановить и преобразовать";
         record_drop: "Throw away" => "Выбросить";
         recording: "Recording" => "Идёт запись";
+        full: "It got as large as may be sent, and ended there." => "Запись достигла наибольшего размера и на этом закончена.";
+        again: "Send again" => "Отправить снова";
         level: "Level" => "Уровень";
         refused: "The microphone cannot be used: allow it for this page. Browsers give it only to pages that came over HTTPS or from this machine." => "Микрофон недоступен: разрешите его этой странице. Браузеры дают его только страницам по HTTPS или с этой же машины.";
         needs_script: "To record in the browser, scripts must be allowed." => "Чтобы записывать в браузере, нужно разрешить скрипты.";

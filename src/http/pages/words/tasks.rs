@@ -62,7 +62,10 @@ words! {
         event_cancelled: "cancelled" => "отменена";
         event_deleted: "deleted" => "удалена";
         next_try: "next try {}" => "следующая попытка {}";
-        earlier: "Only the first {} events are shown." => "Показаны только первые события: {}.";
+        earlier: "Only the newest {} events are shown." => "Показаны только последние события: {}.";
+        attempts: "Attempts" => "Попытки";
+        ended: "How it ended" => "Чем кончилась";
+        runs: "It has not ended." => "Ещё идёт.";
     }
 }
 
