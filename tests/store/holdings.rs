@@ -5,20 +5,23 @@ use std::time::Duration;
 use gristmill::account::{Avatar, Caller, Email, Holding, Name, NewUser, Token};
 use gristmill::media::image::{Facts, Format};
 use gristmill::store::{
-    Command, NewImage, NewPicture, NewRecording, NewReport, NewTask, Quota, Reply, Storage, UserSearch,
+    BulkAct, Command, NewImage, NewPicture, NewRecording, NewReport, NewTask, Quota, Reply, Selection,
+    Storage, TaskFilter, UserSearch,
 };
 use gristmill::task::{
     Attachment, BlobName, Failure, FailureReason, ImageId, ImageName, Json, Outcome, RecordingId, ReportId,
     Role, Status, TaskId, UserId,
 };
 
-use crate::bench::{Bench, backoff, ids, manual, new_task};
+use crate::bench::{Bench, backoff, ids, manual, new_task, page};
 
 on_both!(
     storage_is_summed_up_by_what_it_is_and_a_blob_counts_once,
     reports_of_all_are_read_by_pages_the_newest_first,
     users_come_with_what_they_have_the_newest_first,
     users_are_found_by_number_name_and_e_mail,
+    tasks_are_found_by_number_and_unique_key_whatever_became_of_them,
+    selected_tasks_are_counted_up_to_a_bound,
 );
 
 const NO_QUOTA: Quota = Quota { images: None, bytes: None };
@@ -187,4 +190,40 @@ async fn users_are_found_by_number_name_and_e_mail(bench: Bench) {
     assert_eq!(found(text("bob@example.org")).await, [bob]);
     assert_eq!(found(text("n@example.org")).await, [nameless], "an e-mail is found whole");
     assert_eq!(found(text("' OR 1=1 --")).await, []);
+}
+
+async fn tasks_are_found_by_number_and_unique_key_whatever_became_of_them(bench: Bench) {
+    let keyed = || NewTask { unique_key: Some("order-5".into()), ..new_task() };
+    let first =
+        run(&bench, keyed(), Outcome::Completed { result: Json::null(), output: None, drop_input: false });
+    let first = first.await;
+    let again = ids(&bench.create(vec![keyed(), new_task()]).await);
+    let running = bench.claim(1).await.remove(0).life.id;
+    let found = async |change: fn(&mut TaskFilter)| {
+        let mut filter = TaskFilter::of(Caller::Admin(None));
+        change(&mut filter);
+        ids(&bench.store.tasks(&filter, &page(10)).await.unwrap())
+    };
+    assert_eq!(found(|filter| filter.unique_key = Some("order-5".into())).await, [first, again[0]]);
+    assert_eq!(found(|filter| filter.unique_key = Some("order".into())).await, []);
+    assert_eq!(found(|filter| filter.id = Some(TaskId(2))).await, [again[0]]);
+    assert_eq!(found(|filter| filter.id = Some(TaskId(99))).await, []);
+    assert_eq!(found(|filter| filter.status = Some(Status::InProgress)).await, [running]);
+    let running_noop = |filter: &mut TaskFilter| {
+        (filter.status, filter.kind) = (Some(Status::InProgress), Some("noop".parse().unwrap()));
+    };
+    assert_eq!(found(running_noop).await, [running]);
+}
+
+async fn selected_tasks_are_counted_up_to_a_bound(bench: Bench) {
+    bench.create(vec![new_task(), new_task(), new_task()]).await;
+    bench.claim(1).await;
+    let count = async |act: BulkAct, most: u32| {
+        let filter = TaskFilter::of(Caller::Admin(None));
+        let selection = Selection { filter, ids: None, statuses: act.statuses(), except: None };
+        bench.store.count_selected(&selection, most).await.unwrap()
+    };
+    assert_eq!(count(BulkAct::Cancel, 100).await, 3, "those that wait and those that run");
+    assert_eq!(count(BulkAct::Cancel, 2).await, 2);
+    assert_eq!(count(BulkAct::Retry, 100).await, 0);
 }

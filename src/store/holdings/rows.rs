@@ -21,8 +21,11 @@ pub(in crate::store) const SUMS: &str = "\
      UNION ALL SELECT 'pictures', count(*), sum(bytes) FROM pictures \
      UNION ALL SELECT 'avatars', count(*), sum(avatar_bytes) FROM users WHERE avatar IS NOT NULL \
      UNION ALL SELECT 'named', count(*), sum(bytes) FROM task_blobs \
-     UNION ALL SELECT 'blobs', count(*), sum(bytes) FROM (SELECT blob, bytes FROM task_blobs \
-     UNION SELECT avatar, avatar_bytes FROM users WHERE avatar IS NOT NULL) AS blobs";
+     UNION ALL SELECT 'blobs of tasks', count(*), sum(bytes) \
+     FROM (SELECT max(bytes) AS bytes FROM task_blobs GROUP BY blob) AS blobs \
+     UNION ALL SELECT 'blobs of users', count(*), sum(bytes) \
+     FROM (SELECT max(avatar_bytes) AS bytes FROM users WHERE avatar IS NOT NULL \
+     AND NOT EXISTS (SELECT 1 FROM task_blobs WHERE task_blobs.blob = users.avatar) GROUP BY avatar) AS pictures";
 
 /// The sums, of their rows.
 pub(in crate::store) fn storage(rows: Vec<SumRow>, database: i64) -> Storage {
@@ -45,7 +48,10 @@ pub(in crate::store) fn storage(rows: Vec<SumRow>, database: i64) -> Storage {
             count: named.count.saturating_sub(known.iter().map(|holding| holding.count).sum()),
             bytes: named.bytes.saturating_sub(known.iter().map(|holding| holding.bytes).sum()),
         },
-        blobs: of("blobs"),
+        blobs: Holding {
+            count: of("blobs of tasks").count + of("blobs of users").count,
+            bytes: of("blobs of tasks").bytes + of("blobs of users").bytes,
+        },
         database: database.unsigned_abs(),
     }
 }
