@@ -71,7 +71,7 @@ words! {
         since: "Here since" => "С нами с";
         role: "Role" => "Роль";
         role_user: "user" => "пользователь";
-        role_admin: "administrator" => "управляющий";
+        role_admin: "administrator" => "администратор";
         number: "Number" => "Номер";
         edit: "Edit my profile" => "Изменить мой профиль";
         not_sure: "Tick the box to say that you are sure." => "Поставьте отметку, что вы уверены.";

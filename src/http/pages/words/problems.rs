@@ -126,10 +126,9 @@ fn what_to_do(code: Code) -> (&'static str, &'static str) {
             "Log out, and log in as the user whose data this is.",
             "Выйдите и войдите как тот пользователь, чьи это данные.",
         ),
-        Code::Forbidden => (
-            "Only the owner and administrators may do this.",
-            "Это могут только владелец и управляющие сервисом.",
-        ),
+        Code::Forbidden => {
+            ("Only the owner and administrators may do this.", "Это могут только владелец и администраторы.")
+        }
         Code::CrossOrigin => (
             "Open the page of this service itself, and do it there.",
             "Откройте страницу этого сервиса и сделайте это там.",
