@@ -436,6 +436,9 @@ fn there<T>(given: Result<T, TopologyError>) -> Result<Option<T>, DeadQueueError
     }
 }
 
+/// Headers of the broker that tell how often a message was given out: looking at it changes them, and nothing else of it.
+const COUNTED_BY_BROKER: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
+
 /// See [`Letter::key`].
 fn key(delivery: &Delivery) -> String {
     let mut digest = Sha256::new();
@@ -445,6 +448,9 @@ fn key(delivery: &Delivery) -> String {
     };
     part(delivery.message_id().unwrap_or_default().as_bytes());
     for (name, value) in delivery.headers() {
+        if COUNTED_BY_BROKER.contains(&&*name) {
+            continue;
+        }
         part(name.as_bytes());
         part(value.as_bytes());
     }
@@ -454,4 +460,36 @@ fn key(delivery: &Delivery) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::types::{AMQPValue, FieldTable};
+
+    use super::*;
+
+    fn key_of(headers: &[(&str, AMQPValue)]) -> String {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert((*name).into(), value.clone());
+        }
+        let properties = lapin::BasicProperties::default().with_headers(table);
+        let (exchange, routing_key) = (String::new(), "q".to_owned());
+        let body = bytes::Bytes::from_static(b"body");
+        let (redelivered, tag, generation) = (false, 1, 1);
+        key(&Delivery { body, exchange, routing_key, redelivered, properties, tag, generation })
+    }
+
+    #[test]
+    fn a_message_is_known_by_the_same_key_however_often_it_was_looked_at() {
+        let of = |looks: i64, shop: &str| {
+            key_of(&[
+                ("x-delivery-count", AMQPValue::LongLongInt(looks)),
+                ("shop", AMQPValue::LongString(shop.into())),
+            ])
+        };
+        assert_eq!(of(1, "north"), of(2, "north"));
+        assert_eq!(of(1, "north"), key_of(&[("shop", AMQPValue::LongString("north".into()))]));
+        assert_ne!(of(1, "north"), of(1, "south"));
+    }
 }

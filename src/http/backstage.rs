@@ -1,4 +1,5 @@
-//! What only those see who run the daemon, and what it costs to look: the dead queue, the sums of storage, the disk.
+//! What only those see who run the daemon, and what it costs to look: how much waits and runs, the dead queue, the sums of
+//! storage, the disk.
 //!
 //! Made by the composition root, asked by the pages of `/admin`. True here: however many look, and however often, each of
 //! these is found out by one at a time, and what was found is kept for some seconds: for longer, the longer it took.
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::spool::blocking;
 use super::{Problem, State};
 use crate::broker::{Bounds, DeadQueue, DeadQueueError, Letter};
-use crate::store::Storage;
+use crate::store::{KindLoad, Minute, Storage, Totals};
 use crate::task::Timestamp;
 use crate::telemetry::disk::{self, Room};
 
@@ -27,9 +28,27 @@ struct Inner {
     dead: Option<DeadQueue>,
     data_dir: PathBuf,
     storage: Kept<Storage>,
+    figures: Kept<Figures>,
+    dead_count: Kept<u32>,
     letters: Kept<Letters>,
     room: Kept<Room>,
 }
+
+/// How much of what there is to do, and was done, over all nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Figures {
+    /// When they were so.
+    pub(super) at: Timestamp,
+    /// What waits and runs.
+    pub(super) loads: Vec<KindLoad>,
+    /// What failed, and what was ever made.
+    pub(super) totals: Totals,
+    /// What happened in the hour before.
+    pub(super) history: Vec<Minute>,
+}
+
+/// How far back [`Figures::history`] goes.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The beginning of the dead queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +98,8 @@ impl Backstage {
             dead,
             data_dir,
             storage: Kept::new(Duration::from_secs(5)),
+            figures: Kept::new(Duration::from_secs(1)),
+            dead_count: Kept::new(Duration::from_secs(5)),
             letters: Kept::new(Duration::from_secs(2)),
             room: Kept::new(Duration::from_secs(2)),
         };
@@ -88,6 +109,18 @@ impl Backstage {
     /// The sums of what is kept.
     pub(super) async fn storage(&self, state: &State) -> Result<Arc<Storage>, Problem> {
         self.inner.storage.get(async { Ok(state.store.storage().await?) }).await
+    }
+
+    /// How much there is to do, and was done.
+    pub(super) async fn figures(&self, state: &State) -> Result<Arc<Figures>, Problem> {
+        let find = async {
+            let store = &state.store;
+            let at = store.now().await?;
+            let history = store.history(at.before(HOUR));
+            let (loads, totals, history) = futures_util::try_join!(store.loads(), store.totals(), history)?;
+            Ok(Figures { at, loads, totals, history })
+        };
+        self.inner.figures.get(find).await
     }
 
     /// The room on the disk that the data folder is on; why it is not known.
@@ -105,6 +138,13 @@ impl Backstage {
         self.inner.dead.as_ref()
     }
 
+    /// How many dead messages there are, without looking at them: looking hides them from others; `None` where no broker is
+    /// set.
+    pub(super) async fn dead_count(&self) -> Option<Result<u32, DeadQueueError>> {
+        let dead = self.dead()?;
+        Some(self.inner.dead_count.get(dead.count()).await.map(|count| *count))
+    }
+
     /// The oldest dead messages; `None` where no broker is set.
     pub(super) async fn letters(&self) -> Option<Result<Arc<Letters>, DeadQueueError>> {
         let dead = self.dead()?;
@@ -118,6 +158,7 @@ impl Backstage {
     /// Has the dead messages looked at anew: they were changed.
     pub(super) async fn letters_changed(&self) {
         self.inner.letters.forget().await;
+        self.inner.dead_count.forget().await;
     }
 }
 

@@ -17,8 +17,9 @@ use super::tasks::{json_answer, nothing};
 use super::{Problem, State, auth};
 use crate::account::Caller;
 use crate::intake::Done;
-use crate::store::{Bulk, BulkAct, RememberedAnswer, Reply, Selection};
+use crate::store::{Bulk, BulkAct, Remember, RememberedAnswer, Reply, Selection};
 use crate::task::TaskId;
+use crate::telemetry::action_log::Action;
 
 /// The parameters of the three.
 const PARAMETERS: &[&str] =
@@ -118,10 +119,31 @@ async fn act(
     let body = nothing(state, request, body).await?;
     let remember = key.map(|key| key.remember(request, caller, &[&body], answered));
     let selection = selection(act, filters, ids, caller);
-    match state.intake.bulk(caller, act, selection, after, remember).await? {
+    match change(state, caller, act, selection, after, remember).await? {
         Done::Now(bulk) => Ok(json_answer(HttpResponse::Ok(), TaskView::many(&BulkView::of(&bulk)))),
         Done::Before(answer) => replayed(answer),
     }
+}
+
+/// Does that to the tasks, and notes it where an admin did: it may be anybody's tasks.
+pub(super) async fn change(
+    state: &State,
+    caller: Caller,
+    act: BulkAct,
+    selection: Selection,
+    after: Option<TaskId>,
+    remember: Option<Remember>,
+) -> Result<Done<Bulk>, Problem> {
+    let done = state.intake.bulk(caller, act, selection, after, remember).await?;
+    if let (Caller::Admin(admin), Done::Now(Bulk { changed: count @ 1.., .. })) = (caller, &done) {
+        let (count, admin) = (*count, admin.map(|user| user.0));
+        state.actions.record(&match act {
+            BulkAct::Retry => Action::TasksRetried { count, admin },
+            BulkAct::Cancel => Action::TasksCancelled { count, admin },
+            BulkAct::Delete => Action::TasksDeleted { count, admin },
+        });
+    }
+    Ok(done)
 }
 
 /// What the caller selects. Who names tasks, or a status, wants to hear of those that refuse; who does not, does not mean

@@ -1,6 +1,6 @@
 //! `/kinds`: what kinds of tasks there are, how much of each waits and runs; pausing them and letting them go on.
 //!
-//! Called by the route table; for admins alone. [`overview`] is what pages show as well.
+//! Called by the route table; for admins alone. [`views`] is what pages show as well.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::tasks::{UserParam, json_answer, named, nothing};
 use super::{Problem, State, auth, extract};
 use crate::account::Caller;
 use crate::intake::Done;
-use crate::store::{KindLoad, Pause, Rates, Remember, RememberedAnswer, Reply, Spread, Trend};
+use crate::store::{KindLoad, Minute, Pause, Rates, Remember, RememberedAnswer, Reply, Spread, Trend};
 use crate::task::{Kind, Timestamp};
 use crate::telemetry::action_log::Action;
 
@@ -156,18 +156,29 @@ impl PauseView {
     }
 }
 
-/// The kinds that this node knows, and those of which there are tasks or a pause all the same, by name.
-pub(super) async fn overview(state: &State) -> Result<Vec<KindView>, Problem> {
+/// The kinds that this node knows, and those of which there are tasks or a pause all the same, by name; as of now.
+async fn overview(state: &State) -> Result<Vec<KindView>, Problem> {
     let now = state.store.now().await?;
     let hour = state.store.history(now.before(HOUR));
     let (pauses, loads, hour) = futures_util::try_join!(state.store.pauses(), state.store.loads(), hour)?;
+    Ok(views(state, now, pauses, &loads, &hour))
+}
+
+/// The same, of what was found out at `now`: what is paused, what waits and runs, and what happened in the hour before.
+pub(super) fn views(
+    state: &State,
+    now: Timestamp,
+    pauses: Vec<Pause>,
+    loads: &[KindLoad],
+    hour: &[Minute],
+) -> Vec<KindView> {
     let registry = state.intake.kinds();
     let known = registry.iter().map(|(kind, _)| kind).chain(registry.outside());
     let mut found: BTreeMap<Kind, (Option<KindLoad>, Option<Pause>)> =
         known.map(|kind| (kind.clone(), (None, None))).collect();
     for load in loads {
         let place = found.entry(load.kind.clone()).or_default();
-        place.0 = Some(load);
+        place.0 = Some(load.clone());
     }
     for pause in pauses {
         let place = found.entry(pause.kind.clone()).or_default();
@@ -175,7 +186,7 @@ pub(super) async fn overview(state: &State) -> Result<Vec<KindView>, Problem> {
     }
     let view = |(kind, (load, pause)): (Kind, (Option<KindLoad>, Option<Pause>))| {
         let load = load.unwrap_or_else(|| KindLoad::none(kind.clone()));
-        let trend = Trend::of(&hour, &kind, now);
+        let trend = Trend::of(hour, &kind, now);
         KindView {
             outside: registry.outside().contains(&kind),
             concurrency: registry.iter().find(|(own, _)| **own == kind).map(|(_, permits)| permits),
@@ -200,7 +211,7 @@ pub(super) async fn overview(state: &State) -> Result<Vec<KindView>, Problem> {
             kind: kind.to_string(),
         }
     };
-    Ok(found.into_iter().map(view).collect())
+    found.into_iter().map(view).collect()
 }
 
 /// The kinds of tasks. What each may do at once, whether it is paused, how much of it waits and runs on all nodes, and how

@@ -17,7 +17,7 @@ pub use history::{Minute, MinuteCounts, Rates, Span, Spread, Stretch, Trend, min
 pub use nodes::{ComponentReport, Node, NodeReport, PermitsReport, REMEMBERED};
 
 use super::{Selection, StoreError};
-use crate::task::{EventSeq, Kind, NodeId, TaskId, Timestamp, UserId};
+use crate::task::{Kind, NodeId, TaskId, Timestamp, UserId};
 
 /// That a kind is paused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,12 +68,8 @@ impl KindLoad {
 pub struct Totals {
     /// Tasks that are there and failed.
     pub failed: u64,
-    /// Tasks that are there and were cancelled.
-    pub cancelled: u64,
     /// Tasks that were ever made; deletion takes none away.
     pub created: u64,
-    /// The newest event; 0 before the first.
-    pub newest_event: EventSeq,
 }
 
 /// What is shown to those who run the daemon.
@@ -128,13 +124,14 @@ pub trait Overview: Send + Sync {
     /// When the database does not answer.
     async fn tell_node(&self, node: NodeId, report: &NodeReport) -> Result<(), StoreError>;
 
-    /// The nodes, the newest first, at most `limit`; those that are gone too, for [`REMEMBERED`].
+    /// The nodes, the newest first, at most `limit`; those that are gone too, for [`REMEMBERED`], as far as those that live
+    /// leave room.
     ///
     /// # Errors
     /// When the database does not answer, or a row is corrupt.
     async fn nodes(&self, limit: u32) -> Result<Vec<Node>, StoreError>;
 
-    /// The numbers over all kinds. Their cost grows with what failed and was cancelled, not with what was done.
+    /// The numbers over all kinds. Their cost grows with what failed, not with what was done.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -141,6 +141,41 @@ pub enum Action {
         /// The kind's name.
         kind: String,
     },
+    /// An admin cancelled tasks.
+    TasksCancelled {
+        /// So many.
+        count: u64,
+        /// The admin's number; `None` is the operator.
+        admin: Option<i64>,
+    },
+    /// An admin made tasks ready again.
+    TasksRetried {
+        /// So many.
+        count: u64,
+        /// The admin's number; `None` is the operator.
+        admin: Option<i64>,
+    },
+    /// An admin removed tasks.
+    TasksDeleted {
+        /// So many.
+        count: u64,
+        /// The admin's number; `None` is the operator.
+        admin: Option<i64>,
+    },
+    /// An admin sent dead messages back to their queue.
+    MessagesSentBack {
+        /// So many.
+        count: u64,
+        /// The admin's number; `None` is the operator.
+        admin: Option<i64>,
+    },
+    /// An admin removed dead messages.
+    MessagesDeleted {
+        /// So many.
+        count: u64,
+        /// The admin's number; `None` is the operator.
+        admin: Option<i64>,
+    },
 }
 
 /// Why an upload was not taken.
@@ -274,6 +309,39 @@ impl Action {
             (Self::KindResumed { kind }, Language::Ru) => {
                 format!("Успех: задачи {} возобновлены.", safe(kind))
             }
+            (Self::TasksCancelled { count, admin }, Language::En) => {
+                format!("Success: tasks cancelled ({count}, by {}).", who(*admin, language))
+            }
+            (Self::TasksCancelled { count, admin }, Language::Ru) => {
+                format!("Успех: задачи отменены ({count}, {}).", who(*admin, language))
+            }
+            (Self::TasksRetried { count, admin }, Language::En) => {
+                format!("Success: tasks retried ({count}, by {}).", who(*admin, language))
+            }
+            (Self::TasksRetried { count, admin }, Language::Ru) => {
+                format!("Успех: задачи поставлены на повтор ({count}, {}).", who(*admin, language))
+            }
+            (Self::TasksDeleted { count, admin }, Language::En) => {
+                format!("Success: tasks deleted ({count}, by {}).", who(*admin, language))
+            }
+            (Self::TasksDeleted { count, admin }, Language::Ru) => {
+                format!("Успех: задачи удалены ({count}, {}).", who(*admin, language))
+            }
+            (Self::MessagesSentBack { count, admin }, Language::En) => {
+                format!("Success: dead letters sent back ({count}, by {}).", who(*admin, language))
+            }
+            (Self::MessagesSentBack { count, admin }, Language::Ru) => {
+                format!(
+                    "Успех: недоставленные сообщения отправлены обратно ({count}, {}).",
+                    who(*admin, language)
+                )
+            }
+            (Self::MessagesDeleted { count, admin }, Language::En) => {
+                format!("Success: dead letters deleted ({count}, by {}).", who(*admin, language))
+            }
+            (Self::MessagesDeleted { count, admin }, Language::Ru) => {
+                format!("Успех: недоставленные сообщения удалены ({count}, {}).", who(*admin, language))
+            }
         }
     }
 }
@@ -296,6 +364,16 @@ impl RefusalReason {
             (Self::OverQuota, Language::En) => "no room for more",
             (Self::OverQuota, Language::Ru) => "исчерпана квота",
         }
+    }
+}
+
+/// Which admin.
+fn who(admin: Option<i64>, language: Language) -> String {
+    match (admin, language) {
+        (Some(admin), Language::En) => format!("admin #{admin}"),
+        (Some(admin), Language::Ru) => format!("администратор #{admin}"),
+        (None, Language::En) => "the operator".to_owned(),
+        (None, Language::Ru) => "оператор".to_owned(),
     }
 }
 
@@ -599,6 +677,11 @@ mod tests {
             Action::ImageDeleted { filename: "img1.jpg".to_owned() },
             Action::KindPaused { kind: "noop".to_owned() },
             Action::KindResumed { kind: "noop".to_owned() },
+            Action::TasksCancelled { count: 5, admin: Some(3) },
+            Action::TasksRetried { count: 1, admin: None },
+            Action::TasksDeleted { count: 7, admin: Some(3) },
+            Action::MessagesSentBack { count: 2, admin: Some(3) },
+            Action::MessagesDeleted { count: 3, admin: None },
             refused("e.png", RefusalReason::TooMany),
             refused("f.png", RefusalReason::OverQuota),
         ]
@@ -632,6 +715,11 @@ mod tests {
 [2024-05-06 07:08:09] Success: image img1.jpg deleted.
 [2024-05-06 07:08:09] Success: tasks noop paused.
 [2024-05-06 07:08:09] Success: tasks noop resumed.
+[2024-05-06 07:08:09] Success: tasks cancelled (5, by admin #3).
+[2024-05-06 07:08:09] Success: tasks retried (1, by the operator).
+[2024-05-06 07:08:09] Success: tasks deleted (7, by admin #3).
+[2024-05-06 07:08:09] Success: dead letters sent back (2, by admin #3).
+[2024-05-06 07:08:09] Success: dead letters deleted (3, by the operator).
 [2024-05-06 07:08:09] Error: too many uploads (e.png).
 [2024-05-06 07:08:09] Error: no room for more (f.png).
 ";
@@ -666,6 +754,11 @@ mod tests {
 [2024-05-06 07:08:09] Успех: изображение img1.jpg удалено.
 [2024-05-06 07:08:09] Успех: задачи noop приостановлены.
 [2024-05-06 07:08:09] Успех: задачи noop возобновлены.
+[2024-05-06 07:08:09] Успех: задачи отменены (5, администратор #3).
+[2024-05-06 07:08:09] Успех: задачи поставлены на повтор (1, оператор).
+[2024-05-06 07:08:09] Успех: задачи удалены (7, администратор #3).
+[2024-05-06 07:08:09] Успех: недоставленные сообщения отправлены обратно (2, администратор #3).
+[2024-05-06 07:08:09] Успех: недоставленные сообщения удалены (3, оператор).
 [2024-05-06 07:08:09] Ошибка: слишком много загрузок (e.png).
 [2024-05-06 07:08:09] Ошибка: исчерпана квота (f.png).
 ";

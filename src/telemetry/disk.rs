@@ -15,6 +15,14 @@ pub struct Room {
     pub free: u64,
 }
 
+impl Room {
+    /// Whether it is nearly full: a tenth of it, or less, is free.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.free <= self.total / 10
+    }
+}
+
 /// The room around `path`, which must be there. May wait for a disk: not for threads that serve.
 ///
 /// # Errors
@@ -28,6 +36,13 @@ pub fn room_at(path: &Path) -> io::Result<Room> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_is_nearly_full_once_a_tenth_of_it_is_free() {
+        for (free, scarce) in [(0, true), (100, true), (101, false), (1_000, false)] {
+            assert_eq!(Room { total: 1_000, free }.is_scarce(), scarce, "{free}");
+        }
+    }
 
     #[test]
     fn a_disk_has_no_more_free_than_it_has() {

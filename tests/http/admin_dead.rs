@@ -9,6 +9,7 @@ use gristmill::telemetry::Health;
 
 use crate::admin_pages::{confirm, leads_to, seen, with};
 use crate::harness::{Daemon, Wishes};
+use crate::outside::eventually;
 use crate::pages::{look, page, problem_page, send};
 use crate::rabbit::{settings, shared};
 
@@ -16,7 +17,8 @@ const ACT: &str = "/admin/dead/act";
 
 /// A daemon whose dead queue has these messages, its admin's cookie, and the broker with the queue they came from.
 async fn buried(name: &str, bodies: &[&str]) -> (Daemon, String, Broker, String) {
-    let broker = Broker::start(&settings(&shared(), &[]), Health::new(), Clock::system()).unwrap().unwrap();
+    let health = Health::new();
+    let broker = Broker::start(&settings(&shared(), &[]), health.clone(), Clock::system()).unwrap().unwrap();
     broker.until_up(Duration::from_secs(20)).await.unwrap();
     let queue = format!("test.pages.{name}.{}", std::process::id());
     broker
@@ -37,7 +39,7 @@ async fn buried(name: &str, bodies: &[&str]) -> (Daemon, String, Broker, String)
         broker.publish_one(letter).await.unwrap();
     }
     let dead = Some(DeadQueue::new(broker.clone(), &queue));
-    let (daemon, admin) = with(Wishes { idle: true, dead, ..Wishes::default() }).await;
+    let (daemon, admin) = with(Wishes { idle: true, dead, health, ..Wishes::default() }).await;
     (daemon, admin, broker, queue)
 }
 
@@ -82,6 +84,10 @@ async fn dead_letters_are_shown_sent_back_and_removed_after_a_question() {
     assert_eq!(broker.queue(&queue).await.unwrap().messages, 3);
     assert!(seen(&daemon, &admin, "/admin/dead").await.contains("There are none."));
 
+    let lines = daemon.action_lines();
+    for line in ["sent back (2, by admin #1).", "deleted (1, by admin #1).", "sent back (1, by admin #1)."] {
+        assert_eq!(lines.matches(line).count(), 1, "{line}: {lines}");
+    }
     leads_to(&send(&daemon, ACT, &admin, &[("act", "purge")]).await, "/admin/dead?told=nothing.0.0.0");
     problem_page(&send(&daemon, ACT, &admin, &[("act", "burn")]).await, Code::InvalidForm);
 }
@@ -101,13 +107,14 @@ async fn however_many_look_they_see_the_same_and_the_first_page_counts_them() {
 async fn a_broker_that_is_away_is_said_in_its_place_with_no_secret() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("amqp://me:s3cret@127.0.0.1:{port}");
-    let broker = Broker::start(&settings(&url, &[]), Health::new(), Clock::system()).unwrap().unwrap();
+    let health = Health::new();
+    let broker = Broker::start(&settings(&url, &[]), health.clone(), Clock::system()).unwrap().unwrap();
     let dead = Some(DeadQueue::new(broker, "work"));
-    let (daemon, admin) = with(Wishes { idle: true, dead, ..Wishes::default() }).await;
+    let (daemon, admin) = with(Wishes { idle: true, dead, health, ..Wishes::default() }).await;
     let text = seen(&daemon, &admin, "/admin/dead").await;
     assert!(text.contains("The broker cannot be asked now.") && !text.contains("s3cret"), "{text}");
-    let overview = seen(&daemon, &admin, "/admin").await;
-    assert!(overview.contains("not to be reached"), "{overview}");
+    eventually(async || seen(&daemon, &admin, "/admin").await.contains("not to be reached").then_some(()))
+        .await;
     let failed = send(&daemon, ACT, &admin, &[("act", "redrive"), ("key", "00")]).await;
     assert!(page(&failed, 503).contains("role=\"alert\""));
     let failed = send(&daemon, ACT, &admin, &[("act", "purge_all")]).await;

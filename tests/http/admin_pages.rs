@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gristmill::http::Code;
+use gristmill::account::Token;
+use gristmill::http::{Code, Operator};
 use gristmill::media::image::Format;
 use gristmill::store::Overview;
 use serde_json::{Value, json};
@@ -271,7 +272,16 @@ async fn one_task_a_choice_of_them_and_nothing_are_acted_on_by_plain_forms() {
     leads_to(&act(&[("act", "retry"), ("id", &ids[1])]).await, "/admin/tasks?told=retried.1.0.0");
     assert_eq!(status(&daemon, &admin, tasks[1]).await, "New");
 
+    // A line for each request that changed something.
+    let lines = daemon.action_lines();
+    let noted =
+        ["tasks cancelled (1, by admin #1).", "cancelled (2, by admin #1).", "retried (1, by admin #1)."];
+    for line in noted {
+        assert_eq!(lines.matches(line).count(), 1, "{line}: {lines}");
+    }
+
     leads_to(&act(&[("act", "retry")]).await, "/admin/tasks?told=nothing.0.0.0");
+    assert_eq!(daemon.action_lines(), lines);
     leads_to(&act(&[]).await, "/admin/tasks?told=nothing.0.0.0");
     for bad in [
         &[("act", "explode"), ("id", "1")][..],
@@ -458,6 +468,43 @@ async fn storage_and_the_overview_tell_what_there_is() {
     assert_eq!(tile("Database"), "up");
     assert!(text.contains("no broker is set") || text.contains("not set"), "{text}");
     assert_eq!(text.matches("<svg role=\"img\"").count(), 3);
+}
+
+#[tokio::test]
+async fn without_the_database_the_operator_still_sees_what_there_is_to_see() {
+    let token = Token::fresh();
+    let operator = Some(Operator::new(&token, "127.0.0.1:1".parse().unwrap()));
+    let daemon = start(Wishes { idle: true, operator, ..Wishes::default() }).await;
+    let bearer = format!("Bearer {}", token.reveal());
+    let overview = async || page(&look(&daemon, "/admin", &[("authorization", &bearer)]).await, 200);
+    let there = overview().await;
+    assert!(there.contains(">Waiting</a>") && !there.contains("The database does not answer"), "{there}");
+    assert_eq!(there.matches("<svg role=\"img\"").count(), 3);
+    daemon.store.set(Fault::Unavailable);
+    let away = overview().await;
+    assert!(away.contains("The database does not answer, so there are no numbers."), "{away}");
+    assert!(
+        away.contains("class=\"tile bad\"") && away.contains(">down</") || away.contains(">down "),
+        "{away}"
+    );
+    assert!(away.contains(">Free disk</a>") && !away.contains(">Waiting</a>"), "{away}");
+}
+
+#[tokio::test]
+async fn pages_with_something_to_tick_or_fill_in_are_not_loaded_again_without_scripts() {
+    let (daemon, admin) = idle().await;
+    for (path, _, _) in PAGES {
+        let text = seen(&daemon, &admin, path).await;
+        let forms =
+            text.contains("<form method=\"get\"") || text.contains("<form method=\"post\" action=\"/admin/");
+        let refreshes = text.contains("http-equiv=\"refresh\"");
+        let only_buttons = path == "/admin/kinds";
+        assert!(!refreshes || !forms || only_buttons, "{path}: {text}");
+        assert!(
+            refreshes || !["/admin", "/admin/kinds", "/admin/nodes", "/admin/storage"].contains(&path),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]

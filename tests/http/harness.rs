@@ -49,6 +49,10 @@ pub(crate) struct Wishes {
     pub(crate) idle: bool,
     /// The dead queue that its pages show; none unless said.
     pub(crate) dead: Option<DeadQueue>,
+    /// Its board; one of its own unless said.
+    pub(crate) health: Health,
+    /// The token of whoever runs it; none unless said.
+    pub(crate) operator: Option<http::Operator>,
     /// The folder of a daemon that was stopped; a new one unless said.
     pub(crate) folder: Option<Arc<TempDir>>,
 }
@@ -119,7 +123,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     let pictures = Pictures { imaging: imaging.clone(), blobs: blobs.clone(), max_bytes, quota };
     let (to, heard, free) = (writer.clone(), arrivals.clone(), openings.clone());
     let intake = Intake::new(to, store.clone(), kinds.clone(), heard, free, pictures, policy);
-    let health = Health::new();
+    let health = wishes.health.clone();
     health.set_phase(Phase::Ready);
     let actions = ActionLog::open(&settings.log).unwrap();
     let draining = CancellationToken::new();
@@ -142,7 +146,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         images: settings.images.clone(),
         reports: settings.reports.clone(),
         auth: settings.auth.clone(),
-        operator: None,
+        operator: wishes.operator.clone(),
         draining: draining.clone(),
     };
 

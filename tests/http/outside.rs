@@ -46,7 +46,7 @@ async fn by(daemon: &Daemon, who: &Someone, method: &str, path: &str, body: Valu
 }
 
 /// Tries until it is so.
-async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if let Some(found) = look().await {

@@ -229,36 +229,31 @@ macro_rules! overview {
             }
 
             async fn read_nodes(&self, limit: u32) -> Result<Vec<Node>, StoreError> {
-                let found: Vec<rows::NodeRow> = sqlx::query_as(
+                let now = self.now().await?;
+                let mut found: Vec<rows::NodeRow> = sqlx::query_as(
                     "SELECT id, name, started_at, lease_until, spared, said, said_at FROM nodes \
-                     ORDER BY started_at DESC, id LIMIT $1",
+                     ORDER BY CASE WHEN lease_until > $2 THEN 0 ELSE 1 END, started_at DESC, id LIMIT $1",
                 )
                 .bind(i64::from(limit))
+                .bind(now.as_micros())
                 .fetch_all(&self.readers)
                 .await
                 .map_err(StoreError::of("list nodes"))?;
+                // Those that live are among them whatever came and went since; the order is that of their starts.
+                found.sort_by(|one, other| other.2.cmp(&one.2).then_with(|| one.0.cmp(&other.0)));
                 found.into_iter().map(rows::node).collect()
             }
 
             async fn read_totals(&self) -> Result<Totals, StoreError> {
                 // By an index, in whose words SQLite wants to be asked.
-                let (failed, cancelled, newest): (i64, i64, i64) = sqlx::query_as(
-                    "SELECT (SELECT count(*) FROM tasks WHERE status = 'Failed' \
-                     AND status IN ('Failed', 'Cancelled')), \
-                     (SELECT count(*) FROM tasks WHERE status = 'Cancelled' \
-                     AND status IN ('Failed', 'Cancelled')), \
-                     (SELECT coalesce(max(id), 0) FROM events)",
+                let (failed,): (i64,) = sqlx::query_as(
+                    "SELECT count(*) FROM tasks WHERE status = 'Failed' AND status IN ('Failed', 'Cancelled')",
                 )
                 .fetch_one(&self.readers)
                 .await
                 .map_err(StoreError::of("count what ended badly"))?;
                 let created = self.read_created_total(None).await?;
-                Ok(Totals {
-                    failed: failed.unsigned_abs(),
-                    cancelled: cancelled.unsigned_abs(),
-                    created: created.total,
-                    newest_event: EventSeq(newest),
-                })
+                Ok(Totals { failed: failed.unsigned_abs(), created: created.total })
             }
         }
 

@@ -9,6 +9,6 @@ use crate::store::row::to_json;
 use crate::store::{
     KindLoad, Minute, Node, NodeReport, Overview, Pause, Selection, Store, StoreError, Totals, minute_of,
 };
-use crate::task::{EventSeq, NodeId, TaskId, Timestamp};
+use crate::task::{NodeId, TaskId, Timestamp};
 
 rows::overview!(SqliteStore, writer);

@@ -15,6 +15,7 @@ use super::notice::{Deed, Notice};
 use super::tasks::{FIELDS, HERE, Wanted};
 use super::{Chrome, Tab, back_to, enter};
 use crate::account::Caller;
+use crate::http::bulk;
 use crate::http::extract;
 use crate::http::pages::assets::Asset;
 use crate::http::pages::form::Form;
@@ -234,7 +235,7 @@ fn selection(order: &Order) -> Selection {
 }
 
 async fn step(state: &State, caller: Caller, order: &Order) -> Result<Done<Bulk>, Problem> {
-    Ok(state.intake.bulk(caller, order.act, selection(order), order.progress.after, None).await?)
+    bulk::change(state, caller, order.act, selection(order), order.progress.after, None).await
 }
 
 /// Asks whether that is meant, with how many there are of it.

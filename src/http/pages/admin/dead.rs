@@ -13,7 +13,7 @@ use askama::Template;
 
 use super::confirm::{self, Ask, CONFIRMED};
 use super::notice::{Deed, NAME as TOLD, Notice};
-use super::{Chrome, Tab, enter};
+use super::{Chrome, Tab, back_to, enter};
 use crate::broker::{Bounds, Choice, DeadQueueError, Letter, Removal, Removed, Which};
 use crate::http::backstage::{LetterLine, Letters, SEARCHED};
 use crate::http::catalogue::Code;
@@ -28,6 +28,7 @@ use crate::http::pages::words::filled;
 use crate::http::pages::words::written::{number, plural, size};
 use crate::http::{Problem, State};
 use crate::task::Timestamp;
+use crate::telemetry::action_log::Action;
 
 const HERE: &str = "/admin/dead";
 
@@ -50,6 +51,20 @@ enum Looked {
     There(Arc<Letters>),
 }
 
+/// That something was not done to its end.
+struct Failed {
+    /// How far it came.
+    so_far: String,
+    /// What stopped it.
+    why: String,
+}
+
+impl Failed {
+    fn before_anything(w: &DeadWords, error: &DeadQueueError) -> Self {
+        Self { so_far: w.failed.to_owned(), why: error.to_string() }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "admin/dead.html")]
 struct DeadPage {
@@ -59,7 +74,7 @@ struct DeadPage {
     queue: String,
     looked: Looked,
     /// What went wrong with what was to be done.
-    failed: Option<String>,
+    failed: Option<Failed>,
 }
 
 impl DeadPage {
@@ -100,7 +115,7 @@ async fn page(
     state: &State,
     frame: Frame,
     chrome: Chrome,
-    failed: Option<String>,
+    failed: Option<Failed>,
     status: StatusCode,
 ) -> Result<HttpResponse, Problem> {
     let looked = match state.backstage.letters().await {
@@ -117,7 +132,8 @@ async fn page(
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (_, frame, chrome) = enter(&state, &request, Tab::Dead).await?;
     Query::of(&request, &[TOLD]).finish()?;
-    page(&state, frame.polled(super::REFRESH), chrome, None, StatusCode::OK).await
+    // Looked at once, and not again by itself: whoever looks hides them meanwhile.
+    page(&state, frame, chrome, None, StatusCode::OK).await
 }
 
 /// One of them, whole.
@@ -134,8 +150,19 @@ pub(super) async fn one(state: Data<State>, request: HttpRequest) -> Result<Http
             let detail = "this message is not in the dead queue any more, or far behind in it";
             Err(Problem::new(Code::NotFound, detail))
         }
-        Err(error) => page(&state, frame, chrome, Some(error.to_string()), status_of(&error)).await,
+        Err(error) => refused(&state, frame, chrome, &error).await,
     }
+}
+
+/// The page, with why nothing was done.
+async fn refused(
+    state: &State,
+    frame: Frame,
+    chrome: Chrome,
+    error: &DeadQueueError,
+) -> Result<HttpResponse, Problem> {
+    let failed = Failed::before_anything(DeadWords::of(frame.language()), error);
+    page(state, frame, chrome, Some(failed), status_of(error)).await
 }
 
 fn letter_page(frame: Frame, chrome: Chrome, letter: &Letter) -> LetterPage {
@@ -171,9 +198,8 @@ pub(super) async fn act(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (_, frame, chrome) = enter(&state, &request, Tab::Dead).await?;
-    let mut form =
-        Form::with_lists(&state, &request, body, &["act", CONFIRMED, "back", "all"], &["key"]).await?;
+    let (caller, frame, chrome) = enter(&state, &request, Tab::Dead).await?;
+    let mut form = Form::with_lists(&state, &request, body, &["act", CONFIRMED, "back"], &["key"]).await?;
     let (how, all) = match form.text("act") {
         Some("redrive") => (Removal::Redrive, false),
         Some("purge") => (Removal::Purge, false),
@@ -184,6 +210,7 @@ pub(super) async fn act(
             (Removal::Redrive, false)
         }
     };
+    let back = back_to(form.text("back"), HERE);
     let keys: Vec<String> = form.all("key").map(str::to_owned).collect();
     if keys.len() > MOST {
         form.fault("key", format!("expected at most {MOST}"));
@@ -193,7 +220,7 @@ pub(super) async fn act(
         return page(&state, frame, chrome, None, StatusCode::OK).await;
     };
     if !all && keys.is_empty() {
-        return see_other(&Notice::at(HERE, Deed::NothingChosen, [0; 3]));
+        return see_other(&Notice::at(&back, Deed::NothingChosen, [0; 3]));
     }
     let confirmed = form.text(CONFIRMED).is_some();
     if !confirmed && (all || how == Removal::Purge) {
@@ -203,7 +230,7 @@ pub(super) async fn act(
         };
         return match many {
             Ok(many) => confirm::page(frame, chrome, ask(&request, how, all, &keys, many)),
-            Err(error) => page(&state, frame, chrome, Some(error.to_string()), status_of(&error)).await,
+            Err(error) => refused(&state, frame, chrome, &error).await,
         };
     }
     let (bounds, choice) = match all {
@@ -212,18 +239,29 @@ pub(super) async fn act(
     };
     let done = dead.remove(bounds, &choice, how).await;
     state.backstage.letters_changed().await;
-    match done {
-        Ok(Removed { count, left, stopped: None }) => {
-            let deed = match how {
-                Removal::Redrive => Deed::SentBack,
-                Removal::Purge => Deed::Deleted,
-            };
-            see_other(&Notice::at(HERE, deed, [u64::from(count), 0, u64::from(left)]))
-        }
-        Ok(Removed { stopped: Some(error), .. }) | Err(error) => {
-            page(&state, frame, chrome, Some(error.to_string()), status_of(&error)).await
-        }
+    let Removed { count, left, stopped } = match done {
+        Ok(removed) => removed,
+        Err(error) => return refused(&state, frame, chrome, &error).await,
+    };
+    let (deed, told) = match how {
+        Removal::Redrive => (Deed::SentBack, chrome.w.told_sent_back),
+        Removal::Purge => (Deed::Deleted, chrome.w.told_deleted),
+    };
+    if count > 0 {
+        let (count, admin) = (u64::from(count), caller.user().map(|user| user.0));
+        state.actions.record(&match how {
+            Removal::Redrive => Action::MessagesSentBack { count, admin },
+            Removal::Purge => Action::MessagesDeleted { count, admin },
+        });
     }
+    let Some(error) = stopped else {
+        return see_other(&Notice::at(&back, deed, [u64::from(count), 0, u64::from(left)]));
+    };
+    let language = frame.language();
+    let told = filled(told, &[&number(language, u64::from(count))]);
+    let so_far = format!("{told} {}", DeadWords::of(language).stopped);
+    let failed = Failed { so_far, why: error.to_string() };
+    page(&state, frame, chrome, Some(failed), status_of(&error)).await
 }
 
 fn ask(request: &HttpRequest, how: Removal, all: bool, keys: &[String], many: u64) -> Ask {

@@ -62,7 +62,7 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
     let page = ImagesPage {
         lines: found.iter().map(|image| line(&state, &frame, w, image)).collect(),
         here: frame.here.clone(),
-        frame: frame.live(super::LIVE, Some(super::REFRESH)),
+        frame: frame.live(super::LIVE, None),
         chrome,
         w,
         wanted,

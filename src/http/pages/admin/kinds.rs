@@ -7,7 +7,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::lately::{self, MINUTES};
+use super::lately;
 use super::notice::{Deed, NAME as TOLD, Notice};
 use super::{Chrome, Tab, enter};
 use crate::http::extract::{self, Query};
@@ -63,17 +63,17 @@ struct KindsPage {
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (_, frame, chrome) = enter(&state, &request, Tab::Kinds).await?;
     Query::of(&request, &[TOLD]).finish()?;
-    let now = state.store.now().await?;
-    let since = now.before(Duration::from_secs(60 * MINUTES as u64));
-    let (views, history) = futures_util::try_join!(kinds::overview(&state), async {
-        Ok::<_, Problem>(state.store.history(since).await?)
-    })?;
+    // Whether a kind is paused is asked anew each time: somebody has just pressed the button.
+    let pauses = async { Ok::<_, Problem>(state.store.pauses().await?) };
+    let (figures, pauses) = futures_util::try_join!(state.backstage.figures(&state), pauses)?;
+    let (now, history) = (figures.at, &figures.history);
+    let views = kinds::views(&state, now, pauses, &figures.loads, history);
     let language = frame.language();
     let w = KindWords::of(language);
     let page = KindsPage {
         lines: views.iter().map(|view| line(language, w, view)).collect(),
-        lately: views.iter().filter_map(|view| last_hour(language, w, view, &history, now)).collect(),
-        frame: frame.live(super::LIVE, Some(super::REFRESH)),
+        lately: views.iter().filter_map(|view| last_hour(language, w, view, history, now)).collect(),
+        frame: super::kept_up(frame),
         chrome,
         w,
     };

@@ -62,8 +62,15 @@ pub(super) const PAGES: &[Page] = &[
 /// Where live pages hear that something changed.
 const LIVE: &str = "/admin/live";
 
-/// After how many seconds a browser without scripts loads a live page again.
+/// After how many seconds a browser without scripts loads a live page again: one in which nothing is ticked or filled in,
+/// since that would be lost.
 const REFRESH: u32 = 15;
+
+/// The same page, kept up to date. What it shows is found out now and then only, for all who look: so it looks again though
+/// nothing more happened.
+fn kept_up(frame: Frame) -> Frame {
+    frame.live(LIVE, None).polled(REFRESH)
+}
 
 /// The pages of the administration, as its navigation has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! `/admin`: how the whole of it is: what waits and runs, what fails, and whether all that it stands on is there.
 //!
-//! True here: its cost grows with what waits and what failed, not with what was ever done; what cannot be found out is said
-//! in its place, and the rest of the page stands.
+//! True here: its cost grows with what waits and what failed, not with what was ever done, and not with how many look; what
+//! cannot be found out is said in its place, and the rest of the page stands. That goes for the database too, as far as it is
+//! not needed to tell who asks: whoever has the operator's token sees the page without it, others the page of a problem.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -10,8 +12,10 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::lately::{self, MINUTES};
+use super::lately;
 use super::{Chrome, Tab, enter};
+use crate::broker;
+use crate::http::backstage::Figures;
 use crate::http::extract::Query;
 use crate::http::pages::assets::Asset;
 use crate::http::pages::chart::Picture;
@@ -20,7 +24,8 @@ use crate::http::pages::words::admin::OverviewWords;
 use crate::http::pages::words::filled;
 use crate::http::pages::words::written::{decimal, number, size, span};
 use crate::http::{Problem, State};
-use crate::store::{KindLoad, MinuteCounts};
+use crate::media::report::Language;
+use crate::store::{KindLoad, MinuteCounts, Pause};
 use crate::telemetry::health::{ComponentState, Importance};
 
 /// A number that matters.
@@ -67,6 +72,8 @@ struct OverviewPage {
     w: &'static OverviewWords,
     tiles: Vec<Tile>,
     charts: Vec<Picture>,
+    /// Why there are no numbers.
+    failed: Option<String>,
     parts: Vec<Part>,
     /// How many of them are up, in words.
     parts_up: String,
@@ -77,41 +84,77 @@ struct OverviewPage {
 /// For how long a task may wait that could start before that is a worry.
 const LONG: Duration = Duration::from_secs(60);
 
-/// From which share on a disk is nearly full, in percent of what is free.
-const SCARCE: u64 = 10;
-
 /// The page.
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (_, frame, chrome) = enter(&state, &request, Tab::Overview).await?;
     Query::of(&request, &[]).finish()?;
-    let store = &state.store;
-    let now = store.now().await?;
-    let since = now.before(Duration::from_secs(60 * MINUTES as u64));
-    let (loads, totals, history, pauses) =
-        futures_util::try_join!(store.loads(), store.totals(), store.history(since), store.pauses())?;
     let language = frame.language();
     let w = OverviewWords::of(language);
-    let minutes = lately::minutes(&history, None, now);
+    let (numbers, database, broker, disk) = futures_util::join!(
+        numbers(&state),
+        database(&state, &frame, w),
+        broker(&state, &frame, w),
+        disk(&state, &frame, w),
+    );
+    let (mut tiles, charts, failed) = match numbers {
+        Ok((figures, pauses)) => {
+            let minutes = lately::minutes(&figures.history, None, figures.at);
+            (figured(&frame, w, &figures, &minutes, &pauses), charts(language, w, &minutes), None)
+        }
+        Err(problem) => (Vec::new(), Vec::new(), Some(problem.detail().to_owned())),
+    };
+    tiles.extend([database, broker, disk]);
+    let parts = parts(&state, w);
+    let up = parts.iter().filter(|part| part.class == "completed").count();
+    let count = |count: usize| number(language, count as u64);
+    let page = OverviewPage {
+        parts_up: filled(w.parts, &[&count(up), &count(parts.len())]),
+        trouble: up < parts.len(),
+        parts,
+        frame: super::kept_up(frame),
+        tiles,
+        charts,
+        failed,
+        chrome,
+        w,
+    };
+    Frame::answer(&page, StatusCode::OK)
+}
+
+/// What the tiles and charts are made of. What is paused is asked anew each time: somebody may just have pressed the button.
+async fn numbers(state: &State) -> Result<(Arc<Figures>, Vec<Pause>), Problem> {
+    let pauses = async { Ok::<_, Problem>(state.store.pauses().await?) };
+    futures_util::try_join!(state.backstage.figures(state), pauses)
+}
+
+fn figured(
+    frame: &Frame,
+    w: &OverviewWords,
+    figures: &Figures,
+    minutes: &[MinuteCounts],
+    pauses: &[Pause],
+) -> Vec<Tile> {
+    let language = frame.language();
     let mut tiles = vec![
-        waiting(&frame, w, &loads, now),
-        running(&frame, w, &loads),
+        waiting(frame, w, &figures.loads, figures.at),
+        running(frame, w, &figures.loads),
         Tile {
             name: w.failed,
-            value: number(language, totals.failed),
-            more: filled(w.failed_lately, &[&number(language, lately_failed(&minutes))]),
+            value: number(language, figures.totals.failed),
+            more: filled(w.failed_lately, &[&number(language, lately_failed(minutes))]),
             href: Some("/admin/tasks?status=Failed"),
-            mood: if lately_failed(&minutes) > 0 { Mood::Warn } else { Mood::Fine },
+            mood: if lately_failed(minutes) > 0 { Mood::Warn } else { Mood::Fine },
         },
         Tile {
             name: w.done,
-            value: decimal(language, per_minute(&minutes)),
+            value: decimal(language, per_minute(minutes)),
             more: w.per_minute.to_owned(),
             href: Some("/admin/kinds"),
             mood: Mood::Fine,
         },
         Tile {
             name: w.created,
-            value: number(language, totals.created),
+            value: number(language, figures.totals.created),
             more: w.ever.to_owned(),
             href: Some("/admin/tasks"),
             mood: Mood::Fine,
@@ -126,28 +169,15 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
             mood: Mood::Warn,
         });
     }
-    tiles.push(database(&state, &frame, w).await);
-    tiles.push(broker(&state, &frame, w).await);
-    tiles.push(disk(&state, &frame, w).await);
-    let charts = vec![
-        lately::throughput("throughput", w.throughput, &minutes, language),
-        lately::durations("waits", w.waits, &minutes, |minute| &minute.waits, language),
-        lately::durations("runs", w.runs, &minutes, |minute| &minute.runs, language),
-    ];
-    let parts = parts(&state, w);
-    let up = parts.iter().filter(|part| part.class == "completed").count();
-    let count = |count: usize| number(language, count as u64);
-    let page = OverviewPage {
-        parts_up: filled(w.parts, &[&count(up), &count(parts.len())]),
-        trouble: up < parts.len(),
-        parts,
-        frame: frame.live(super::LIVE, Some(super::REFRESH)),
-        tiles,
-        charts,
-        chrome,
-        w,
-    };
-    Frame::answer(&page, StatusCode::OK)
+    tiles
+}
+
+fn charts(language: Language, w: &OverviewWords, minutes: &[MinuteCounts]) -> Vec<Picture> {
+    vec![
+        lately::throughput("throughput", w.throughput, minutes, language),
+        lately::durations("waits", w.waits, minutes, |minute| &minute.waits, language),
+        lately::durations("runs", w.runs, minutes, |minute| &minute.runs, language),
+    ]
 }
 
 fn waiting(frame: &Frame, w: &OverviewWords, loads: &[KindLoad], now: crate::task::Timestamp) -> Tile {
@@ -204,9 +234,8 @@ async fn database(state: &State, frame: &Frame, w: &OverviewWords) -> Tile {
     }
 }
 
-/// The broker, as this node's board has it, and what lies dead in it.
+/// The broker, as this node's board has it, and how many messages lie dead in it.
 async fn broker(state: &State, frame: &Frame, w: &OverviewWords) -> Tile {
-    let letters = state.backstage.letters().await;
     let tile = |value: &str, more: String, mood: Mood| Tile {
         name: w.broker,
         value: value.to_owned(),
@@ -214,21 +243,27 @@ async fn broker(state: &State, frame: &Frame, w: &OverviewWords) -> Tile {
         href: Some("/admin/dead"),
         mood,
     };
-    match letters {
+    let board = state.health.snapshot();
+    match board.components.get(broker::COMPONENT).map(|component| &component.state) {
         None => tile(w.none, w.no_broker.to_owned(), Mood::Fine),
-        Some(Err(_)) => tile(w.down, w.broker_away.to_owned(), Mood::Bad),
-        Some(Ok(letters)) => {
-            let dead = letters.lines.len() as u64 + u64::from(letters.behind);
-            let more = filled(w.dead, &[&number(frame.language(), dead)]);
-            tile(w.up, more, if dead > 0 { Mood::Warn } else { Mood::Fine })
+        Some(ComponentState::Starting) => tile(w.starting, String::new(), Mood::Warn),
+        Some(ComponentState::Restarting { .. } | ComponentState::Down { .. }) => {
+            tile(w.down, w.broker_away.to_owned(), Mood::Bad)
         }
+        Some(ComponentState::Up) => match state.backstage.dead_count().await {
+            None => tile(w.up, String::new(), Mood::Fine),
+            Some(Err(_)) => tile(w.up, filled(w.dead, &[w.unknown]), Mood::Warn),
+            Some(Ok(dead)) => {
+                let more = filled(w.dead, &[&number(frame.language(), u64::from(dead))]);
+                tile(w.up, more, if dead > 0 { Mood::Warn } else { Mood::Fine })
+            }
+        },
     }
 }
 
 async fn disk(state: &State, frame: &Frame, w: &OverviewWords) -> Tile {
     let language = frame.language();
     let room = state.backstage.room().await;
-    let scarce = |room: &crate::telemetry::disk::Room| room.free.saturating_mul(100) < room.total * SCARCE;
     Tile {
         name: w.disk,
         value: room.as_ref().map_or_else(|_| w.unknown.to_owned(), |room| size(language, room.free)),
@@ -237,7 +272,7 @@ async fn disk(state: &State, frame: &Frame, w: &OverviewWords) -> Tile {
             Err(_) => String::new(),
         },
         href: Some("/admin/storage"),
-        mood: if room.is_ok_and(|room| scarce(&room)) { Mood::Bad } else { Mood::Fine },
+        mood: if room.is_ok_and(|room| room.is_scarce()) { Mood::Bad } else { Mood::Fine },
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
     let page = RecordingsPage {
         lines: found.iter().map(|recording| line(&frame, w, recording)).collect(),
         here: frame.here.clone(),
-        frame: frame.live(super::LIVE, Some(super::REFRESH)),
+        frame: frame.live(super::LIVE, None),
         chrome,
         w,
         wanted,

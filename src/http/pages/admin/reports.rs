@@ -58,7 +58,7 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
     let page = ReportsPage {
         lines: found.iter().map(|report| line(&frame, w, report)).collect(),
         here: frame.here.clone(),
-        frame: frame.live(super::LIVE, Some(super::REFRESH)),
+        frame: frame.live(super::LIVE, None),
         chrome,
         w,
     };

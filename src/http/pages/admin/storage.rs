@@ -45,9 +45,6 @@ struct RoomLine {
     scarce: bool,
 }
 
-/// From which share on the disk counts as nearly full, in percent.
-const SCARCE: u64 = 90;
-
 /// The sums.
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (_, frame, chrome) = enter(&state, &request, Tab::Storage).await?;
@@ -65,7 +62,7 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
     let room = room.map(|room| {
         let taken = 100 - room.free.saturating_mul(100).checked_div(room.total).unwrap_or(0).min(100);
         let (free, total) = (size(language, room.free), size(language, room.total));
-        RoomLine { free, total, taken, scarce: taken >= SCARCE }
+        RoomLine { free, total, taken, scarce: room.is_scarce() }
     });
     let page = StoragePage {
         lines: vec![

@@ -183,7 +183,7 @@ pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<Http
         statuses: statuses(&frame, &wanted),
         kinds: kinds(&state, &wanted),
         here: frame.here.clone(),
-        frame: frame.live(super::LIVE, Some(super::REFRESH)),
+        frame: frame.live(super::LIVE, None),
         chrome,
         w,
         wanted,

@@ -10,7 +10,6 @@ use super::notice::{Deed, NAME as TOLD, Notice};
 use super::paging::{self, LINES};
 use super::{Chrome, Tab, back_to, enter};
 use crate::account::{Caller, Role, User, UserChange};
-use crate::http::auth::Proof;
 use crate::http::extract::{self, Query};
 use crate::http::pages::assets::Asset;
 use crate::http::pages::form::Form;
@@ -137,7 +136,8 @@ pub(super) async fn set_role(
     }
     form.finish()?;
     let change = UserChange { role, ..UserChange::default() };
-    users::apply(&state, (caller, &Proof::Token), id, change, None, None).await?;
+    let (_, proof) = crate::http::auth::identify(&state, &request, None).await?;
+    users::apply(&state, (caller, &proof), id, change, None, None).await?;
     see_other(&Notice::at(&back_to(form.text("back"), HERE), Deed::RoleSet, [1, 0, 0]))
 }
 

@@ -85,7 +85,7 @@ words! {
         report_one: "report" => "отчёт";
         report_few: "reports" => "отчёта";
         report_many: "reports" => "отчётов";
-        at_least: "more than {}" => "более {}";
+        at_least: "at least {}" => "не менее {}";
         ask_retry: "Retry {} {}?" => "Повторить {} {}?";
         ask_cancel: "Cancel {} {}?" => "Отменить {} {}?";
         ask_delete: "Delete {} {}?" => "Удалить {} {}?";
@@ -99,7 +99,7 @@ words! {
         so_far: "{} of {} are done." => "Сделано {} из {}.";
         go_on: "Go on" => "Продолжить";
         stop: "Stop here" => "Остановиться";
-        steps_text: "This goes on by itself, step by step, as long as this page is open. What is done stays done." => "Работа продолжается шаг за шагом, пока открыта эта страница. Что сделано, то сделано.";
+        steps_text: "With scripts this goes on by itself, step by step, as long as this page is open; without them by the button. What is done stays done." => "Со скриптами работа продолжается сама, шаг за шагом, пока открыта эта страница; без них — по кнопке. Что сделано, то сделано.";
     }
 }
 
@@ -131,8 +131,8 @@ words! {
         token_text: "It is shown this once. Hand it over safely." => "Он показан один раз. Передайте его надёжным путём.";
         copy: "Copy" => "Скопировать";
         copied: "Copied" => "Скопировано";
-        ask_delete: "Delete {} with all that is theirs?" => "Удалить {} и всё, что им принадлежит?";
-        delete_warning: "Their tasks, images, recordings, reports and counters go as well. There is no way back." => "Исчезнут и их задачи, изображения, записи, отчёты и счётчики. Вернуть их нельзя.";
+        ask_delete: "Delete {} with all that is theirs?" => "Удалить {} и все данные этого пользователя?";
+        delete_warning: "Their tasks, images, recordings, reports and counters go as well. There is no way back." => "Исчезнут и задачи, изображения, записи, отчёты и счётчики этого пользователя. Вернуть их нельзя.";
     }
 }
 
@@ -177,7 +177,8 @@ words! {
         no_broker: "No broker is set (broker.url), so there are none." => "Брокер не задан (broker.url), поэтому их нет.";
         away: "The broker cannot be asked now. The messages are safe; look again in a moment." => "Брокера сейчас не спросить. Сообщения целы; посмотрите чуть позже.";
         empty: "There are none." => "Их нет.";
-        failed: "This was not done, or not to its end." => "Это не сделано или сделано не до конца.";
+        failed: "This was not done." => "Это не сделано.";
+        stopped: "Then it stopped; the others are still there." => "На этом работа остановилась; остальные на месте.";
         place: "Place" => "Место";
         id: "Message id" => "Имя сообщения";
         nameless: "without an id" => "без имени";
@@ -197,9 +198,9 @@ words! {
         redrive_all: "Send all back" => "Отправить обратно все";
         purge: "Delete" => "Удалить";
         purge_all: "Delete all" => "Удалить все";
-        ask_redrive: "Send {} {} back to the queue they came from?" => "Отправить {} {} обратно в их очередь?";
+        ask_redrive: "Send {} {} back to the original queue?" => "Отправить {} {} обратно в исходную очередь?";
         ask_purge: "Delete {} {}?" => "Удалить {} {}?";
-        purge_warning: "They are gone for good then." => "После этого их не вернуть.";
+        purge_warning: "There is no way back." => "Отменить это нельзя.";
         message_one: "message" => "сообщение";
         message_few: "messages" => "сообщения";
         message_many: "messages" => "сообщений";
@@ -254,7 +255,7 @@ words! {
         running: "In progress" => "Выполняются";
         failed: "Failed" => "Не удались";
         failed_lately: "{} in the last hour" => "за последний час: {}";
-        done: "Done" => "Сделано";
+        done: "Done" => "Выполнено";
         per_minute: "a minute, over the last five" => "в минуту, за последние пять";
         created: "Accepted" => "Принято";
         ever: "tasks ever" => "задач за всё время";
@@ -270,7 +271,8 @@ words! {
         disk_more: "of {}" => "из {}";
         unknown: "not known" => "неизвестно";
         lately: "The last hour" => "Последний час";
-        throughput: "Done" => "Сделано";
+        no_numbers: "The database does not answer, so there are no numbers." => "База данных не отвечает, поэтому чисел нет.";
+        throughput: "Done" => "Выполнено";
         waits: "Waited until started" => "Ожидание до начала";
         runs: "Took to run" => "Время выполнения";
         parts: "Parts of this node: {} of {} are up" => "Части этого узла: работают {} из {}";
@@ -310,7 +312,7 @@ words! {
         resume: "Resume" => "Продолжить";
         lately: "The last hour" => "Последний час";
         idle: "Nothing happened in the last hour." => "За последний час ничего не произошло.";
-        throughput: "Done" => "Сделано";
+        throughput: "Done" => "Выполнено";
         waits: "Waited until started" => "Ожидание до начала";
         runs: "Took to run" => "Время выполнения";
     }
