@@ -78,3 +78,49 @@ async fn every_page_says_what_it_has_to_say_without_scripts() {
         }
     }
 }
+
+/// Nothing is wrong with what is shown now, in either colours, nor has it to be scrolled to sideways.
+async fn is_sound(browser: &Browser, what: &str) {
+    for dark in [false, true] {
+        browser.colours(dark).await;
+        let mut wrong = look::violations(browser).await;
+        wrong.extend(look::sideways(browser).await);
+        browser.size(DESKTOP).await;
+        assert!(wrong.is_empty(), "{what}, dark: {dark}: {}", wrong.join("\n"));
+    }
+}
+
+#[tokio::test]
+async fn what_a_form_is_answered_with_is_for_everybody_too() {
+    for language in ["en", "ru"] {
+        let sights = Sights::prepare(&Names::hostile()).await;
+        let (browser, world) = (Browser::start().await, &sights.world);
+        browser.size(DESKTOP).await;
+        browser.language(language).await;
+        browser.open(&world.at("/login")).await;
+        browser.type_into("#who", "<nobody>").await;
+        browser.type_into("#password", "no horse of mine").await;
+        browser.click("main form button").await;
+        browser.one("[role=alert]").await;
+        is_sound(&browser, "a login that was refused").await;
+        browser.open(&world.at("/sign-up")).await;
+        browser.type_into("#name", "Eve").await;
+        browser.type_into("#password", "a horse of mine").await;
+        browser.click("main form button").await;
+        browser.one("#token").await;
+        is_sound(&browser, "a token that is shown once").await;
+
+        sights.become_one(&browser, Viewer::User).await;
+        let failed = sights.of(Viewer::User).find(|page| page.name == "task-failed").unwrap();
+        browser.open(&world.at(&failed.path)).await;
+        browser.click("main form[action$='/delete'] button").await;
+        browser.one("button[name=sure]").await;
+        is_sound(&browser, "whether a task is to go").await;
+
+        sights.become_one(&browser, Viewer::Admin).await;
+        browser.open(&world.at("/admin/tasks")).await;
+        browser.click("button[name=all][value=cancel]").await;
+        browser.one("main form button[name=confirmed]").await;
+        is_sound(&browser, "whether all tasks are to be cancelled").await;
+    }
+}
