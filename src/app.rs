@@ -189,7 +189,7 @@ pub async fn open_store(
     let readers = settings.database.readers;
     Ok(match &settings.database.url {
         DatabaseUrl::Sqlite { path } => {
-            let store = SqliteStore::open(path, readers, clock).await?;
+            let store = SqliteStore::open(path, readers, settings.database.statement_timeout, clock).await?;
             Arc::new(store.with_outside(outside.iter().cloned()).await?)
         }
         DatabaseUrl::Postgres(url) => {

@@ -20,8 +20,8 @@ section! {
         /// a file handle and some memory, and with PostgreSQL one of the server's connections.
         "readers" => readers: u32 = 4, whole(1..=256);
 
-        /// How long one statement may take, in seconds. Too low, and a slow disk fails good requests; too
-        /// high, and a stuck server is noticed late.
+        /// How long one statement may take (on SQLite: one that reads), in seconds. Too low, and a slow disk
+        /// fails good requests; too high, and a stuck server is noticed late.
         "statement_timeout_s" => statement_timeout: Duration = 30, seconds(1.0..=600.0);
 
         /// How long to wait for a connection, in seconds.

@@ -23,6 +23,9 @@ use gristmill::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
 use gristmill::task::Kind;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+/// How long a statement may take on SQLite: as long as in a daemon that is told nothing else.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A store of a test's own, empty, and what keeps it there.
 pub struct TestStore {
     pub store: Arc<dyn Store>,
@@ -89,7 +92,8 @@ impl TestStore {
 }
 
 async fn sqlite(folder: &Path, clock: &Clock, outside: &[Kind]) -> Arc<dyn Store> {
-    let store = SqliteStore::open(&folder.join("gristmill.db"), 2, clock.clone()).await.unwrap();
+    let store =
+        SqliteStore::open(&folder.join("gristmill.db"), 2, STATEMENT_TIMEOUT, clock.clone()).await.unwrap();
     Arc::new(store.with_outside(outside.iter().cloned()).await.unwrap())
 }
 

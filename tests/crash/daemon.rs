@@ -15,7 +15,7 @@ use gristmill::task::BlobName;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::common::{Engine, fresh_postgres_database, postgres_options};
+use crate::common::{Engine, STATEMENT_TIMEOUT, fresh_postgres_database, postgres_options};
 use crate::history::digest;
 
 /// How long anything may take that does not take long. For a broken program only.
@@ -94,7 +94,7 @@ impl Place {
         match &self.url {
             None => {
                 let file = self.folder.path().join("gristmill.db");
-                Arc::new(SqliteStore::open(&file, 1, Clock::system()).await.unwrap())
+                Arc::new(SqliteStore::open(&file, 1, STATEMENT_TIMEOUT, Clock::system()).await.unwrap())
             }
             Some(url) => {
                 Arc::new(PostgresStore::open(&postgres_options(url.clone()), Clock::system()).await.unwrap())

@@ -15,8 +15,8 @@ use gristmill::store::SqliteStore;
 use serde_json::{Value, json};
 
 use crate::chaos::Chaos;
-use crate::common::eventually;
 use crate::common::faulty::FaultyStore;
+use crate::common::{STATEMENT_TIMEOUT, eventually};
 
 /// Runs a test on an actix system over a runtime with threads of its own, as the program does.
 pub(crate) fn on_system<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
@@ -62,7 +62,9 @@ impl Daemon {
         let settings = settings(folder, more);
         let seat = Seat::take(folder).unwrap();
         let clock = Clock::system();
-        let real = SqliteStore::open(&folder.join("gristmill.db"), 2, clock.clone()).await.unwrap();
+        let real = SqliteStore::open(&folder.join("gristmill.db"), 2, STATEMENT_TIMEOUT, clock.clone())
+            .await
+            .unwrap();
         let store = FaultyStore::new(real);
         let chaos = Chaos::default();
         let imaging = open_imaging(&settings).unwrap();

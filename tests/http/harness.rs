@@ -36,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 use crate::kinds::{BrokenTranscode, Failing};
 use crate::store::FaultyStore;
 
+/// How long a statement may take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How a test wants its daemon.
 #[derive(Default)]
 pub(crate) struct Wishes {
@@ -106,7 +109,8 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     }
     let kinds = Arc::new(kinds);
     let clock = Clock::system();
-    let real = SqliteStore::open(&folder.path().join("gristmill.db"), 4, clock).await.unwrap();
+    let real =
+        SqliteStore::open(&folder.path().join("gristmill.db"), 4, STATEMENT_TIMEOUT, clock).await.unwrap();
     let real = real.with_outside(kinds.outside().iter().cloned()).await.unwrap();
     let store = FaultyStore::new(real);
     let policy = Policy {

@@ -7,7 +7,7 @@ use gristmill::clock::Clock;
 use gristmill::store::{PostgresStore, SqliteStore, StoreError};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-use crate::common::{fresh_postgres_database, postgres_options};
+use crate::common::{STATEMENT_TIMEOUT, fresh_postgres_database, postgres_options};
 
 const NEWER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                      VALUES (9999, 'from the future', TRUE, $1, 0)";
@@ -31,7 +31,7 @@ fn both_databases_have_the_same_migrations_by_number_and_name() {
 async fn both_databases_have_the_same_tables_and_columns() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gristmill.db");
-    drop(SqliteStore::open(&file, 1, Clock::system()).await.unwrap());
+    drop(SqliteStore::open(&file, 1, STATEMENT_TIMEOUT, Clock::system()).await.unwrap());
     let mut sqlite = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
     let of_sqlite: Vec<(String, String)> = sqlx::query_as(
         "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c \
@@ -66,11 +66,11 @@ async fn both_databases_have_the_same_tables_and_columns() {
 async fn a_database_of_a_newer_program_stops_the_start_with_a_clear_word() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gristmill.db");
-    drop(SqliteStore::open(&file, 1, Clock::system()).await.unwrap());
+    drop(SqliteStore::open(&file, 1, STATEMENT_TIMEOUT, Clock::system()).await.unwrap());
     let mut sqlite = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
     sqlx::query(NEWER).bind(vec![0_u8; 48]).execute(&mut sqlite).await.unwrap();
     sqlite.close().await.unwrap();
-    too_new(SqliteStore::open(&file, 1, Clock::system()).await.map(drop));
+    too_new(SqliteStore::open(&file, 1, STATEMENT_TIMEOUT, Clock::system()).await.map(drop));
 
     let url = fresh_postgres_database().await;
     drop(PostgresStore::open(&postgres_options(url.clone()), Clock::system()).await.unwrap());
@@ -89,18 +89,18 @@ fn too_new(opened: Result<(), StoreError>) {
 async fn two_processes_cannot_have_one_sqlite_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gristmill.db");
-    let first = SqliteStore::open(&file, 1, Clock::system()).await.unwrap();
-    let second = SqliteStore::open(&file, 1, Clock::system()).await.map(drop);
+    let first = SqliteStore::open(&file, 1, STATEMENT_TIMEOUT, Clock::system()).await.unwrap();
+    let second = SqliteStore::open(&file, 1, STATEMENT_TIMEOUT, Clock::system()).await.map(drop);
     assert!(matches!(second, Err(StoreError::InUse { .. })), "{second:?}");
     drop(first);
-    SqliteStore::open(&file, 1, Clock::system()).await.unwrap();
+    SqliteStore::open(&file, 1, STATEMENT_TIMEOUT, Clock::system()).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_databases_themselves_refuse_what_makes_no_sense() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gristmill.db");
-    drop(SqliteStore::open(&file, 1, Clock::system()).await.unwrap());
+    drop(SqliteStore::open(&file, 1, STATEMENT_TIMEOUT, Clock::system()).await.unwrap());
     let mut sqlite = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
     let url = fresh_postgres_database().await;
     drop(PostgresStore::open(&postgres_options(url.clone()), Clock::system()).await.unwrap());

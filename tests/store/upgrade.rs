@@ -15,7 +15,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::bench::{claim, new_task, take};
-use crate::common::{Engine, fresh_postgres_database, postgres_options};
+use crate::common::{Engine, STATEMENT_TIMEOUT, fresh_postgres_database, postgres_options};
 
 /// What the first program left: tasks in every state, ready rows in every lane, the events of a task that is gone.
 /// `{node}` is dead.
@@ -93,7 +93,7 @@ async fn upgraded(
                 sqlx::query(AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
             }
             connection.close().await.unwrap();
-            let store = SqliteStore::open(&file, 2, Clock::system()).await.unwrap();
+            let store = SqliteStore::open(&file, 2, STATEMENT_TIMEOUT, Clock::system()).await.unwrap();
             (Arc::new(store.with_outside(outside()).await.unwrap()), Some(folder))
         }
         Engine::Postgres => {

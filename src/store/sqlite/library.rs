@@ -16,12 +16,12 @@ use crate::store::{
 use crate::task::{Attempt, NewQuestion, Question, QuestionId, ReportId, Role, TaskId, Timestamp, UserId};
 
 impl SqliteStore {
-    /// A file answers, or fails: nothing is waited for without end.
+    /// Nothing is waited for without end.
     pub(super) async fn limited<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        work.await
+        self.patience.limit(work).await
     }
 }
 

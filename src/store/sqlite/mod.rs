@@ -15,6 +15,7 @@ mod holdings;
 mod library;
 mod load;
 mod overview;
+mod patience;
 mod read;
 mod write;
 
@@ -23,7 +24,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +34,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 
+use self::patience::Patience;
 use super::clerk::{self, clerk};
 use super::own::Own;
 use super::plan::OutsideKinds;
@@ -54,6 +56,8 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 pub struct SqliteStore {
     writer: Own<SqliteConnection>,
     readers: SqlitePool,
+    /// That of whoever reads.
+    patience: Arc<Patience>,
     clock: Clock,
     /// The kinds that workers outside do.
     outside: OutsideKinds,
@@ -68,12 +72,17 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the database in `file`, making it (and its folder) where there is none, and brings its schema up
-    /// to date.
+    /// to date. Reading is given up after `statement_timeout`, and what it does is ended.
     ///
     /// # Errors
     /// [`StoreError::InUse`] when another process has it, [`StoreError::SchemaTooNew`], and whatever keeps the
     /// file from being opened.
-    pub async fn open(file: &Path, readers: u32, clock: Clock) -> Result<Self, StoreError> {
+    pub async fn open(
+        file: &Path,
+        readers: u32,
+        statement_timeout: Duration,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let lock = lock(file)?;
         let options = SqliteConnectOptions::from_str("sqlite:")
             .map_err(StoreError::of("open"))?
@@ -92,10 +101,19 @@ impl SqliteStore {
         let newest = "SELECT max(version) FROM _sqlx_migrations";
         check_schema(sqlx::query_scalar(newest).fetch_optional(&mut connection).await, known)?;
         MIGRATIONS.run(&mut connection).await?;
+        let patience = Patience::new(statement_timeout);
+        let watched = patience.clone();
         let readers = SqlitePoolOptions::new()
             .max_connections(readers.max(1))
             .test_before_acquire(false)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(PATIENCE)
+            .after_connect(move |connection, _| {
+                let watch = watched.watch();
+                Box::pin(async move {
+                    connection.lock_handle().await?.set_progress_handler(Patience::STEPS, watch);
+                    Ok(())
+                })
+            })
             .connect_lazy_with(options.clone().read_only(true).pragma("cache_size", "-2000"));
         let next_task = next_number(&mut connection, "tasks").await?;
         let next_user = next_number(&mut connection, "users").await?;
@@ -104,6 +122,7 @@ impl SqliteStore {
         Ok(Self {
             writer,
             readers,
+            patience,
             clock,
             outside,
             part: 0,
@@ -263,23 +282,23 @@ impl Store for SqliteStore {
     }
 
     async fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.read_task(id).await
+        self.limited(self.read_task(id)).await
     }
 
     async fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Vec<Task>, StoreError> {
-        self.read_tasks(filter, page).await
+        self.limited(self.read_tasks(filter, page)).await
     }
 
     async fn held_by(&self, node: NodeId) -> Result<Vec<(TaskId, Attempt)>, StoreError> {
-        self.read_held_by(node).await
+        self.limited(self.read_held_by(node)).await
     }
 
     async fn depths(&self) -> Result<Vec<KindDepth>, StoreError> {
-        self.read_depths().await
+        self.limited(self.read_depths()).await
     }
 
     async fn events_after(&self, after: EventSeq, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError> {
-        self.read_events_after(after, limit).await
+        self.limited(self.read_events_after(after, limit)).await
     }
 
     async fn events_of(
@@ -288,39 +307,39 @@ impl Store for SqliteStore {
         after: EventSeq,
         limit: u32,
     ) -> Result<Vec<(EventSeq, Event)>, StoreError> {
-        self.read_events_of(task, after, limit).await
+        self.limited(self.read_events_of(task, after, limit)).await
     }
 
     async fn newest_events_of(&self, task: TaskId, limit: u32) -> Result<Vec<(EventSeq, Event)>, StoreError> {
-        self.read_newest_events_of(task, limit).await
+        self.limited(self.read_newest_events_of(task, limit)).await
     }
 
     async fn newest_event(&self) -> Result<EventSeq, StoreError> {
-        self.read_newest_event().await
+        self.limited(self.read_newest_event()).await
     }
 
     async fn any_free(&self, kinds: &[Kind], caller: Caller) -> Result<bool, StoreError> {
-        self.read_any_free(kinds, caller).await
+        self.limited(self.read_any_free(kinds, caller)).await
     }
 
     async fn free_for(&self, kind: &Kind, age: Duration, limit: u32) -> Result<Vec<TaskId>, StoreError> {
-        self.read_free_for(kind, age, limit).await
+        self.limited(self.read_free_for(kind, age, limit)).await
     }
 
     async fn is_answered(&self, scope: &str, key: &str) -> Result<bool, StoreError> {
-        self.read_is_answered(scope, key).await
+        self.limited(self.read_is_answered(scope, key)).await
     }
 
     async fn created_total(&self, owner: Option<UserId>) -> Result<CreatedTotal, StoreError> {
-        self.read_created_total(owner).await
+        self.limited(self.read_created_total(owner)).await
     }
 
     async fn callback_of(&self, task: TaskId) -> Result<Option<CallbackState>, StoreError> {
-        self.read_callback_of(task).await
+        self.limited(self.read_callback_of(task)).await
     }
 
     async fn replies_of(&self, tasks: &[TaskId]) -> Result<Vec<(TaskId, ReplyTo)>, StoreError> {
-        self.read_replies_of(tasks).await
+        self.limited(self.read_replies_of(tasks)).await
     }
 
     async fn hold_duty(&self, name: &str, node: NodeId) -> Result<bool, StoreError> {
@@ -370,23 +389,23 @@ impl Store for SqliteStore {
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.read_user(id).await
+        self.limited(self.read_user(id)).await
     }
 
     async fn user_by_token(&self, token: &TokenHash) -> Result<Option<User>, StoreError> {
-        self.read_user_by_token(token).await
+        self.limited(self.read_user_by_token(token)).await
     }
 
     async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        self.read_users(after, limit).await
+        self.limited(self.read_users(after, limit)).await
     }
 
     async fn user_by_session(&self, session: &TokenHash) -> Result<Option<User>, StoreError> {
-        self.read_user_by_session(session).await
+        self.limited(self.read_user_by_session(session)).await
     }
 
     async fn credentials(&self, login: &LoginName) -> Result<Option<(UserId, PasswordHash)>, StoreError> {
-        self.read_credentials(login).await
+        self.limited(self.read_credentials(login)).await
     }
 
     async fn open_session(
@@ -425,7 +444,7 @@ impl Store for SqliteStore {
     }
 
     async fn image(&self, name: &ImageName) -> Result<Option<Image>, StoreError> {
-        self.read_image(name).await
+        self.limited(self.read_image(name)).await
     }
 
     async fn images(
@@ -434,15 +453,15 @@ impl Store for SqliteStore {
         before: Option<TaskId>,
         limit: u32,
     ) -> Result<Vec<Image>, StoreError> {
-        self.read_images(caller, before, limit).await
+        self.limited(self.read_images(caller, before, limit)).await
     }
 
     async fn attachments_of(&self, task: TaskId) -> Result<Vec<Attachment>, StoreError> {
-        self.read_attachments_of(task).await
+        self.limited(self.read_attachments_of(task)).await
     }
 
     async fn recording(&self, id: RecordingId) -> Result<Option<Recording>, StoreError> {
-        self.read_recording(id).await
+        self.limited(self.read_recording(id)).await
     }
 
     async fn recordings(
@@ -451,15 +470,16 @@ impl Store for SqliteStore {
         before: Option<TaskId>,
         limit: u32,
     ) -> Result<Vec<Recording>, StoreError> {
-        self.read_recordings(caller, before, limit).await
+        self.limited(self.read_recordings(caller, before, limit)).await
     }
 
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
-        self.read_unreferenced(blobs).await
+        self.limited(self.read_unreferenced(blobs)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.readers).await.map(drop).map_err(StoreError::of("ping"))
+        let ping = sqlx::query("SELECT 1").execute(&self.readers);
+        self.limited(async { ping.await.map(drop).map_err(StoreError::of("ping")) }).await
     }
 
     async fn schema(&self) -> Result<i64, StoreError> {
