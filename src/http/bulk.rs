@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 
 use super::extract::{self, Query};
 use super::idempotency::{Key, remembered, replayed};
-use super::task_filter::Filters;
+use super::task_filter::{FilterParams, Filters};
 use super::task_view::TaskView;
-use super::tasks::{json_answer, nothing};
+use super::tasks::{UserParam, json_answer, nothing};
 use super::{Problem, State, auth};
 use crate::account::Caller;
 use crate::intake::Done;
@@ -55,7 +55,7 @@ impl BulkView {
 
 /// Stops all tasks of the caller's that are selected: of those that wait or run, unless `status` or `id` says which.
 #[utoipa::path(
-    post, path = "/tasks/cancel", operation_id = "cancelTasks", tag = "Tasks", params(BulkParams),
+    post, path = "/tasks/cancel", operation_id = "cancelTasks", tag = "Tasks", params(FilterParams, BulkParams, UserParam),
     responses((status = 200, description = "What was done: at most 10,000 tasks at a time, by number.", body = BulkView)),
 )]
 pub(super) async fn cancel(
@@ -69,7 +69,7 @@ pub(super) async fn cancel(
 /// Makes all tasks of the caller's ready again that are selected. Of those that failed or were cancelled, unless `status` or
 /// `id` says which.
 #[utoipa::path(
-    post, path = "/tasks/retry", operation_id = "retryTasks", tag = "Tasks", params(BulkParams),
+    post, path = "/tasks/retry", operation_id = "retryTasks", tag = "Tasks", params(FilterParams, BulkParams, UserParam),
     responses((status = 200, description = "What was done: at most 10,000 tasks at a time, by number.", body = BulkView)),
 )]
 pub(super) async fn retry(
@@ -82,7 +82,7 @@ pub(super) async fn retry(
 
 /// Removes all tasks of the caller's that are selected, with what they own; those that run are stopped first.
 #[utoipa::path(
-    post, path = "/tasks/delete", operation_id = "deleteTasks", tag = "Tasks", params(BulkParams),
+    post, path = "/tasks/delete", operation_id = "deleteTasks", tag = "Tasks", params(FilterParams, BulkParams, UserParam),
     responses((status = 200, description = "What was done: at most 10,000 tasks at a time, by number.", body = BulkView)),
 )]
 pub(super) async fn delete(
@@ -179,21 +179,6 @@ fn answered(reply: &Reply) -> Option<RememberedAnswer> {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what `act` reads")]
 struct BulkParams {
-    /// Only those that stand there: `New`, `In Progress`, `Completed`, `Failed` or `Cancelled`.
-    #[param(example = "Failed")]
-    status: Option<String>,
-    /// Only those of this kind.
-    #[param(example = "noop")]
-    kind: Option<String>,
-    /// Only those with this tag.
-    #[param(min_length = 1, max_length = 64)]
-    tag: Option<String>,
-    /// Only those accepted at this time or later.
-    #[param(format = DateTime)]
-    created_from: Option<String>,
-    /// Only those accepted before this time.
-    #[param(format = DateTime)]
-    created_before: Option<String>,
     /// Only those of these numbers: up to 1,000, with commas between them.
     #[param(example = "3,5,8")]
     id: Option<String>,
@@ -202,7 +187,4 @@ struct BulkParams {
     /// Only those behind this number: `next` of the answer before.
     #[param(minimum = 1)]
     after: Option<i64>,
-    /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
-    #[param(minimum = 1)]
-    user_id: Option<i64>,
 }

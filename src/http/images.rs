@@ -5,19 +5,19 @@
 //! and the token: who is nobody is not the same nobody who sent it.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header;
 use actix_web::http::header::HeaderName;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use subtle::ConstantTimeEq as _;
 
 use super::catalogue::Code;
-use super::extract::{self, Query};
+use super::extract::Query;
 use super::idempotency::{Key, remembered, replayed};
 use super::image_view::ImageView;
 use super::links::ImageLinks;
+use super::listing::{self, Cut, PageParams, Wanted};
 use super::task_view::TaskView;
-use super::tasks::{UserParam, json_answer, next_link};
+use super::tasks::{UserParam, json_answer};
 use super::{Problem, State, auth};
 use crate::account::{Access, Caller, Token};
 use crate::intake::{Done, IntakeError};
@@ -25,43 +25,20 @@ use crate::store::{Image, Refused, Remember, RememberedAnswer, Reply};
 use crate::task::{ImageName, Task, TaskId};
 use crate::telemetry::Action;
 
-/// The parameters of the gallery.
-#[derive(utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what `list` reads")]
-struct GalleryParams {
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-    /// Only those behind this place, as `Link` names it.
-    #[param(minimum = 1)]
-    after: Option<i64>,
-    /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
-    #[param(minimum = 1)]
-    user_id: Option<i64>,
-}
-
 /// The caller's images that are ready, the newest first. An anonymous caller's are those that nobody owns, an admin's
 /// are all.
 #[utoipa::path(
-    get, path = "/images/", operation_id = "listImages", tag = "Images", params(GalleryParams),
+    get, path = "/images/", operation_id = "listImages", tag = "Images", params(PageParams, UserParam),
     responses((status = 200, description = "A page of images.", body = Vec<ImageView>,
         headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let mut query = Query::of(&request, &["limit", "after", "user_id"]);
-    let limit = query.limit();
-    let after = query.parsed("after", |text| extract::number(text).map(TaskId));
-    let named = query.user_id();
+    let mut query = Query::of(&request, listing::PARAMETERS);
+    let Wanted { limit, after, named } = Wanted::read(&mut query);
     query.finish()?;
     let caller = auth::reader(&state, &request, named).await?;
-    let (images, next) = page(&state, caller, after, limit).await?;
-    let mut answer = HttpResponse::Ok();
-    // It is the caller's alone, and its links are by the host that the caller named.
-    answer.insert_header((header::CACHE_CONTROL, "no-store"));
-    if let Some(last) = next {
-        answer.insert_header((header::LINK, next_link(&request, last.0)?));
-    }
+    let Cut { page: images, next } = page(&state, caller, after.map(TaskId), limit).await?;
+    let answer = listing::answer(&request, next)?;
     let links = ImageLinks::of(&state, &request);
     let views: Vec<ImageView> = images.iter().map(|image| ImageView::of(image, &links)).collect();
     Ok(json_answer(answer, TaskView::many(views.as_slice())))
@@ -73,18 +50,14 @@ pub(super) async fn page(
     caller: Caller,
     after: Option<TaskId>,
     limit: u32,
-) -> Result<(Vec<Image>, Option<TaskId>), Problem> {
-    // One more than asked for tells whether there are more.
-    let mut images = state.store.images(caller, after, limit + 1).await?;
-    let more = images.len() > limit as usize;
-    images.truncate(limit as usize);
-    let next = images.last().filter(|_| more).map(|last| last.task);
-    Ok((images, next))
+) -> Result<Cut<Image>, Problem> {
+    let found = state.store.images(caller, after, limit + 1).await?;
+    Ok(listing::cut(found, limit, |image| image.task.0))
 }
 
 /// The same without the slash.
 #[utoipa::path(
-    get, path = "/images", operation_id = "listImagesAlias", tag = "Images", params(GalleryParams),
+    get, path = "/images", operation_id = "listImagesAlias", tag = "Images", params(PageParams, UserParam),
     responses((status = 200, description = "A page of images.", body = Vec<ImageView>,
         headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
 )]

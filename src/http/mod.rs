@@ -55,6 +55,7 @@ mod images;
 mod json;
 mod kinds;
 mod links;
+mod listing;
 mod live;
 mod login;
 mod nodes;

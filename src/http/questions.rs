@@ -13,9 +13,10 @@ use super::catalogue::Code;
 use super::extract::{self, Query};
 use super::idempotency::{Key, remembered, replayed};
 use super::json;
+use super::listing::{self, Cut, PageParams, Wanted};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::task_view::TaskView;
-use super::tasks::{PreferHeader, UserParam, json_answer, location, named, next_link};
+use super::tasks::{PreferHeader, UserParam, json_answer, location, named};
 use super::{Problem, State, again, auth};
 use crate::account::Caller;
 use crate::intake::Done;
@@ -226,15 +227,6 @@ struct QuestionParams {
     /// Only those of that category, exactly as it is written.
     #[param(max_length = 200)]
     category: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-    /// Only those behind this number.
-    #[param(minimum = 1)]
-    after: Option<i64>,
-    /// Who is asking. Proves nothing by itself, unless `auth.trust_user_id` is on.
-    #[param(minimum = 1)]
-    user_id: Option<i64>,
 }
 
 /// The longest text to search for, in bytes, and the most words of it.
@@ -243,14 +235,13 @@ const MAX_WORDS: usize = 10;
 
 /// The saved questions, the newest first. A page may be followed by more: follow `Link` until there is none.
 #[utoipa::path(
-    get, path = "/quiz/questions", operation_id = "listQuestions", tag = "Quiz", params(QuestionParams),
+    get, path = "/quiz/questions", operation_id = "listQuestions", tag = "Quiz", params(QuestionParams, PageParams, UserParam),
     responses((status = 200, description = "A page of questions.", body = Vec<QuestionSchema>,
         headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, &["q", "source", "category", "limit", "after", "user_id"]);
-    let limit = query.limit();
-    let before = query.parsed("after", |text| extract::number(text).map(QuestionId));
+    let Wanted { limit, after, named } = Wanted::read(&mut query);
     let filter = QuestionFilter {
         words: query.parsed("q", words).unwrap_or_default(),
         source: query.parsed("source", str::parse::<QuestionSource>),
@@ -259,18 +250,11 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
             _ => Err(format!("expected 1 to {MAX_SEARCH} bytes")),
         }),
     };
-    let named = query.user_id();
     query.finish()?;
     auth::reader(&state, &request, named).await?;
-    // One more than asked for tells whether there are more.
-    let mut questions = state.store.questions(&filter, before, limit + 1).await?;
-    let more = questions.len() > limit as usize;
-    questions.truncate(limit as usize);
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header((header::CACHE_CONTROL, "no-store"));
-    if let Some(last) = questions.last().filter(|_| more) {
-        answer.insert_header((header::LINK, next_link(&request, last.id.0)?));
-    }
+    let found = state.store.questions(&filter, after.map(QuestionId), limit + 1).await?;
+    let Cut { page: questions, next } = listing::cut(found, limit, |question| question.id.0);
+    let answer = listing::answer(&request, next)?;
     let views: Vec<ToldQuestion> = questions.into_iter().map(ToldQuestion::from).collect();
     Ok(json_answer(answer, TaskView::many(views.as_slice())))
 }

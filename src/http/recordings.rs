@@ -3,16 +3,17 @@
 //! True here: whoever has the link of a recording may play it, but only its owner sees it listed, and only they and
 //! admins remove it.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::catalogue::Code;
-use super::extract::{self, Query};
+use super::extract::Query;
 use super::idempotency::{Key, remembered, replayed};
+use super::listing::{self, Cut, PageParams, Wanted};
 use super::records::{RecordingView, link};
 use super::task_view::TaskView;
-use super::tasks::{UserParam, json_answer, next_link};
+use super::tasks::{UserParam, json_answer};
 use super::{Problem, State, auth};
 use crate::account::{Access, Caller};
 use crate::intake::{Done, IntakeError};
@@ -20,42 +21,19 @@ use crate::store::{Recording, Refused, RememberedAnswer, Reply};
 use crate::task::{RecordingId, TaskId};
 use crate::telemetry::Action;
 
-/// The parameters of the list.
-#[derive(utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what `list` reads")]
-struct ListParams {
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-    /// Only those behind this place, as `Link` names it.
-    #[param(minimum = 1)]
-    after: Option<i64>,
-    /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
-    #[param(minimum = 1)]
-    user_id: Option<i64>,
-}
-
 /// The caller's recordings, the newest first, each with its conversion as it stands; an admin's are all.
 #[utoipa::path(
-    get, path = "/records", operation_id = "listRecordings", tag = "Recordings", params(ListParams),
+    get, path = "/records", operation_id = "listRecordings", tag = "Recordings", params(PageParams, UserParam),
     responses((status = 200, description = "A page of recordings.", body = Vec<RecordingView<'_>>,
         headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let mut query = Query::of(&request, &["limit", "after", "user_id"]);
-    let limit = query.limit();
-    let after = query.parsed("after", |text| extract::number(text).map(TaskId));
-    let named = query.user_id();
+    let mut query = Query::of(&request, listing::PARAMETERS);
+    let Wanted { limit, after, named } = Wanted::read(&mut query);
     query.finish()?;
     let caller = auth::caller(&state, &request, named).await?;
-    let (recordings, next) = page(&state, caller, after, limit).await?;
-    let mut answer = HttpResponse::Ok();
-    // It is the caller's alone, and its links are by the host that the caller named.
-    answer.insert_header((header::CACHE_CONTROL, "no-store"));
-    if let Some(last) = next {
-        answer.insert_header((header::LINK, next_link(&request, last.0)?));
-    }
+    let Cut { page: recordings, next } = page(&state, caller, after.map(TaskId), limit).await?;
+    let answer = listing::answer(&request, next)?;
     let urls: Vec<String> = recordings
         .iter()
         .map(|one| one.owner.map(|owner| link(&state, &request, one.id, owner)).unwrap_or_default())
@@ -79,18 +57,14 @@ pub(super) async fn page(
     caller: Caller,
     after: Option<TaskId>,
     limit: u32,
-) -> Result<(Vec<Recording>, Option<TaskId>), Problem> {
+) -> Result<Cut<Recording>, Problem> {
     if !Access::Users.allows(caller, None, None) {
         let detail =
             "a recording is always somebody's: send `Authorization: Bearer <token>`, or log in, to see yours";
         return Err(Problem::new(Code::Unauthenticated, detail));
     }
-    // One more than asked for tells whether there are more.
-    let mut recordings = state.store.recordings(caller, after, limit + 1).await?;
-    let more = recordings.len() > limit as usize;
-    recordings.truncate(limit as usize);
-    let next = recordings.last().filter(|_| more).map(|last| last.task.life.id);
-    Ok((recordings, next))
+    let found = state.store.recordings(caller, after, limit + 1).await?;
+    Ok(listing::cut(found, limit, |recording| recording.task.life.id.0))
 }
 
 /// What the path names.

@@ -6,6 +6,28 @@ use crate::account::Caller;
 use crate::store::TaskFilter;
 use crate::task::{Kind, Status, Timestamp};
 
+/// The filters, in the API document.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what `Filters::read` reads")]
+pub(super) struct FilterParams {
+    /// Only those that stand there: `New`, `In Progress`, `Completed`, `Failed` or `Cancelled`.
+    #[param(example = "Completed")]
+    status: Option<String>,
+    /// Only those of this kind.
+    #[param(example = "noop")]
+    kind: Option<String>,
+    /// Only those with this tag.
+    #[param(min_length = 1, max_length = 64)]
+    tag: Option<String>,
+    /// Only those accepted at this time or later.
+    #[param(format = DateTime)]
+    created_from: Option<String>,
+    /// Only those accepted before this time.
+    #[param(format = DateTime)]
+    created_before: Option<String>,
+}
+
 /// What a query says of the tasks that it means.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Filters {

@@ -6,16 +6,18 @@
 use std::slice;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{StatusCode, uri};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 use super::catalogue::Code;
 use super::extract::{self, Query};
 use super::idempotency::{Key, changed, changed_answer, remembered, replayed};
+use super::listing::{self, PageParams};
 use super::prefer::{self, PREFERENCE_APPLIED, Wish};
 use super::problem::Fault;
+use super::task_filter::FilterParams;
 use super::task_form::{self, NewTaskSchema};
 use super::task_list::{Found, Wanted, find};
 use super::task_view::TaskView;
@@ -165,7 +167,8 @@ fn created_all(reply: &Reply, caller: Caller) -> Option<RememberedAnswer> {
 /// The caller's tasks, page by page. A page may hold fewer than `limit` where payloads and results are large (8 MiB):
 /// follow `Link` until there is none.
 #[utoipa::path(
-    get, path = "/tasks", operation_id = "listTasks", tag = "Tasks", params(ListParams),
+    get, path = "/tasks", operation_id = "listTasks", tag = "Tasks",
+    params(FilterParams, OrderParam, PageParams, UserParam),
     responses((status = 200, description = "A page of tasks.", body = Vec<TaskView<'_>>,
         headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
 )]
@@ -174,11 +177,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     let wanted = Wanted::read(&mut query, Order::default());
     query.finish()?;
     let Found { caller, tasks, next } = find(&state, &request, wanted).await?;
-    let mut answer = HttpResponse::Ok();
-    if let Some(last) = next {
-        answer.insert_header((header::LINK, next_link(&request, last.0)?));
-    }
-    Ok(list_answer(answer, &tasks, caller))
+    Ok(list_answer(listing::answer(&request, next.map(|last| last.0))?, &tasks, caller))
 }
 
 /// A task.
@@ -308,38 +307,14 @@ pub(super) struct TraceHeader {
     traceparent: Option<String>,
 }
 
-/// The parameters of a list.
+/// In which order.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what `list` reads")]
-struct ListParams {
-    /// Only those that stand there: `New`, `In Progress`, `Completed`, `Failed` or `Cancelled`.
-    #[param(example = "Completed")]
-    status: Option<String>,
-    /// Only those of this kind.
-    #[param(example = "noop")]
-    kind: Option<String>,
-    /// Only those with this tag.
-    #[param(min_length = 1, max_length = 64)]
-    tag: Option<String>,
-    /// Only those accepted at this time or later.
-    #[param(format = DateTime)]
-    created_from: Option<String>,
-    /// Only those accepted before this time.
-    #[param(format = DateTime)]
-    created_before: Option<String>,
+struct OrderParam {
     /// `id` for the oldest first, `-id` for the newest first.
     #[param(default = "id", pattern = "^-?id$")]
     order: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-    /// Only those behind this number, in the order of the list.
-    #[param(minimum = 1)]
-    after: Option<i64>,
-    /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
-    #[param(minimum = 1)]
-    user_id: Option<i64>,
 }
 
 /// Whom the query names, where it may hold nothing else.
@@ -396,21 +371,6 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
 /// Where a task is found.
 pub(super) fn location(task: TaskId) -> String {
     format!("/tasks/{task}")
-}
-
-/// The header that leads to what is behind `last`.
-pub(super) fn next_link(request: &HttpRequest, last: i64) -> Result<HeaderValue, Problem> {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
-        if name != "after" {
-            query.append_pair(&name, &value);
-        }
-    }
-    let target = format!("{}?{}", request.path(), query.append_pair("after", &last.to_string()).finish());
-    let target: uri::PathAndQuery =
-        target.parse().map_err(|error: uri::InvalidUri| Problem::internal(error.to_string()))?;
-    HeaderValue::from_str(&format!("<{target}>; rel=\"next\""))
-        .map_err(|error| Problem::internal(error.to_string()))
 }
 
 pub(super) fn json_answer(mut answer: HttpResponseBuilder, body: Vec<u8>) -> HttpResponse {

@@ -12,8 +12,9 @@ use super::auth::Proof;
 use super::catalogue::Code;
 use super::extract::{self, Query};
 use super::idempotency::{Key, remembered, replayed};
+use super::listing::{self, Cut, PageParams, Wanted};
 use super::passwords::Passwords;
-use super::tasks::{UserParam, named, next_link};
+use super::tasks::{UserParam, json_answer, named};
 use super::user_form::{self, ChangeForm, NewTokenSchema, NewUserForm, NewUserSchema, UserChangeSchema};
 use super::user_view::{self, UserView, WithToken, called, private_answer};
 use super::{Problem, State, auth, avatar, image_limits, session};
@@ -23,9 +24,6 @@ use crate::intake::Done;
 use crate::store::{RememberedAnswer, Reply};
 use crate::task::UserId;
 use crate::telemetry::Action;
-
-/// The parameters of the list.
-const LIST: &[&str] = &["limit", "after", "user_id"];
 
 /// Creates a user. The token is shown this once: who loses it, be it with an answer that did not arrive, logs in by the
 /// password and makes another token, or makes another user.
@@ -122,26 +120,18 @@ pub(super) async fn create_alias(
 
 /// The users, by number. A page may be followed by more: follow `Link` until there is none.
 #[utoipa::path(
-    get, path = "/users", operation_id = "listUsers", tag = "Users", params(ListParams),
+    get, path = "/users", operation_id = "listUsers", tag = "Users", params(PageParams, UserParam),
     responses((status = 200, description = "A page of users.", body = Vec<UserView<'_>>,
         headers(("link" = String, description = "`<...>; rel=\"next\"`, where there are more")))),
 )]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let mut query = Query::of(&request, LIST);
-    let limit = query.limit();
-    let after = query.parsed("after", |text| extract::number(text).map(UserId));
-    let named = query.user_id();
+    let mut query = Query::of(&request, listing::PARAMETERS);
+    let Wanted { limit, after, named } = Wanted::read(&mut query);
     query.finish()?;
     let caller = auth::caller(&state, &request, named).await?;
-    // One more than asked for tells whether there are more.
-    let mut users = state.store.users(after, limit + 1).await?;
-    let more = users.len() > limit as usize;
-    users.truncate(limit as usize);
-    let mut answer = HttpResponse::Ok();
-    if let Some(last) = users.last().filter(|_| more) {
-        answer.insert_header((header::LINK, next_link(&request, last.id.0)?));
-    }
-    Ok(private_answer(answer, user_view::many(&users, caller)))
+    let found = state.store.users(after.map(UserId), limit + 1).await?;
+    let Cut { page: users, next } = listing::cut(found, limit, |user| user.id.0);
+    Ok(json_answer(listing::answer(&request, next)?, user_view::many(&users, caller)))
 }
 
 /// A user.
@@ -423,20 +413,4 @@ pub(super) struct UserPath {
     /// The user's number.
     #[param(minimum = 1)]
     id: i64,
-}
-
-/// The parameters of the list.
-#[derive(utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what `list` reads")]
-struct ListParams {
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-    /// Only those behind this number.
-    #[param(minimum = 1)]
-    after: Option<i64>,
-    /// Who is asking. Proves nothing by itself, unless `auth.trust_user_id` is on.
-    #[param(minimum = 1)]
-    user_id: Option<i64>,
 }

@@ -158,81 +158,29 @@ pub enum Command {
 }
 
 impl Command {
+    /// What is to be done, without what is to be remembered of it.
+    fn act(&self) -> &Self {
+        if let Self::Once { command, .. } = self { command.act() } else { self }
+    }
+
     /// The tasks that it creates.
     #[must_use]
     pub fn new_tasks(&self) -> &[NewTask] {
-        match self {
-            Self::Create(tasks) => tasks,
-            Self::Once { command, .. } => command.new_tasks(),
-            Self::Claim(_)
-            | Self::Take(_)
-            | Self::Word { .. }
-            | Self::Settle { .. }
-            | Self::Progress { .. }
-            | Self::Cancel { .. }
-            | Self::Retry { .. }
-            | Self::Delete { .. }
-            | Self::Rescue { .. }
-            | Self::CreateUser(_)
-            | Self::ChangeUser { .. }
-            | Self::DeleteUser { .. }
-            | Self::ChangeCounters { .. }
-            | Self::Purge { .. }
-            | Self::Bulk { .. }
-            | Self::SetPaused { .. } => &[],
-        }
+        if let Self::Create(tasks) = self.act() { tasks } else { &[] }
     }
 
     /// How many tasks it is about, as far as that weighs on a group: 1 where it is about none.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let tasks = match self {
-            Self::Create(tasks) => tasks.len(),
-            Self::Bulk { tasks, .. } => tasks.len(),
-            Self::Once { command, .. } => command.weight(),
-            Self::Claim(_)
-            | Self::Take(_)
-            | Self::Word { .. }
-            | Self::Settle { .. }
-            | Self::Progress { .. }
-            | Self::Cancel { .. }
-            | Self::Retry { .. }
-            | Self::Delete { .. }
-            | Self::Rescue { .. }
-            | Self::CreateUser(_)
-            | Self::ChangeUser { .. }
-            | Self::DeleteUser { .. }
-            | Self::ChangeCounters { .. }
-            | Self::Purge { .. }
-            | Self::SetPaused { .. } => 1,
-        };
+        let tasks =
+            if let Self::Bulk { tasks, .. } = self.act() { tasks.len() } else { self.new_tasks().len() };
         tasks.max(1)
     }
 
     /// The result that a program outside gives with this, if it does.
     #[must_use]
     pub fn result(&self) -> Option<&Json> {
-        match self {
-            Self::Word { word: Word::Complete(result), .. } => Some(result),
-            Self::Once { command, .. } => command.result(),
-            Self::Word { .. }
-            | Self::Create(_)
-            | Self::Claim(_)
-            | Self::Take(_)
-            | Self::Settle { .. }
-            | Self::Progress { .. }
-            | Self::Cancel { .. }
-            | Self::Retry { .. }
-            | Self::Delete { .. }
-            | Self::Rescue { .. }
-            | Self::CreateUser(_)
-            | Self::ChangeUser { .. }
-            | Self::DeleteUser { .. }
-            | Self::ChangeCounters { .. }
-            | Self::Purge { .. }
-            | Self::Bulk { .. }
-            | Self::SetPaused { .. } => None,
-        }
+        if let Self::Word { word: Word::Complete(result), .. } = self.act() { Some(result) } else { None }
     }
 }
 

@@ -161,3 +161,11 @@ fn an_expression_is_taken_apart() {
     assert_eq!(texts, [r#"a_total{x="1",y=~"b|c"}"#, "d{}"]);
     assert_eq!(grouped, ["kind", "le"].map(str::to_owned).into());
 }
+
+#[test]
+fn every_alert_has_its_place_in_the_page_for_those_it_wakes() {
+    let page = text("docs/operations.md");
+    let (_, runbook) = page.split_once("## When something rings").unwrap();
+    let told: BTreeSet<&str> = runbook.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    assert_eq!(told, alerts().keys().map(String::as_str).collect());
+}

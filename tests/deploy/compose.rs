@@ -227,7 +227,7 @@ fn the_nodes_believe_nginx_alone_and_two_of_them_run() {
     let port = services["gristmill"]["environment"]["GRISTMILL__HTTP__BIND"].as_str().unwrap();
     let port = port.strip_prefix("0.0.0.0:").unwrap();
     assert!(text("config/nginx/upstream.conf").contains(&format!("server gristmill:{port} ")));
-    let scraped = &yaml("config/prometheus/prometheus.yml")["scrape_configs"][0]["dns_sd_configs"][0];
+    let scraped = &yaml("prometheus.yml")["scrape_configs"][0]["dns_sd_configs"][0];
     assert_eq!((&scraped["names"][0], scraped["port"].to_string().as_str()), (&"gristmill".into(), port));
 }
 

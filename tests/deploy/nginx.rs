@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::common::eventually;
-use crate::stand::{Front, text};
+use crate::stand::{Front, run, text};
 
 /// What is promised of an image, whoever gives it.
 const OF_IMAGES: [&str; 6] = [
@@ -292,6 +292,52 @@ async fn callers_are_told_apart_by_their_own_address_and_cannot_forge_another() 
     );
     let direct = forged(json(client_at(1).post(front.nodes[0].url("/login")), login)).send().await.unwrap();
     assert!(cookie(direct).contains("Secure"), "what would be believed");
+}
+
+#[tokio::test]
+async fn with_tls_the_cookie_is_for_tls_alone_and_who_comes_without_is_sent_on() {
+    let (front, certificate) = Front::with_tls().await;
+    let (port, authority) = (front.port(), certificate.display().to_string());
+    let address = format!("localhost:{port}:127.0.0.2");
+    let posted = |path: &str, body: String| {
+        let url = format!("https://localhost:{port}{path}");
+        let json = "content-type: application/json";
+        let told = [
+            "-sS",
+            "-i",
+            "--max-time",
+            "20",
+            "--cacert",
+            &authority,
+            "--resolve",
+            &address,
+            "-H",
+            json,
+            "-d",
+            &body,
+            &url,
+        ];
+        run("curl", &told, std::path::Path::new("."))
+    };
+    let user = posted("/users", r#"{"name": "ann", "password": "correct horse"}"#.to_owned());
+    let user: Value = serde_json::from_str(user.lines().last().unwrap()).unwrap();
+    let answer = posted("/login", format!(r#"{{"id": {}, "password": "correct horse"}}"#, user["id"]));
+    let lines: Vec<String> = answer.lines().map(str::to_ascii_lowercase).collect();
+    assert_eq!(lines[0].trim(), "http/2 200", "{answer}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("set-cookie: ") && line.contains("; secure")),
+        "{answer}"
+    );
+    assert!(lines.iter().any(|line| line == "strict-transport-security: max-age=31536000"), "{answer}");
+    assert!(lines.iter().any(|line| line.starts_with("x-request-id: ")), "{answer}");
+
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let plain = client.get(front.url("/images/?limit=1")).send().await.unwrap();
+    assert_eq!(
+        (plain.status().as_u16(), header(&plain, "location")),
+        (308, "https://127.0.0.1/images/?limit=1".into())
+    );
+    assert_eq!(plain.headers().get("strict-transport-security"), None, "over HTTP it would mean nothing");
 }
 
 #[tokio::test]

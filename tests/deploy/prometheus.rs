@@ -25,10 +25,10 @@ fn cases() -> BTreeMap<String, BTreeSet<bool>> {
 
 #[test]
 fn promtool_accepts_the_configuration_and_the_rules() {
-    let folder = project("config/prometheus");
+    let folder = project("");
     let told = run("promtool", &["check", "config", "prometheus.yml"], &folder);
     assert!(told.contains("SUCCESS: 1 rule files found"), "{told}");
-    run("promtool", &["check", "rules", "alerts.yml"], &folder);
+    run("promtool", &["check", "rules", "config/prometheus/alerts.yml"], &folder);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn every_alert_fires_on_what_it_is_for_and_on_nothing_else() {
 
 /// The configuration with these daemons in the places of those of docker-compose.yml, and quicker.
 fn configuration(nodes: &[&Node]) -> Value {
-    let mut config = yaml("config/prometheus/prometheus.yml");
+    let mut config = yaml("prometheus.yml");
     config["global"] = json!({"scrape_interval": "1s", "evaluation_interval": "1s"});
     config["rule_files"] = json!([project("config/prometheus/alerts.yml")]);
     let job = &mut config["scrape_configs"][0];

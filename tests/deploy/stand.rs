@@ -93,12 +93,12 @@ impl Process {
         child.wait().unwrap();
     }
 
-    /// Waits until the address answers 200; false when the process ends instead.
+    /// Waits until the address answers 200, or leads elsewhere; false when the process ends instead.
     async fn answers(&self, url: &str) -> bool {
-        let client = reqwest::Client::new();
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         eventually(url, || async {
             let answer = client.get(url).send().await;
-            match answer.is_ok_and(|answer| answer.status() == 200) {
+            match answer.is_ok_and(|answer| [200, 308].contains(&answer.status().as_u16())) {
                 true => Some(true),
                 false => (!self.runs()).then_some(false),
             }
@@ -211,7 +211,33 @@ impl Front {
         Self::of(folder, vec![one, two]).await
     }
 
+    /// In front of one daemon, with TLS by a certificate of an authority of its own; and where that certificate is.
+    pub(crate) async fn with_tls() -> (Self, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("certificate.pem"));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        let tls = text("config/nginx/tls.conf");
+        let tls = changed(&tls, "/etc/gristmill/tls/fullchain.pem", &certificate.display().to_string());
+        let tls = changed(&tls, "/etc/gristmill/tls/privkey.pem", &key.display().to_string());
+        let node = Node::start(folder.path(), "one", &believing_nginx(&[])).await;
+        let front = Self::listening(folder, vec![node], |port| {
+            let tls = changed(&tls, "listen 8443 ssl", &format!("listen 127.0.0.2:{port} ssl"));
+            changed(&tls, "listen 8080;", &format!("listen 127.0.0.1:{port};"))
+        });
+        (front.await, certificate)
+    }
+
     async fn of(folder: TempDir, nodes: Vec<Node>) -> Self {
+        let listen = text("config/nginx/listen.conf");
+        Self::listening(folder, nodes, |port| {
+            changed(&listen, "listen 8080;", &format!("listen 127.0.0.1:{port};"))
+        })
+        .await
+    }
+
+    async fn listening(folder: TempDir, nodes: Vec<Node>, listen: impl Fn(u16) -> String) -> Self {
         let place = folder.path().to_owned();
         let (run, config) = (place.join("run"), place.join("config"));
         fs::create_dir(&run).unwrap();
@@ -230,9 +256,9 @@ impl Front {
         let whole =
             changed(&text("config/nginx/nginx.conf"), "access_log /dev/stdout", "access_log access.log");
         let (process, port) = on_a_free_port("/health/live", |port| {
+            fs::write(config.join("listen.conf"), listen(port)).unwrap();
             let config = config.join("nginx.conf");
-            fs::write(&config, changed(&whole, "listen 8080;", &format!("listen 127.0.0.1:{port};")))
-                .unwrap();
+            fs::write(&config, &whole).unwrap();
             let mut nginx = Command::new("nginx");
             // Who runs tests as root has folders that nobody else may enter.
             nginx.arg("-p").arg(&run).arg("-c").arg(&config).args(["-g", "daemon off; user root;"]);
@@ -244,6 +270,11 @@ impl Front {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The port that nginx listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn address(&self) -> String {

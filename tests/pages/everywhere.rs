@@ -1,10 +1,15 @@
 //! What is true of every page: all general rules, tried on each page of the table.
 
+use gristmill::broker::{Broker, Publish};
+use gristmill::clock::Clock;
+use gristmill::telemetry::Health;
 use serde_json::json;
 
 use crate::browser::{Browser, DESKTOP};
+use crate::common::eventually;
 use crate::look;
 use crate::sights::{Names, Page, Sights, Viewer};
+use crate::world::{World, picture};
 
 /// Opens a page as a viewer who looks from there would see it.
 async fn open(browser: &Browser, sights: &Sights, page: &Page) {
@@ -122,5 +127,72 @@ async fn what_a_form_is_answered_with_is_for_everybody_too() {
         browser.click("button[name=all][value=cancel]").await;
         browser.one("main form button[name=confirmed]").await;
         is_sound(&browser, "whether all tasks are to be cancelled").await;
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_refused_is_told_for_everybody() {
+    for language in ["en", "ru"] {
+        let (world, browser) = (World::start(), Browser::start().await);
+        browser.size(DESKTOP).await;
+        browser.language(language).await;
+        browser.open(&world.at("/upload")).await;
+        let files = [world.file("no picture.png", b"no picture"), world.file("one.png", &picture(1))];
+        browser.choose("#files", &[&files[0], &files[1]]).await;
+        // As without scripts, which would send the files one by one.
+        browser.run("document.querySelector('main form').submit()", json!([])).await;
+        browser.says("main", "no picture.png").await;
+        browser.one("[role=alert]").await;
+        is_sound(&browser, "an upload that was refused").await;
+    }
+}
+
+#[tokio::test]
+async fn how_far_many_steps_are_is_told_for_everybody() {
+    let (world, browser) = (World::start(), Browser::start().await);
+    let admin = world.admin("Oscar").await;
+    // More than one step does.
+    let many = json!(vec![json!({"kind": "manual"}); 6_000]);
+    world.post("/tasks/batch", &many, Some(&admin)).await;
+    world.post("/tasks/batch", &many, Some(&admin)).await;
+    world.let_in(&browser, &admin).await;
+    browser.size(DESKTOP).await;
+    browser.open(&world.at("/admin/tasks?kind=manual")).await;
+    browser.click("button[name=all][value=cancel]").await;
+    browser.one("main form button[name=confirmed]").await;
+    // With scripts the page goes on by itself.
+    browser.scripts(false).await;
+    browser.click("main form button[name=confirmed]").await;
+    browser.one("main progress[value='10000']").await;
+    browser.scripts(true).await;
+    is_sound(&browser, "how far many steps are").await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_told_for_everybody() {
+    let queue = format!("test.seen.{}", std::process::id());
+    let url = crate::rabbit::shared();
+    let world = World::start_with(&[("GRISTMILL__BROKER__URL", &url), ("GRISTMILL__BROKER__QUEUE", &queue)]);
+    let browser = Browser::start().await;
+    let broker =
+        Broker::start(&crate::rabbit::settings(&url, &[]), Health::new(), Clock::system()).unwrap().unwrap();
+    eventually("the daemon has declared its queue", || async {
+        let letter = Publish::to_queue(&queue, "{\"kind\": \"<b>no such kind</b>\"".to_owned());
+        broker.publish_one(letter.message_id("m1")).await.ok()
+    })
+    .await;
+    world.let_in(&browser, &world.admin("Oscar").await).await;
+    browser.size(DESKTOP).await;
+    for language in ["en", "ru"] {
+        browser.language(language).await;
+        eventually("the message is dead", || async {
+            browser.open(&world.at("/admin/dead")).await;
+            browser.all("main table a[href^='/admin/dead/']").await.into_iter().next()
+        })
+        .await;
+        is_sound(&browser, "dead letters").await;
+        browser.click("main table a[href^='/admin/dead/']").await;
+        browser.says("main", "no such kind").await;
+        is_sound(&browser, "a dead letter").await;
     }
 }

@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/rabbit.rs"]
+mod rabbit;
 
 mod admin;
 mod browser;

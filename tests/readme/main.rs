@@ -9,6 +9,7 @@ mod accounts;
 mod attack;
 mod examples;
 mod generated;
+mod operations;
 mod programs;
 mod rude;
 

@@ -27,6 +27,7 @@ use crate::http::extract::{self, Query};
 use crate::http::image_desk::Desk;
 use crate::http::image_upload::{self, Received};
 use crate::http::links::ImageLinks;
+use crate::http::listing::Cut;
 use crate::http::upload::Unproven;
 use crate::http::{Problem, State, auth, client, images};
 use crate::store::Image;
@@ -277,7 +278,7 @@ pub(super) async fn gallery(state: Data<State>, request: HttpRequest) -> Result<
     let (named, deleted) = (query.user_id(), query.text("done") == Some("deleted"));
     query.finish()?;
     let caller = auth::reader(&state, &request, named).await?;
-    let (images, next) = images::page(&state, caller, after, limit).await?;
+    let Cut { page: images, next } = images::page(&state, caller, after, limit).await?;
     let w = ImageWords::of(Look::of(&request).language);
     let visitor = Visitor::of(&state, caller).await?;
     let page = GalleryPage {
@@ -290,7 +291,7 @@ pub(super) async fn gallery(state: Data<State>, request: HttpRequest) -> Result<
         },
         deleted,
         pictures: images.iter().map(|image| Picture::of(&state, &request, image, None)).collect(),
-        next: next.map(|last| next_page(&request, last.0)),
+        next: next.map(|last| next_page(&request, last)),
         later: after.is_some(),
     };
     Frame::answer(&page, StatusCode::OK)

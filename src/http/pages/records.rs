@@ -25,6 +25,7 @@ use super::words::written::{size, span, status, status_class};
 use super::{next_page, see_other};
 use crate::account::{Access, Caller};
 use crate::http::extract::{self, Query};
+use crate::http::listing::Cut;
 use crate::http::upload::Unproven;
 use crate::http::{Problem, State, auth, recordings, records};
 use crate::media::report::Language;
@@ -131,7 +132,7 @@ async fn records_page(
     (after, limit): (Option<TaskId>, u32),
     told: Option<Told>,
 ) -> Result<RecordsPage, Problem> {
-    let (recordings, next) = recordings::page(state, caller, after, limit).await?;
+    let Cut { page: recordings, next } = recordings::page(state, caller, after, limit).await?;
     let language = Look::of(request).language;
     let w = RecordWords::of(language);
     let visitor = Visitor::of(state, caller).await?;
@@ -146,7 +147,7 @@ async fn records_page(
         too_large: filled(w.too_large, &[&most]),
         max_bytes: state.records.max_bytes.bytes(),
         rows: recordings.iter().map(|recording| Row::of(language, recording)).collect(),
-        next: next.map(|last| next_page(request, last.0)),
+        next: next.map(|last| next_page(request, last)),
         later: after.is_some(),
     })
 }

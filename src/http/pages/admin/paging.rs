@@ -5,7 +5,10 @@ use std::fmt::Display;
 use actix_web::HttpRequest;
 
 use super::notice::NAME as TOLD;
+use crate::account::Caller;
+use crate::http::Problem;
 use crate::http::extract::{self, Query};
+use crate::task::TaskId;
 
 /// How many lines a page of a list has.
 pub(super) const LINES: u32 = 50;
@@ -23,6 +26,28 @@ pub(super) fn given<T, E: Display>(
 /// The number behind which the page begins.
 pub(super) fn after(query: &mut Query<'_>) -> Option<i64> {
     given(query, "after", extract::number)
+}
+
+/// What the query of a list by owner asks for.
+pub(super) struct Wanted {
+    /// Whose: the admin's own view, which is all, unless an owner is named.
+    pub(super) whose: Option<Caller>,
+    /// The owner as it was written.
+    pub(super) owner: String,
+    /// Behind which task the page begins.
+    pub(super) after: Option<TaskId>,
+}
+
+impl Wanted {
+    /// Reads it.
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut query = Query::of(request, &["owner", "after", TOLD]);
+        let whose = given(&mut query, "owner", super::tasks::whose);
+        let owner = query.text("owner").unwrap_or_default().to_owned();
+        let after = after(&mut query).map(TaskId);
+        query.finish()?;
+        Ok(Self { whose, owner, after })
+    }
 }
 
 /// The address of the same list from its beginning, where `request` is for a later page of it.

@@ -5,11 +5,9 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::notice::NAME as TOLD;
-use super::paging::{self, LINES, given};
+use super::paging::{self, LINES, Wanted};
 use super::tasks::{Owner, owner};
 use super::{Chrome, Tab, enter};
-use crate::http::extract::Query;
 use crate::http::pages::assets::Asset;
 use crate::http::pages::frame::Frame;
 use crate::http::pages::tasks::Moment;
@@ -48,11 +46,7 @@ struct RecordingsPage {
 /// A page of them.
 pub(super) async fn get(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (caller, frame, mut chrome) = enter(&state, &request, Tab::Recordings).await?;
-    let mut query = Query::of(&request, &["owner", "after", TOLD]);
-    let whose = given(&mut query, "owner", super::tasks::whose);
-    let wanted = query.text("owner").unwrap_or_default().to_owned();
-    let after = paging::after(&mut query).map(TaskId);
-    query.finish()?;
+    let Wanted { whose, owner: wanted, after } = Wanted::of(&request)?;
     let mut found = state.store.recordings(whose.unwrap_or(caller), after, LINES + 1).await?;
     let last = paging::cut(&mut found, |recording| recording.task.life.id.0);
     chrome.first = paging::first(&request);
