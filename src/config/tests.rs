@@ -213,7 +213,10 @@ fn a_value_of_the_wrong_type_is_refused_not_converted() {
         let refusal = refusal_of(text);
         contains_all(&refusal, &["a.toml:1: ", part, "allowed: "]);
     }
-    contains_all(&refusal_of("log.format = \"xml\""), &["allowed: \"human\" or \"json\""]);
+    contains_all(
+        &refusal_of("log.format = \"xml\""),
+        &["allowed: \"auto\" or \"human\" or \"json\" or \"journald\""],
+    );
 }
 
 #[test]
