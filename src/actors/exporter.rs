@@ -4,6 +4,9 @@
 //! `tracing.timeout_s`. What the collector cannot take just now is tried again with growing pauses, and then thrown away
 //! and counted. That the collector is away is said once, and once that it is back.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +26,8 @@ pub struct Exporter {
     client: Client,
     request: Request,
     metrics: TraceMetrics,
+    /// The first pause between two tries; each is twice the one before.
+    pause: Duration,
     state: Arc<Mutex<State>>,
 }
 
@@ -48,7 +53,7 @@ enum Try {
 impl Exporter {
     /// Tries of one batch.
     const TRIES: u32 = 5;
-    /// The first pause between two; each is twice the one before.
+    /// The usual first pause between two.
     const PAUSE: Duration = Duration::from_secs(1);
     /// The longest pause that a collector may ask for.
     const LONGEST: Duration = Duration::from_secs(30);
@@ -85,7 +90,7 @@ impl Exporter {
             };
         }
         let state = Arc::new(Mutex::new(State { ended, held: None, lost: 0, away: false }));
-        Ok(Some(Self { client, request, metrics: TraceMetrics::new(), state }))
+        Ok(Some(Self { client, request, metrics: TraceMetrics::new(), pause: Self::PAUSE, state }))
     }
 
     /// Ships what comes, for ever.
@@ -121,7 +126,7 @@ impl Exporter {
     /// Ships the batch in hand, or throws it away.
     async fn ship(&self, state: &mut State, tries: u32) {
         let Some(batch) = state.held.clone() else { return };
-        let mut pause = Self::PAUSE;
+        let mut pause = self.pause;
         for left in (0..tries).rev() {
             let (why, wait) = match self.call(&batch).await {
                 Try::Taken(response) => {

@@ -108,3 +108,65 @@ impl Reload {
         Reloaded::Good { applied, waiting }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn reload(file: &Path) -> Reload {
+        let files = vec![file.to_owned()];
+        let options = LoadOptions { files: files.clone(), ..LoadOptions::default() };
+        let in_force = Settings::load(options).unwrap().settings;
+        Reload::new(files, None, in_force, LogHandle::of_nothing())
+    }
+
+    fn again(reload: &mut Reload) -> Reloaded {
+        let options = LoadOptions { files: reload.files.clone(), ..LoadOptions::default() };
+        reload.take(Settings::load(options).map(|loaded| loaded.settings), |_| {})
+    }
+
+    fn good(applied: &[&str], waiting: &[&str]) -> Reloaded {
+        let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        Reloaded::Good { applied: owned(applied), waiting: owned(waiting) }
+    }
+
+    #[test]
+    fn what_can_be_changed_is_and_what_cannot_is_named_secrets_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.toml");
+        std::fs::write(&file, "").unwrap();
+        let mut reload = reload(&file);
+        assert_eq!(again(&mut reload), good(&[], &[]));
+        let secret = format!("whsec_{}", "B".repeat(32));
+        let text = format!(
+            "[log]\nlevel = \"debug\"\nlanguage = \"ru\"\n[tasks]\nlease_s = 20\n[webhooks]\nsecret = \"{secret}\""
+        );
+        std::fs::write(&file, text).unwrap();
+        let changed = ["log.level", "log.language"];
+        assert_eq!(again(&mut reload), good(&changed, &["tasks.lease_s", "webhooks.secret"]));
+        assert_eq!(again(&mut reload), good(&[], &["tasks.lease_s", "webhooks.secret"]), "still waiting");
+        std::fs::write(&file, "[log]\nlevel = \"debug\"").unwrap();
+        assert_eq!(again(&mut reload), good(&["log.language"], &[]), "taken back");
+    }
+
+    #[test]
+    fn settings_that_are_wrong_change_nothing_and_say_where() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.toml");
+        std::fs::write(&file, "").unwrap();
+        let mut reload = reload(&file);
+        let before = reload.in_force.clone();
+        for (text, place) in [
+            ("[log]\nlanguage = \"ru\"\nlevel = \"loud\"", "x.toml:3: "),
+            ("[log]\nlanguage = \"ru\"\n[htpt]\nbind = 1", "x.toml:3: "),
+            ("[log", "x.toml:1: "),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let Reloaded::Refused(error) = again(&mut reload) else { panic!("{text} was taken") };
+            assert!(error.to_string().contains(place), "{error}");
+            assert_eq!(reload.in_force, before);
+        }
+    }
+}

@@ -75,6 +75,16 @@ impl LogHandle {
         Ok(self.filter.reload(level.to_env_filter())?)
     }
 
+    /// Of a log that nobody writes.
+    #[cfg(test)]
+    pub(crate) fn of_nothing() -> Self {
+        let paper = Paper::Stream { form: Form::Json, out: Box::new(std::io::sink()) };
+        let (subscriber, handle) = subscriber(&"off".parse().unwrap(), paper).unwrap();
+        // Kept, since a handle can change only what is there.
+        std::mem::forget(subscriber);
+        handle
+    }
+
     /// Waits until all that was said is written, but no longer than this; tells whether it was. Blocks: for the end of
     /// the process.
     pub fn flush(&self, patience: Duration) -> bool {
