@@ -8,6 +8,7 @@
 //! pools are closed. A crash leaves the same states behind, only later.
 
 mod operator;
+mod reload;
 mod wiring;
 
 use std::collections::BTreeSet;
@@ -27,9 +28,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::operator::Operator;
+pub use self::reload::{Reload, Reloaded};
 use self::wiring::Wiring;
 use crate::account::Token;
 use crate::actors::demand::Demand;
+use crate::actors::exporter::Exporter;
 use crate::actors::ingress::{Ingress, Shut};
 use crate::actors::janitor::Rescue;
 use crate::actors::keeper::{self, Keep, Keeper, Lease};
@@ -53,6 +56,7 @@ use crate::telemetry::ActionLog;
 use crate::telemetry::action_log::ActionLogError;
 use crate::telemetry::health::{Health, Importance, Phase};
 use crate::telemetry::metrics;
+use crate::telemetry::traces::Traces;
 use crate::telling::{Bell, Feed};
 
 /// Why the daemon did not start.
@@ -98,6 +102,9 @@ pub enum StartError {
     /// The folder of variants of images.
     #[error("images: {0}")]
     Imaging(#[from] FolderError),
+    /// The address of the collector of spans.
+    #[error("tracing.otlp_url {0}")]
+    Collector(outbound::BadTarget),
     /// The secret that callbacks are signed with.
     #[error("webhooks: {0}")]
     Secret(#[from] outbound::webhook::SecretFileError),
@@ -124,6 +131,7 @@ pub struct App {
     feed: Feed,
     tally: Tally,
     actions: ActionLog,
+    exporter: Option<Exporter>,
     grace: Duration,
     gave_up: watch::Receiver<Option<String>>,
     engine: Arbiter,
@@ -315,6 +323,11 @@ impl App {
         }
         let broker = Broker::start(&settings.broker, health.clone(), clock.clone())?;
         look_at_blobs(&blobs, &health, &clock).await;
+        let (traces, ended) = Traces::new(&settings.tracing, &node_name());
+        let exporter = match ended {
+            Some(ended) => Exporter::new(&settings.tracing, ended).map_err(StartError::Collector)?,
+            None => None,
+        };
         let (draining, closing) = (CancellationToken::new(), CancellationToken::new());
         let feed = Feed::new(Arc::clone(&store));
         let (lease, runs, arrivals) = (Lease::default(), Runs::default(), Arrivals::default());
@@ -346,6 +359,8 @@ impl App {
             recorder,
             settings,
             tally: Tally::default(),
+            traces,
+            exporter: exporter.clone(),
         };
         health.register(tracker::DATABASE, Importance::Required);
         health.register(keeper::COMPONENT, Importance::Required);
@@ -412,6 +427,7 @@ impl App {
             feed,
             tally: wiring.tally.clone(),
             actions,
+            exporter,
             grace: wiring.settings.shutdown.grace,
             gave_up,
             engine,
@@ -487,6 +503,9 @@ impl App {
         // What was counted since the scribe wrote last; a statistic, for which nobody waits long.
         if !matches!(timeout(CLOSE_PATIENCE, self.tally.write(&*self.store)).await, Ok(Ok(()))) {
             tracing::warn!("the last counts for charts could not be written");
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.flush(CLOSE_PATIENCE * 2).await;
         }
         match timeout(CLOSE_PATIENCE, self.store.close()).await {
             Ok(()) => {

@@ -21,6 +21,7 @@ use crate::outbound::{Client, Request, Target, webhook};
 use crate::store::{Callback, Store, StoreError, Told};
 use crate::task::{Event, EventName, EventSeq};
 use crate::telemetry::metrics::{CallbackResult, TellingMetrics};
+use crate::telemetry::traces::{Part, Traces};
 use crate::telling::callback_body;
 
 /// What the actor works with; shared by its incarnations.
@@ -38,6 +39,8 @@ pub struct Parts {
     pub settings: WebhookSettings,
     /// The metrics.
     pub metrics: TellingMetrics,
+    /// Where calls are traced.
+    pub traces: Traces,
 }
 
 /// The actor.
@@ -109,7 +112,7 @@ impl Parts {
                     let _place = places.acquire_owned().await;
                     let task = callback.task;
                     if let Err(error) = parts.tell(callback, &leave).await {
-                        tracing::warn!(task = task.0, %error, "how telling went is not written down; it is told again");
+                        tracing::warn!(task_id = task.0, %error, "how telling went is not written down; it is told again");
                     }
                 });
             }
@@ -194,11 +197,21 @@ impl Parts {
             .and_then(|request| request.header(webhook::ID, &id))
             .and_then(|request| request.header(webhook::TIMESTAMP, &now.to_string()))
             .and_then(|request| request.header(webhook::SIGNATURE, &signature));
+        let trace =
+            callback.traceparent.map(|from| self.traces.open(Part::Inside, Some(from), || "callback".into()));
+        let request = match &trace {
+            Some(trace) => request.and_then(|request| request.header("traceparent", &trace.at().to_string())),
+            None => request,
+        };
         let request = match request {
             Ok(request) => request,
             Err(error) => return Try::Failed(error.to_string()),
         };
-        match self.client.send(request).await {
+        let sent = match &trace {
+            Some(trace) => trace.during(self.client.send(request)).await,
+            None => self.client.send(request).await,
+        };
+        match sent {
             Ok(response) if response.is_success() => Try::Taken,
             // The receiver is gone for good, as the specification has it.
             Ok(response) if response.status == 410 => Try::Unwanted("the receiver answers 410 Gone".into()),
@@ -216,7 +229,7 @@ impl Parts {
             }
             Try::Unwanted(error) => {
                 self.metrics.callback(CallbackResult::GivenUp);
-                tracing::warn!(task = callback.task.0, error, "a callback is given up for good");
+                tracing::warn!(task_id = callback.task.0, error, "a callback is given up for good");
                 Told::GivenUp { event: NO_MORE, error }
             }
             Try::Failed(error) => {
@@ -225,14 +238,14 @@ impl Parts {
                 if now.since(since) >= self.settings.give_up {
                     self.metrics.callback(CallbackResult::GivenUp);
                     tracing::warn!(
-                        task = callback.task.0,
+                        task_id = callback.task.0,
                         error,
                         "a callback is given up: it failed for too long"
                     );
                     Told::GivenUp { event: seq, error }
                 } else {
                     self.metrics.callback(CallbackResult::Failed);
-                    tracing::debug!(task = callback.task.0, error, "a callback failed");
+                    tracing::debug!(task_id = callback.task.0, error, "a callback failed");
                     Told::Failed { error, again_in: self.pause(callback.tries) }
                 }
             }

@@ -103,7 +103,7 @@ impl Handler<Assignments> for Dispatcher {
             let (id, kind) = (task.life.id, task.life.kind.clone());
             // Lost only while its runner is being restarted; the next two comparisons give it back.
             if !runner.is_some_and(|runner| runner.tell(Start { task, permit })) {
-                tracing::warn!(task = id.0, kind = kind.as_str(), "nobody is there to run a claimed task");
+                tracing::warn!(task_id = id.0, kind = kind.as_str(), "nobody is there to run a claimed task");
             }
         }
     }
@@ -186,13 +186,13 @@ impl Parts {
         let (orphans, unseen): (HashSet<_>, HashSet<_>) =
             held.into_iter().filter(|run| !running.contains(run)).partition(|run| suspicious.contains(run));
         for (task, attempt) in orphans {
-            tracing::warn!(task = task.0, attempt = attempt.0, "held and not run: given back");
+            tracing::warn!(task_id = task.0, attempt = attempt.0, "held and not run: given back");
             let given_back =
                 self.writer.settle(task, attempt, Outcome::Interrupted, Backoff::default(), None).await;
             if let Ok(answer) = given_back
                 && let Err(error) = answer.await
             {
-                tracing::warn!(%error, task = task.0, "could not be given back; tried again later");
+                tracing::warn!(%error, task_id = task.0, "could not be given back; tried again later");
             }
         }
         unseen

@@ -32,6 +32,7 @@ use crate::store::{Remember, RememberedAnswer, Reply, ReplyTo, WriteError};
 use crate::task::Priority;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{InboxMetrics, InboxResult};
+use crate::telemetry::traces::{Part, Traces};
 
 /// Its name on the health board.
 pub const COMPONENT: &str = "broker tasks";
@@ -62,6 +63,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The metrics.
     pub metrics: InboxMetrics,
+    /// Where messages are traced.
+    pub traces: Traces,
 }
 
 /// The actor.
@@ -220,6 +223,23 @@ impl Parts {
 
     /// Makes the task of a delivery.
     async fn commit(&self, delivery: &Delivery) -> Fate {
+        let from = delivery.header("traceparent").and_then(|text| text.parse().ok());
+        let mut trace = self.traces.open(Part::Consumer, from, || "receive task".into());
+        if trace.is_recorded() {
+            trace.set("messaging.system", "rabbitmq");
+            trace.set("messaging.operation.type", "process");
+            trace.set("messaging.destination.name", self.settings.queue.clone());
+        }
+        let fate = trace.during(self.commit_traced(delivery)).await;
+        match &fate {
+            Fate::Committed(_) => {}
+            Fate::Dead(_) => trace.fail("no_task"),
+            Fate::Waits(_) => trace.fail("not_written"),
+        }
+        fate
+    }
+
+    async fn commit_traced(&self, delivery: &Delivery) -> Fate {
         let submission = match self.submission(delivery) {
             Ok(submission) => submission,
             Err(reason) => return Fate::Dead(reason),
@@ -251,7 +271,6 @@ impl Parts {
         }
         // A message that expires at once was to be had only by whoever was there when it came: we were.
         submission.expires_in = delivery.expiration().map(|span| span.max(Duration::from_millis(1)));
-        submission.traceparent = delivery.header("traceparent").and_then(|text| text.parse().ok());
         if delivery.header("reply-on").is_some_and(|on| on == "completed")
             && let Some(queue) = delivery.reply_to()
         {

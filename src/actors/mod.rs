@@ -15,6 +15,7 @@
 //! | [`notifier`] | the live stream of events | the bell of commits | the feed |
 //! | [`relay`] | telling the broker of events and endings, on one node for all | the bell of commits | the exchange, producers |
 //! | [`callbacks`] | telling the addresses that tasks name | its own tick | receivers of webhooks |
+//! | [`exporter`] | the spans that were recorded, where a collector is set | their queue | the collector |
 //!
 //! The lease has a thread of its own ([`keeper`]), which no work can starve.
 //!
@@ -37,6 +38,7 @@ pub mod callbacks;
 pub mod demand;
 pub mod desk;
 pub mod dispatcher;
+pub mod exporter;
 pub mod hints;
 pub mod inbox;
 pub mod ingress;

@@ -258,7 +258,7 @@ impl Parts {
                 // Whoever asked is gone, and their queue with them.
                 Err(PublishError::Unroutable { .. }) => {
                     tracing::info!(
-                        task = task.0,
+                        task_id = task.0,
                         queue = reply_to.queue,
                         "nobody waits for the end of the task any more"
                     );
@@ -268,13 +268,15 @@ impl Parts {
                     error @ (PublishError::Nacked { .. }
                     | PublishError::Refused { .. }
                     | PublishError::Invalid { .. }),
-                ) => tracing::warn!(task = task.0, %error, "a producer was not told of the end of its task"),
+                ) => {
+                    tracing::warn!(task_id = task.0, %error, "a producer was not told of the end of its task")
+                }
                 Err(error @ (PublishError::Unavailable { .. } | PublishError::TimedOut { .. })) => {
                     // An address that the broker cannot bear ends the connection each time.
                     if !direct {
                         return Err(error.into());
                     }
-                    tracing::warn!(task = task.0, %error, "a direct reply address was not told of the end of its task");
+                    tracing::warn!(task_id = task.0, %error, "a direct reply address was not told of the end of its task");
                 }
             }
             self.store.replied(task).await?;

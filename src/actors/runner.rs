@@ -28,6 +28,7 @@ use crate::task::{
 };
 use crate::telemetry::logging::task_span;
 use crate::telemetry::metrics::KindMetrics;
+use crate::telemetry::traces::{Open, Part, Traces};
 
 /// A task to run, and the right to.
 #[derive(Message)]
@@ -60,6 +61,8 @@ pub struct Parts {
     pub runtime: Handle,
     /// The kind's metrics.
     pub metrics: KindMetrics,
+    /// Where runs are traced.
+    pub traces: Traces,
 }
 
 /// The actor.
@@ -86,8 +89,17 @@ impl Handler<Start> for Runner {
         let parts = self.parts.clone();
         // Listed before this handler returns: from here on the run can be stopped.
         let listed = parts.runs.list(task.life.id, task.life.attempt);
-        let span = task_span(task.life.id.0, task.life.kind.as_str(), i64::from(task.life.attempt.0));
-        self.parts.runtime.spawn(async move { parts.attempt(task, listed, permit).await }.instrument(span));
+        let (id, kind, attempt) = (task.life.id.0, task.life.kind.as_str(), i64::from(task.life.attempt.0));
+        let from = task.traceparent;
+        let mut trace = parts.traces.open(Part::Consumer, from, || format!("run {kind}").into());
+        if trace.is_recorded() {
+            trace.set("gristmill.task.id", id);
+            trace.set("gristmill.task.kind", kind.to_owned());
+            trace.set("gristmill.task.attempt", attempt);
+        }
+        let span = task_span(id, kind, attempt, Some(trace.at()));
+        let run = async move { parts.attempt(task, listed, permit, trace).await };
+        self.parts.runtime.spawn(run.instrument(span));
     }
 }
 
@@ -107,7 +119,7 @@ impl Parts {
     /// How often progress is written down.
     const PROGRESS: Duration = Duration::from_secs(1);
 
-    async fn attempt(self, task: Task, mut listed: Listed, permit: Permit) {
+    async fn attempt(self, task: Task, mut listed: Listed, permit: Permit, mut trace: Open) {
         let (id, attempt) = (task.life.id, task.life.attempt);
         let limit = task.timeout.unwrap_or(self.timeout);
         // However this ends, also by the runtime's end: a thread that computes for it is asked to stop.
@@ -120,7 +132,8 @@ impl Parts {
         let begun = Instant::now();
         let in_progress = self.metrics.run_begins();
         let work = Arc::clone(&self.work).run(task.payload, run);
-        let mut running = self.runtime.spawn(work);
+        // What a run says and asks belongs to its task, too.
+        let mut running = self.runtime.spawn(trace.during(work).in_current_span());
         let over = tokio::select! {
             over = &mut running => Over::Itself(over.map_err(super::panic_text)),
             () = tokio::time::sleep(limit) => Over::Deadline,
@@ -138,7 +151,12 @@ impl Parts {
         drop(in_progress);
         failpoint::hit_for(Failpoint::RunDone, id);
         // The blob stays pinned until the row that names it is committed.
-        let Some(Said { outcome, image, _output }) = said(over, limit) else { return };
+        let Some(Said { outcome, image, _output }) = said(over, limit) else {
+            trace.set("gristmill.run.outcome", "stopped");
+            return;
+        };
+        note(&mut trace, &outcome);
+        drop(trace);
         self.write_down((id, attempt), outcome, image, listed, hold).await;
     }
 
@@ -161,7 +179,7 @@ impl Parts {
             Ok(_) => over,
             Err(_) => {
                 running.abort();
-                tracing::warn!(task = id.0, attempt = attempt.0, "a run does not stop and is abandoned");
+                tracing::warn!(task_id = id.0, attempt = attempt.0, "a run does not stop and is abandoned");
                 let abandoned = self.metrics.run_abandoned();
                 // A thread that computes on keeps its own hold on the permit: when ours is the only one left, it
                 // is over.
@@ -255,6 +273,19 @@ impl Parts {
             pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
+}
+
+/// Notes in the trace how a run went.
+fn note(trace: &mut Open, outcome: &Outcome) {
+    let word = match outcome {
+        Outcome::Completed { .. } => "completed",
+        Outcome::Interrupted => "interrupted",
+        Outcome::Failed(failure) => {
+            trace.fail(failure.reason.as_str());
+            "failed"
+        }
+    };
+    trace.set("gristmill.run.outcome", word);
 }
 
 /// What to write down of a run.

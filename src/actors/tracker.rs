@@ -232,7 +232,7 @@ impl Parts {
             Some(permit) => Some(Assignment { task, permit }),
             None => {
                 // The dispatcher will find that nobody runs it, and give it back.
-                tracing::error!(task = task.life.id.0, "claimed without a permit");
+                tracing::error!(task_id = task.life.id.0, "claimed without a permit");
                 None
             }
         };

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{HTTP_SHARE, StartError};
 use crate::actors::demand::Demand;
 use crate::actors::desk::StoreDesk;
+use crate::actors::exporter::{Exporter, Shipper};
 use crate::actors::ingress::{Ingress, MakeServer};
 use crate::actors::janitor::Janitor;
 use crate::actors::keeper::Lease;
@@ -39,6 +40,7 @@ use crate::store::{self, Store};
 use crate::task::{Backoff, Kind};
 use crate::telemetry::health::{Health, Importance};
 use crate::telemetry::metrics::{self, HttpMetrics, InboxMetrics, TellingMetrics};
+use crate::telemetry::traces::Traces;
 use crate::telemetry::{ActionLog, MetricsHandle};
 use crate::telling::{Bell, Feed};
 
@@ -67,6 +69,8 @@ pub(super) struct Wiring {
     pub(super) recorder: MetricsHandle,
     pub(super) metrics: tracker::Metrics,
     pub(super) tally: Tally,
+    pub(super) traces: Traces,
+    pub(super) exporter: Option<Exporter>,
 }
 
 impl Wiring {
@@ -117,6 +121,7 @@ impl Wiring {
             metrics: self.recorder.clone(),
             http_metrics: HttpMetrics::new(),
             actions: actions.clone(),
+            traces: self.traces.clone(),
             http: self.settings.http.clone(),
             records: self.settings.records.clone(),
             images: self.settings.images.clone(),
@@ -155,6 +160,7 @@ impl Wiring {
                 backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },
                 runtime: Handle::current(),
                 metrics: metrics.clone(),
+                traces: self.traces.clone(),
             };
             let link = Link::default();
             let name = format!("runner {kind}");
@@ -245,6 +251,11 @@ impl Wiring {
         let roles = &self.settings.general.roles;
         let telling = TellingMetrics::new();
         let bench = Bench { runtime: Handle::current(), closing: self.closing.clone() };
+        if let Some(exporter) = self.exporter.clone() {
+            let (bench, link) = (bench.clone(), Link::default());
+            let make = move || Shipper::new(bench.clone(), exporter.clone());
+            family.add("exporter of spans", metrics::Actor::Exporter, engine.handle(), link, make);
+        }
         let parts = hints::Parts {
             bench: bench.clone(),
             hints: self.hints.clone(),
@@ -294,6 +305,7 @@ impl Wiring {
                 secret: Arc::new(secret),
                 settings,
                 metrics: telling.clone(),
+                traces: self.traces.clone(),
             };
             let make = move || callbacks::Callbacks::new(parts.clone());
             family.add("callbacks", metrics::Actor::Callbacks, engine.handle(), Link::default(), make);
@@ -331,6 +343,7 @@ impl Wiring {
                 draining: self.draining.clone(),
                 finished,
                 metrics: InboxMetrics::new(),
+                traces: self.traces.clone(),
             };
             let make = move || inbox::Inbox::new(parts.clone());
             family.add("inbox", metrics::Actor::Inbox, engine.handle(), Link::default(), make);

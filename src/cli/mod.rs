@@ -168,7 +168,9 @@ pub fn run() -> ExitCode {
     let parsed = Cli::from_arg_matches(&command().get_matches());
     let Cli { config, command } = parsed.unwrap_or_else(|error| error.exit());
     let exit = match command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
-        Command::Serve(arguments) => with_settings(config, |loaded| serve::run(arguments, loaded.settings)),
+        Command::Serve(arguments) => {
+            with_settings(config.clone(), |loaded| serve::run(arguments, loaded.settings, config))
+        }
         Command::Submit(arguments) => submit::run(&arguments, config),
         Command::Tasks(arguments) => tasks::run(&arguments, config),
         Command::Watch(arguments) => watch::run(&arguments, config),

@@ -1,12 +1,14 @@
 //! `gristmill serve`: the daemon, from its first line to its last.
 
 use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use actix_rt::System;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
-use crate::app::App;
+use crate::app::{App, Reload};
 use crate::config::{DatabaseUrl, Roles, Settings};
 use crate::kinds::Registry;
 use crate::telemetry::logging;
@@ -21,14 +23,33 @@ pub(super) struct Arguments {
 }
 
 /// Runs until a signal, or until an actor cannot be kept alive.
-pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
-    if let Some(roles) = arguments.roles {
+pub(super) fn run(arguments: Arguments, mut settings: Settings, files: Vec<PathBuf>) -> Exit {
+    let roles = arguments.roles;
+    if let Some(roles) = roles.clone() {
         settings.general.roles = roles;
     }
-    if let Err(error) = logging::init(&settings.log) {
-        eprintln!("the log cannot be started: {error}");
-        return Exit::Failed;
-    }
+    let log = match logging::init(&settings.log) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&format!("the log cannot be started: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let reload = Reload::new(files, roles, settings.clone(), log.clone());
+    let exit = run_on_a_runtime(settings, reload);
+    log.flush(LAST_LINES);
+    exit
+}
+
+/// How long the end waits for whoever reads the log.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Says something on standard error; whoever closed that does not want to hear it.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+fn run_on_a_runtime(settings: Settings, reload: Reload) -> Exit {
     crate::memory::give_back_what_is_large();
     let runtime = || {
         tokio::runtime::Builder::new_multi_thread()
@@ -41,7 +62,7 @@ pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
     match runtime() {
         Ok(probe) => probe.shutdown_background(),
         Err(error) => {
-            eprintln!("the runtime cannot be started: {error}");
+            complain(&format!("the runtime cannot be started: {error}"));
             return Exit::Failed;
         }
     }
@@ -49,32 +70,33 @@ pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => unreachable!("a runtime could be built a moment ago: {error}"),
     });
-    let exit = system.block_on(serve(settings));
+    let exit = system.block_on(serve(settings, reload));
     // All is drained. Dropping the runtime would wait for threads that compute on for an abandoned run, for ever if
     // need be; the end of the process does not.
     std::mem::forget(system);
     exit
 }
 
-async fn serve(settings: Settings) -> Exit {
+async fn serve(settings: Settings, mut reload: Reload) -> Exit {
     let story = Story::of(&settings);
     let app = match App::start(settings, Registry::configured).await {
         Ok(app) => app,
         Err(error) => {
             tracing::error!(%error, "the daemon did not start");
-            eprintln!("gristmill: {error}");
+            complain(&format!("gristmill: {error}"));
             return Exit::Failed;
         }
     };
     story.tell(&app);
-    let exit = until_told(&app).await;
+    let exit = until_told(&app, &mut reload).await;
     hurry_at_the_next_signal(&app);
     app.drain().await;
     exit
 }
 
-/// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew.
-async fn until_told(app: &App) -> Exit {
+/// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew and reads the
+/// settings again.
+async fn until_told(app: &App, reload: &mut Reload) -> Exit {
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
@@ -85,10 +107,13 @@ async fn until_told(app: &App) -> Exit {
         tokio::select! {
             _ = terminate.recv() => return Exit::Done,
             _ = interrupt.recv() => return Exit::Done,
-            _ = hangup.recv() => app.reopen_logs(),
+            _ = hangup.recv() => {
+                app.reopen_logs();
+                reload.apply(app);
+            }
             reason = app.gave_up() => {
                 tracing::error!(reason, "giving up");
-                eprintln!("gristmill: {reason}");
+                complain(&format!("gristmill: {reason}"));
                 return Exit::Failed;
             }
         }

@@ -6,17 +6,22 @@ use super::rule::{Choice, choice, log_filter, optional_file};
 use super::section::{Literal, derived, section};
 use super::value::LogFilter;
 
-/// The form of the log on standard error.
+/// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
+    /// As fits to where standard error goes.
+    Auto,
     /// Lines for people.
     Human,
     /// One JSON object a line, for programs.
     Json,
+    /// Fields for systemd's journal.
+    Journald,
 }
 
 impl Choice for LogFormat {
-    const ALL: &'static [(&'static str, Self)] = &[("human", Self::Human), ("json", Self::Json)];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("human", Self::Human), ("json", Self::Json), ("journald", Self::Journald)];
 }
 
 /// The language of the action log.
@@ -41,10 +46,12 @@ section! {
         /// told by the broker's own lines. This key may be reloaded while the daemon runs.
         "level" => level: LogFilter = "info,actix_server=warn,actix_http=off,lapin=off", log_filter();
 
-        /// The form of that log: lines for people, or one JSON object a line.
-        "format" => format: LogFormat = "human", choice();
+        /// The form of that log: `human` are lines for people, with colours on a terminal unless NO_COLOR is set; `json` is
+        /// one JSON object a line; `journald` goes to systemd's journal, with fields to search by. `auto` is `human` on a
+        /// terminal, `journald` where standard error is the journal's, and `json` elsewhere.
+        "format" => format: LogFormat = "auto", choice();
 
-        /// The language of the action log.
+        /// The language of the action log. This key may be reloaded while the daemon runs.
         "language" => language: Language = "en", choice();
 
         /// The file of the action log. It is opened for appending, and again when the daemon gets SIGHUP, so

@@ -45,6 +45,7 @@ mod reports;
 mod shutdown;
 mod supervisor;
 mod tasks;
+mod tracing;
 mod webhooks;
 
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub use self::section::Literal;
 pub use self::shutdown::ShutdownSettings;
 pub use self::supervisor::SupervisorSettings;
 pub use self::tasks::TaskSettings;
+pub use self::tracing::{OtlpHeaders, TracingSettings};
 pub use self::value::{BlobUrl, BrokerUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
 pub use self::webhooks::WebhookSettings;
 
@@ -92,6 +94,7 @@ section::settings! {
     webhooks: WebhookSettings,
     auth: AuthSettings,
     log: LogSettings,
+    tracing: TracingSettings,
     shutdown: ShutdownSettings,
     supervisor: SupervisorSettings,
 }

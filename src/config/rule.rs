@@ -278,6 +278,30 @@ impl Rule for Seconds {
     }
 }
 
+/// A part of a whole, from 0 to 1.
+pub(super) fn share() -> Share {
+    Share
+}
+
+pub(super) struct Share;
+
+impl Rule for Share {
+    type Out = f64;
+
+    fn parse(&self, raw: &Raw) -> Result<f64, Refusal> {
+        let number = raw.number()?;
+        if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("is out of range".to_owned()) }
+    }
+
+    fn allowed(&self) -> String {
+        "a number from 0 to 1".to_owned()
+    }
+
+    fn show(&self, value: &f64) -> Literal {
+        Literal::Fraction(*value)
+    }
+}
+
 /// A size in bytes: a number, or text with a unit.
 pub(super) fn bytes(bounds: RangeInclusive<u64>) -> Bytes {
     Bytes { bounds }

@@ -190,6 +190,9 @@ pub(super) struct SectionInfo {
 pub(super) trait Section: Sized {
     fn info() -> SectionInfo;
 
+    /// The keys whose values differ between these two, secrets included.
+    fn changed(&self, other: &Self) -> Vec<String>;
+
     /// Reads every key; `None` if one of them was refused (the reader holds the reasons).
     fn read(reader: &mut Reader) -> Option<Self>;
 }
@@ -236,6 +239,16 @@ macro_rules! section {
                 }
             }
 
+            fn changed(&self, other: &Self) -> Vec<String> {
+                let mut changed = Vec::new();
+                $(
+                    if self.$field != other.$field {
+                        changed.push($crate::config::section::join($section, $key));
+                    }
+                )+
+                changed
+            }
+
             fn read(reader: &mut $crate::config::load::Reader) -> Option<Self> {
                 // Read all of them before giving up on any, so that every problem is told.
                 $(
@@ -271,6 +284,14 @@ macro_rules! settings {
             /// Every section and key that exists.
             fn sections() -> Vec<section::SectionInfo> {
                 vec![$(<$section as section::Section>::info(),)+]
+            }
+
+            /// The keys whose values differ between these settings and others, in the order of the documents; secrets
+            /// too, by their names.
+            pub fn changed(&self, other: &Self) -> Vec<String> {
+                let mut changed = Vec::new();
+                $(changed.extend(section::Section::changed(&self.$field, &other.$field));)+
+                changed
             }
 
             fn read(reader: &mut load::Reader) -> Option<Self> {

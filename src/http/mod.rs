@@ -119,6 +119,7 @@ use crate::imaging::Imaging;
 use crate::intake::Intake;
 use crate::store::Store;
 use crate::telemetry::metrics::HttpMetrics;
+use crate::telemetry::traces::Traces;
 use crate::telemetry::{ActionLog, Health, MetricsHandle};
 use crate::telling::Feed;
 
@@ -158,6 +159,8 @@ pub struct State {
     pub http_metrics: HttpMetrics,
     /// Where users' actions are written down.
     pub actions: ActionLog,
+    /// Where requests are traced.
+    pub traces: Traces,
     /// The settings of the server.
     pub http: HttpSettings,
     /// The settings of recordings.

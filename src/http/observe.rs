@@ -22,12 +22,16 @@ use tracing::Instrument;
 use super::catalogue::Code;
 use super::hosts::Hosts;
 use super::unread::InPieces;
-use super::{Problem, State, origin};
+use super::{Problem, State, extract, origin};
 use crate::telemetry::logging::request_span;
 use crate::telemetry::metrics::{Method, OneRouteMetrics};
+use crate::telemetry::traces::{Open, Part};
 
 /// The header that carries a request's id, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header that tells the caller the trace, where it is recorded (W3C Trace Context, level 2).
+const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// Answers what can be answered without waiting, and without anything to say in the log; `None` for what cannot.
 pub(super) type AtOnce = fn(&State, &HttpRequest) -> Option<HttpResponse>;
@@ -82,11 +86,17 @@ async fn served<B: MessageBody + 'static>(
     }
     // Only visible characters: `request_id` lets no others in.
     let name = id.to_str().unwrap_or_default();
-    let span = request_span(name, method.as_str(), route.unwrap_or("unmatched"));
+    let path = route.unwrap_or("unmatched");
+    let from = extract::traceparent(request.request());
+    let mut trace = state.traces.open(Part::Server, from, || format!("{} {path}", method.as_str()).into());
+    let span = request_span(name, method.as_str(), path, trace.at());
     let http = request.request().clone();
     // A handler's state lives in its future alone, so a panic leaves nothing half changed that anybody sees again.
     let served = match may_come(state, way, &http) {
-        Ok(()) => AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await,
+        Ok(()) => {
+            let handled = trace.during(next.call(request));
+            AssertUnwindSafe(handled).catch_unwind().instrument(span.clone()).await
+        }
         Err(problem) => Ok(Err(problem.into())),
     };
     let response = match served {
@@ -100,7 +110,30 @@ async fn served<B: MessageBody + 'static>(
             span.in_scope(|| answer(&http, &problem, name))
         }
     };
-    told(way, method, id, started, response)
+    let mut response = told(way, method, id, started, response);
+    if trace.is_recorded() {
+        recorded(&mut trace, way, method, &mut response);
+    }
+    response
+}
+
+/// Notes in the trace what the request was and how it went, and in the answer where in the trace that is.
+fn recorded(trace: &mut Open, way: &Way, method: Method, response: &mut ServiceResponse<BoxBody>) {
+    trace.set("http.request.method", method.as_str());
+    if let Some(route) = way.route {
+        trace.set("http.route", route);
+    }
+    let status = response.status();
+    trace.set("http.response.status_code", i64::from(status.as_u16()));
+    if let Some(id) = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()) {
+        trace.set("gristmill.request.id", id.to_owned());
+    }
+    if status.is_server_error() {
+        trace.fail("server_error");
+    }
+    if let Ok(place) = HeaderValue::from_str(&trace.at().to_string()) {
+        response.headers_mut().insert(TRACE_RESPONSE, place);
+    }
 }
 
 /// Refuses what may not come from where it does, or not by that name. To a path that there is not, anything may.

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::account::Caller;
 use crate::kinds::manual;
 use crate::store::CallbackState;
-use crate::task::{Failure, Holder, Json, State, Task, Timestamp, TraceParent};
+use crate::task::{Failure, Holder, Json, State, Task, Timestamp};
 
 /// A task.
 #[derive(Serialize, ToSchema)]
@@ -89,9 +89,9 @@ pub(super) struct TaskView<'a> {
     /// How far telling them is; only where one task is asked for by its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     callback: Option<CallbackView<'a>>,
-    /// The trace that it belongs to, as the header of that name was.
+    /// The trace that it belongs to, in the form of the header of that name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
+    traceparent: Option<String>,
     /// What a `manual` task was made of, where it was made of `meta`; in place of `payload`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -224,7 +224,7 @@ impl<'a> TaskView<'a> {
             unique_key: task.unique_key.as_deref(),
             callback_url: task.callback.as_deref().filter(|_| caller.may_touch(life.owner)),
             callback: None,
-            traceparent: task.traceparent.as_ref().map(TraceParent::as_str),
+            traceparent: task.traceparent.map(|trace| trace.to_string()),
             meta,
             image,
             payload,

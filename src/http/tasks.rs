@@ -58,7 +58,7 @@ pub(super) async fn create(
     let caller = auth::caller(&state, &request, named(&request)?).await?;
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
-    let submission = Submission { traceparent: extract::traceparent(&request), ..task_form::one(&body)? };
+    let submission = task_form::one(&body)?;
     count_pictures(&state, &request, caller, slice::from_ref(&submission)).await?;
     let remember =
         key.map(|key| key.remember(&request, caller, &[&body], move |reply| created(reply, caller)));
@@ -123,11 +123,8 @@ pub(super) async fn create_batch(
     let caller = auth::caller(&state, &request, named(&request)?).await?;
     let key = Key::of(&request)?;
     let body = extract::json_body(&state, &request, body).await?;
-    let mut submissions = task_form::batch(&body)?;
+    let submissions = task_form::batch(&body)?;
     count_pictures(&state, &request, caller, &submissions).await?;
-    if let Some(trace) = extract::traceparent(&request) {
-        submissions.iter_mut().for_each(|submission| submission.traceparent = Some(trace.clone()));
-    }
     let remember =
         key.map(|key| key.remember(&request, caller, &[&body], move |reply| created_all(reply, caller)));
     let wish = Wish::of(&request);
@@ -302,7 +299,8 @@ pub(super) struct PreferHeader {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "documents what `extract::traceparent` reads")]
 pub(super) struct TraceHeader {
-    /// The trace that the task belongs to, as the W3C's Trace Context has it; what is none is ignored.
+    /// The trace that the request belongs to, and with it the task, as the W3C's Trace Context has it; without one, or
+    /// where it is none, a trace begins here.
     #[param(example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
     traceparent: Option<String>,
 }

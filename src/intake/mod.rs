@@ -401,7 +401,6 @@ impl Intake {
             expires_in: submission.expires_in,
             unique_key: submission.unique_key,
             callback: submission.callback_url,
-            traceparent: submission.traceparent,
             reply_to: submission.reply_to,
             ..NewTask::plain(kind, caller.user())
         })

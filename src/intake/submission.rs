@@ -10,7 +10,7 @@ use crate::blob::BlobError;
 use crate::imaging::ImagingError;
 use crate::media::image::ImageError;
 use crate::store::{Quota, Refused, ReplyTo, Usage, UserRefused, WriteError};
-use crate::task::{Json, Kind, Priority, TaskId, Timestamp, TraceParent};
+use crate::task::{Json, Kind, Priority, TaskId, Timestamp};
 
 /// A task as a caller asks for it, every field checked by itself; what fits together is checked here.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,8 +35,6 @@ pub struct Submission {
     pub callback_url: Option<String>,
     /// Without a start for so long, it is too late to start it.
     pub expires_in: Option<Duration>,
-    /// The trace that it belongs to.
-    pub traceparent: Option<TraceParent>,
     /// Where on the broker to tell how it ended.
     pub reply_to: Option<ReplyTo>,
     /// A picture that belongs to it, as it came.

@@ -139,8 +139,8 @@ impl Run {
 
     /// Computes on a thread where that hurts nobody; a panic there is passed on to the runner's panic boundary.
     pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> T {
-        let run = self.clone();
-        match tokio::task::spawn_blocking(move || work(&run)).await {
+        let (run, span) = (self.clone(), tracing::Span::current());
+        match tokio::task::spawn_blocking(move || span.in_scope(|| work(&run))).await {
             Ok(made) => made,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

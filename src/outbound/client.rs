@@ -13,10 +13,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::config::WebhookSettings;
+use crate::telemetry::traces::{self, Open, Part};
 
 use super::address::Policy;
 use super::connect::{Connector, Stream};
@@ -125,9 +126,14 @@ impl Client {
         let Ok(_permit) = self.inner.calls.acquire().await else {
             unreachable!("nobody closes the semaphore")
         };
+        let mut step = step(&request);
         let (origin, after) = (request.target.origin(), self.inner.limits.total);
         let call = timeout(after, self.inner.call(request)).await;
-        call.unwrap_or(Err(OutboundError::Timeout { origin, phase: Phase::Answering, after }))
+        let call = call.unwrap_or(Err(OutboundError::Timeout { origin, phase: Phase::Answering, after }));
+        if let Some(step) = &mut step {
+            note(step, call.as_ref().map(|response| response.status));
+        }
+        call
     }
 
     /// Makes one call that sends `source` as its body (that of the request is not sent) and gives the answer as soon as
@@ -146,6 +152,22 @@ impl Client {
             unreachable!("nobody closes the semaphore")
         };
         let origin = request.target.origin();
+        // Of a flow the trace has the way to the head of the answer.
+        let mut step = step(&request);
+        let opened = self.open_traced(request, source, idle, (origin, permit)).await;
+        if let Some(step) = &mut step {
+            note(step, opened.as_ref().map(|flow| flow.status));
+        }
+        opened
+    }
+
+    async fn open_traced(
+        &self,
+        request: Request,
+        source: Source,
+        idle: Duration,
+        (origin, permit): (String, OwnedSemaphorePermit),
+    ) -> Result<Flow, OutboundError> {
         let addresses = self.inner.addresses(&request).await?;
         let stream = self.inner.connector.connect(&request.target, &addresses).await?;
         let broken = |source| OutboundError::Protocol { origin: origin.clone(), source };
@@ -246,6 +268,33 @@ impl Inner {
             }
         }
         Ok(Response { status: head.status.as_u16(), headers: head.headers, body: kept.freeze(), cut })
+    }
+}
+
+/// The call's place in the trace, where that is recorded.
+fn step(request: &Request) -> Option<Open> {
+    let mut step = traces::child(Part::Client, || request.method.to_string().into())?;
+    step.set("http.request.method", request.method.to_string());
+    // Paths and queries may hold secrets.
+    step.set("server.address", request.target.host().to_string());
+    Some(step)
+}
+
+/// How it went.
+fn note(step: &mut Open, went: Result<u16, &OutboundError>) {
+    match went {
+        Ok(status) => {
+            step.set("http.response.status_code", i64::from(status));
+            if status >= 400 {
+                step.fail("status");
+            }
+        }
+        Err(OutboundError::Resolve { .. }) => step.fail("resolve"),
+        Err(OutboundError::Forbidden { .. }) => step.fail("forbidden"),
+        Err(OutboundError::Connect { .. }) => step.fail("connect"),
+        Err(OutboundError::Tls { .. }) => step.fail("tls"),
+        Err(OutboundError::Timeout { .. }) => step.fail("timeout"),
+        Err(OutboundError::Protocol { .. }) => step.fail("protocol"),
     }
 }
 

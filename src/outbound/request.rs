@@ -55,6 +55,12 @@ impl Request {
         Ok(self)
     }
 
+    /// The same with another body.
+    #[must_use]
+    pub fn with_body(self, body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
     /// Where it goes.
     #[must_use]
     pub fn target(&self) -> &Target {

@@ -4,7 +4,7 @@
 //! Small writes past the tracker, each by itself, on a connection that is not the tracker's: on SQLite they take turns
 //! with it, as there is one writer. None of them touches a task.
 
-use crate::task::{EventSeq, TaskId, Timestamp};
+use crate::task::{EventSeq, TaskId, Timestamp, TraceParent};
 
 /// Somebody to be told of a task's events, taken for telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Callback {
     pub tries: u32,
     /// Since when they fail.
     pub since: Option<Timestamp>,
+    /// The trace of the task, while there is the task.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// How a try to tell went.
@@ -93,16 +95,17 @@ pub trait Listener: Send {
     async fn hear(&mut self) -> Result<String, super::StoreError>;
 }
 
-/// A row of `callbacks` as it is taken: task, url, told, tries, since.
-pub(super) type CallbackRow = (i64, String, i64, i64, Option<i64>);
+/// A row of `callbacks` as it is taken: task, url, told, tries, since, traceparent.
+pub(super) type CallbackRow = (i64, String, i64, i64, Option<i64>, Option<String>);
 
-pub(super) fn callback((task, url, told, tries, since): CallbackRow) -> Callback {
+pub(super) fn callback((task, url, told, tries, since, trace): CallbackRow) -> Callback {
     Callback {
         task: TaskId(task),
         url,
         told: EventSeq(told),
         tries: u32::try_from(tries).unwrap_or(u32::MAX),
         since: since.map(Timestamp::from_micros),
+        traceparent: trace.and_then(|text| text.parse().ok()),
     }
 }
 
@@ -329,7 +332,8 @@ macro_rules! clerk {
                     "UPDATE callbacks SET next_at = $2 WHERE task IN (SELECT task FROM callbacks \
                      WHERE next_at IS NOT NULL AND next_at <= $1 ORDER BY next_at LIMIT $3 ",
                     $pass_over,
-                    ") RETURNING task, url, told, tries, since"
+                    ") RETURNING task, url, told, tries, since, \
+                     (SELECT traceparent FROM tasks WHERE tasks.id = callbacks.task)"
                 ))
                 .bind(now.as_micros())
                 .bind(now.after(hold).as_micros())

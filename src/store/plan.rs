@@ -493,7 +493,7 @@ impl<'a> Planner<'a> {
             created_at: self.now,
             unique_key: new.unique_key.clone(),
             callback: new.callback.clone(),
-            traceparent: new.traceparent.clone(),
+            traceparent: new.traceparent,
             expires_at: new.expires_in.map(|span| self.now.after(span)),
         };
         self.changes.events.push(event);

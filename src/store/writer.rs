@@ -17,6 +17,7 @@ use crate::account::{Caller, Counters, CountersChange, NewUser, TokenHash, User,
 use crate::media::image::Facts;
 use crate::task::{Attempt, Backoff, Kind, NodeId, Outcome, Percent, Task, TaskId, UserId};
 use crate::telemetry::metrics::QueueMetrics;
+use crate::telemetry::traces::{self, Part};
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -205,14 +206,23 @@ impl Writer {
     /// [`WriteError`].
     pub async fn create(
         &self,
-        tasks: Vec<NewTask>,
+        mut tasks: Vec<NewTask>,
         remember: Option<Remember>,
     ) -> Result<Once<Vec<Accepted>>, WriteError> {
-        self.once(Command::Create(tasks), remember, |reply| {
+        // A task belongs to the trace of whoever asks for it, by whatever door they come.
+        if let Some(here) = traces::here() {
+            tasks.iter_mut().for_each(|task| task.traceparent = task.traceparent.or(Some(here)));
+        }
+        let mut step = traces::child(Part::Inside, || "commit".into());
+        let created = self.once(Command::Create(tasks), remember, |reply| {
             let Reply::Created(tasks) = reply else { mismatch() };
             tasks
-        })
-        .await
+        });
+        let created = created.await;
+        if let (Some(step), Err(_)) = (&mut step, &created) {
+            step.fail("not_written");
+        }
+        created
     }
 
     /// Stops a task.

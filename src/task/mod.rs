@@ -49,7 +49,7 @@ pub use question::{NewQuestion, NoQuestion, Question, QuestionId, QuestionSource
 pub use report::ReportId;
 pub use retry::Backoff;
 pub use time::{Timestamp, TimestampError};
-pub use trace::{TraceParent, TraceParentError};
+pub use trace::{TraceId, TraceParent, TraceParentError};
 
 use std::time::Duration;
 

@@ -2,23 +2,54 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 /// A `traceparent` of the W3C's Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`, small letters, neither
-/// id all zeros (<https://www.w3.org/TR/trace-context/#traceparent-header>). Carried, never made up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceParent(Arc<str>);
+/// id all zeros (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    trace: u128,
+    span: u64,
+    flags: u8,
+}
 
 /// The text is no `traceparent`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a W3C traceparent, 00-<32 hex digits>-<16 hex digits>-<2 hex digits>")]
 pub struct TraceParentError;
 
+/// The id of a trace, as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceId(u128);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 impl TraceParent {
-    /// The text.
+    /// A place in a trace, of which the flag says whether it is recorded; a 1 stands in for an id of 0, which is none.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn new(trace: u128, span: u64, sampled: bool) -> Self {
+        Self { trace: trace.max(1), span: span.max(1), flags: u8::from(sampled) }
+    }
+
+    /// Which trace.
+    #[must_use]
+    pub fn trace_id(self) -> TraceId {
+        TraceId(self.trace)
+    }
+
+    /// The numbers of the trace and of the place in it.
+    #[must_use]
+    pub fn numbers(self) -> (u128, u64) {
+        (self.trace, self.span)
+    }
+
+    /// Whether whoever began the trace records it.
+    #[must_use]
+    pub fn is_sampled(self) -> bool {
+        self.flags & 1 == 1
     }
 }
 
@@ -29,14 +60,18 @@ impl FromStr for TraceParent {
         let hex = |part: &str, len: usize| {
             part.len() == len && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         };
-        let some = |part: &str| part.bytes().any(|b| b != b'0');
         let mut parts = text.split('-');
-        match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some("00"), Some(trace), Some(parent), Some(flags), None)
-                if hex(trace, 32) && some(trace) && hex(parent, 16) && some(parent) && hex(flags, 2) =>
-            {
-                Ok(Self(text.into()))
-            }
+        let (Some("00"), Some(trace), Some(span), Some(flags), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(TraceParentError);
+        };
+        if !(hex(trace, 32) && hex(span, 16) && hex(flags, 2)) {
+            return Err(TraceParentError);
+        }
+        match (u128::from_str_radix(trace, 16), u64::from_str_radix(span, 16), u8::from_str_radix(flags, 16))
+        {
+            (Ok(trace), Ok(span), Ok(flags)) if trace != 0 && span != 0 => Ok(Self { trace, span, flags }),
             _ => Err(TraceParentError),
         }
     }
@@ -44,7 +79,7 @@ impl FromStr for TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
     }
 }
 
@@ -55,7 +90,12 @@ mod tests {
     #[test]
     fn only_what_the_w3c_calls_one_is_one() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(good.parse::<TraceParent>().unwrap().as_str(), good);
+        let parsed = good.parse::<TraceParent>().unwrap();
+        assert_eq!(parsed.to_string(), good);
+        assert_eq!(parsed.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert!(parsed.is_sampled());
+        let zeros = TraceParent::new(0, 0, false);
+        assert_eq!(zeros.to_string().parse(), Ok(zeros), "what is made can be read");
         for bad in [
             "",
             "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",

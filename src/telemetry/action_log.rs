@@ -51,7 +51,8 @@ pub struct ActionLog {
 }
 
 struct Inner {
-    language: Language,
+    /// Whether it is Russian.
+    russian: AtomicBool,
     now: Now,
     sender: SyncSender<Order>,
     reopen: Arc<AtomicBool>,
@@ -104,17 +105,25 @@ impl ActionLog {
             .name("action-log".to_owned())
             .spawn(move || writer.run(&orders))
             .map_err(failed)?;
-        Ok(Self { inner: Some(Arc::new(Inner { language, now, sender, reopen, metrics })) })
+        Ok(Self { inner: Some(Arc::new(Inner { russian: russian(language), now, sender, reopen, metrics })) })
     }
 
     /// Writes a line about an action, soon and without waiting.
     pub fn record(&self, action: &Action) {
         let Some(inner) = &self.inner else { return };
         let time = (inner.now)().format("%Y-%m-%d %H:%M:%S");
-        let line = format!("[{time}] {}\n", action.text(inner.language));
+        let language = if inner.russian.load(Ordering::Relaxed) { Language::Ru } else { Language::En };
+        let line = format!("[{time}] {}\n", action.text(language));
         match inner.sender.try_send(Order::Line(line)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => inner.metrics.dropped(1),
+        }
+    }
+
+    /// From now on lines are in this language.
+    pub fn set_language(&self, language: Language) {
+        if let Some(inner) = &self.inner {
+            inner.russian.store(language == Language::Ru, Ordering::Relaxed);
         }
     }
 
@@ -143,6 +152,10 @@ impl ActionLog {
         }
         done.recv_timeout(patience.saturating_sub(start.elapsed())).is_ok()
     }
+}
+
+fn russian(language: Language) -> AtomicBool {
+    AtomicBool::new(language == Language::Ru)
 }
 
 /// For appending: whoever else writes to the file, lines stay whole. Readable by the group, as logs are; not

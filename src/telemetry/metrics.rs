@@ -22,12 +22,12 @@ use crate::task::QuestionSource;
 
 pub use self::handles::{
     ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, Held, HotMetrics, HttpMetrics,
-    ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, OneRouteMetrics, QueueMetrics,
-    QuizMetrics, TellingMetrics,
+    ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, LogMetrics, OneRouteMetrics,
+    QueueMetrics, QuizMetrics, TellingMetrics, TraceMetrics,
 };
 pub use self::labels::{
     Actor, BrokerConnection, CallbackResult, HotResult, InboxResult, LeaseRenewal, Method, PublishResult,
-    QuizBreaker, QuizCall, QuizItem, StatusClass, TaskEvent, VariantResult,
+    QuizBreaker, QuizCall, QuizItem, SpanResult, StatusClass, TaskEvent, VariantResult,
 };
 
 /// How often [`MetricsHandle::run_upkeep`] wants to be called.
@@ -183,6 +183,10 @@ catalogue! {
     QUIZ_SPARE = "quiz_spare_questions", MetricType::Gauge, None, ["source"];
     /// Lines of the action log that were dropped because the disk was too slow or refused them.
     ACTION_LOG_DROPPED = "action_log_dropped_total", MetricType::Counter, None, [];
+    /// Lines of the log on standard error or in the journal that were dropped because nobody read them fast enough, or they could not be written.
+    LOG_DROPPED = "log_lines_dropped_total", MetricType::Counter, None, [];
+    /// Recorded spans by what became of them: `exported`, `dropped` since too many waited, `failed` since the collector did not take them.
+    TRACE_SPANS = "trace_spans_total", MetricType::Counter, None, ["result"];
 }
 
 /// Renders the metrics and keeps them small.
@@ -250,6 +254,8 @@ fn touch() {
     LeaseMetrics::new();
     JanitorMetrics::new();
     ActionLogMetrics::new();
+    LogMetrics::new();
+    TraceMetrics::new();
     BrokerMetrics::new();
     InboxMetrics::new();
     TellingMetrics::new();
@@ -422,6 +428,8 @@ mod tests {
             JanitorMetrics::new().rescued(6);
             JanitorMetrics::new().swept(7);
             ActionLogMetrics::new().dropped(8);
+            LogMetrics::new().dropped(16);
+            TraceMetrics::new().spans(SpanResult::Exported, 17);
             ActorMetrics::new().restarted(Actor::Janitor);
             LeaseMetrics::new().renewal(LeaseRenewal::Failed);
             let broker = BrokerMetrics::new();
@@ -470,6 +478,8 @@ mod tests {
             "gristmill_rescued_tasks_total 6",
             "gristmill_blobs_swept_total 7",
             "gristmill_action_log_dropped_total 8",
+            "gristmill_log_lines_dropped_total 16",
+            "gristmill_trace_spans_total{result=\"exported\"} 17",
             "gristmill_actor_restarts_total{actor=\"janitor\"} 1",
             "gristmill_lease_renewals_total{result=\"failed\"} 1",
             "gristmill_lease_renewals_total{result=\"ok\"} 0",

@@ -15,6 +15,8 @@ pub mod disk;
 pub mod health;
 pub mod logging;
 pub mod metrics;
+mod plain;
+pub mod traces;
 
 pub use self::action_log::{Action, ActionLog, RefusalReason};
 pub use self::health::{ComponentState, Health, Importance, Phase};

@@ -74,6 +74,7 @@ const MAY_BE_UNSAFE: &[&str] = &["media/lame.rs", "memory.rs"];
 /// Who may ask the system for the time, and why. Everybody else asks `clock`.
 const MAY_ASK_THE_TIME: &[(&str, &str)] = &[
     ("clock.rs", "it is the clock"),
+    ("telemetry/logging/line.rs", "a line is dated when it is said, whatever time it is to the daemon"),
     ("telemetry/action_log.rs", "a line for people, in the local time of the machine"),
     ("blob/folder.rs", "the age of a file is measured against the clock that dated it"),
 ];

@@ -145,6 +145,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         metrics: recorder,
         http_metrics: HttpMetrics::new(),
         actions: actions.clone(),
+        traces: gristmill::telemetry::traces::Traces::default(),
         http: settings.http.clone(),
         records: settings.records.clone(),
         images: settings.images.clone(),

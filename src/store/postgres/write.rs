@@ -70,7 +70,7 @@ async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
     .bind(tasks.iter().map(|task| to_json(&task.tags)).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| task.unique_key.as_deref()).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| task.callback.as_deref()).collect::<Vec<_>>())
-    .bind(tasks.iter().map(|task| task.traceparent.as_ref().map(|trace| trace.as_str())).collect::<Vec<_>>())
+    .bind(tasks.iter().map(|task| task.traceparent.map(|trace| trace.to_string())).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| task.expires_at.map(Timestamp::as_micros)).collect::<Vec<_>>())
     .execute(&mut **tx)
     .await

@@ -115,7 +115,7 @@ async fn insert_tasks(tx: &mut Tx<'_>, changes: &Changes) -> Result<(), StoreErr
                     to_json(&task.tags),
                     task.unique_key.clone(),
                     task.callback.clone(),
-                    task.traceparent.as_ref().map(|trace| trace.as_str().to_owned()),
+                    task.traceparent.map(|trace| trace.to_string()),
                     task.expires_at.map(Timestamp::as_micros),
                 ),
             )

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use crate::config::Language;
+use crate::telemetry::plain;
 
 /// Characters of a name that are written; the rest becomes an ellipsis, so that a line stays readable.
 pub(super) const NAME: usize = 255;
@@ -354,38 +355,9 @@ fn who(admin: Option<i64>, language: Language) -> String {
     }
 }
 
-/// A name as it may stand in a line: nothing in it ends the line, moves the cursor or turns the text around,
-/// and what is escaped cannot be mistaken for what is not.
+/// A name as it may stand in a line.
 pub(super) fn safe(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
-    for (index, c) in name.chars().enumerate() {
-        if index == NAME {
-            out.push('…');
-            break;
-        }
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() || breaks_lines_or_direction(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
+    plain::push(&mut out, name, NAME);
     out
-}
-
-/// Unicode's line and paragraph separators, direction marks, overrides and isolates, and the byte order mark.
-fn breaks_lines_or_direction(c: char) -> bool {
-    matches!(
-        c,
-        '\u{2028}'
-            | '\u{2029}'
-            | '\u{061c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{feff}'
-    )
 }

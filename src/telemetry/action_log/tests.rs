@@ -168,6 +168,19 @@ fn a_name_cannot_forge_a_line() {
 }
 
 #[test]
+fn the_language_may_be_changed_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    let log = ActionLog::open_at(&path, Language::En, noon()).unwrap();
+    log.record(&saved("a"));
+    log.set_language(Language::Ru);
+    log.record(&saved("b"));
+    assert!(log.flush(patience()));
+    let expected = "[2024-05-06 07:08:09] Success: recording a saved.\n[2024-05-06 07:08:09] Успех: запись b сохранена.\n";
+    assert_eq!(std::fs::read_to_string(path).unwrap(), expected);
+}
+
+#[test]
 fn lines_are_appended_to_what_stands() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.log");
@@ -209,7 +222,8 @@ fn a_full_channel_drops_and_counts_instead_of_blocking() {
         // A writer that never takes anything.
         let (sender, orders) = mpsc::sync_channel(2);
         let metrics = ActionLogMetrics::new();
-        let inner = Inner { language: Language::En, now: noon(), sender, reopen: Arc::default(), metrics };
+        let inner =
+            Inner { russian: russian(Language::En), now: noon(), sender, reopen: Arc::default(), metrics };
         let log = ActionLog { inner: Some(Arc::new(inner)) };
         for _ in 0..5 {
             log.record(&saved("x"));

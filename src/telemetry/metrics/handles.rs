@@ -10,15 +10,15 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 
 use super::labels::{
-    Actor, BrokerConnection, CallbackResult, InboxResult, LeaseRenewal, Method, PublishResult, StatusClass,
-    TaskEvent,
+    Actor, BrokerConnection, CallbackResult, InboxResult, LeaseRenewal, Method, PublishResult, SpanResult,
+    StatusClass, TaskEvent,
 };
 use super::{
     ACTION_LOG_DROPPED, ACTOR_RESTARTS, BLOBS_SWEPT, BROKER_ACKED, BROKER_CONFIRM, BROKER_CONNECTED,
     BROKER_DELIVERED, BROKER_PUBLISHED, BROKER_RECONNECTS, CALLBACKS, COMMIT_DURATION, COMMIT_FAILURES,
     COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES, KIND_PAUSED,
-    LEASE_RENEWALS, QUEUE_DEPTH, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED,
-    RUNS_IN_PROGRESS, TASK_EVENTS, TASK_WAIT, counter, gauge, histogram,
+    LEASE_RENEWALS, LOG_DROPPED, QUEUE_DEPTH, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION,
+    RUNS_ABANDONED, RUNS_IN_PROGRESS, TASK_EVENTS, TASK_WAIT, TRACE_SPANS, counter, gauge, histogram,
 };
 
 pub use self::images::{HotMetrics, ImagingMetrics};
@@ -267,6 +267,45 @@ impl ActionLogMetrics {
     /// So many lines were dropped.
     pub fn dropped(&self, lines: u64) {
         self.dropped.increment(lines);
+    }
+}
+
+handles! {
+    /// The log's losses.
+    LogMetrics {
+        dropped: counter(LOG_DROPPED) -> Counter,
+    }
+}
+
+impl LogMetrics {
+    /// So many lines were dropped.
+    pub fn dropped(&self, lines: u64) {
+        self.dropped.increment(lines);
+    }
+}
+
+/// The spans of traces. Clones share their handles.
+#[derive(Debug, Clone)]
+pub struct TraceMetrics {
+    spans: Arc<[Counter]>,
+}
+
+impl TraceMetrics {
+    /// The handles; their series show 0 from now on.
+    #[expect(
+        clippy::new_without_default,
+        reason = "making handles registers series, which a default should not"
+    )]
+    pub fn new() -> Self {
+        let results = SpanResult::ALL.iter();
+        Self { spans: results.map(|result| counter(&TRACE_SPANS, &[result.as_str()])).collect() }
+    }
+
+    /// So many spans ended so.
+    pub fn spans(&self, result: SpanResult, spans: usize) {
+        if let Some(counter) = self.spans.get(result as usize) {
+            counter.increment(spans as u64);
+        }
     }
 }
 

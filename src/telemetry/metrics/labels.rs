@@ -128,8 +128,22 @@ label_values! {
         Janitor = "janitor",
         /// What this node counts and says of itself, in the database.
         Scribe = "scribe",
+        /// What ships spans to the collector.
+        Exporter = "exporter",
         /// The renewer of the node's lease.
         Lease = "lease",
+    }
+}
+
+label_values! {
+    /// What became of recorded spans.
+    SpanResult {
+        /// The collector has them.
+        Exported = "exported",
+        /// There was no room for them to wait.
+        Dropped = "dropped",
+        /// The collector did not take them.
+        Failed = "failed",
     }
 }
 
