@@ -17,6 +17,7 @@
 //! modules and in `settings!` below, and run the tests with `UPDATE=1` to regenerate the two documents.
 
 // The machinery.
+mod by_kind;
 mod error;
 mod host_names;
 mod load;
@@ -43,6 +44,7 @@ mod quiz;
 mod records;
 mod reports;
 mod shutdown;
+mod storage;
 mod supervisor;
 mod tasks;
 mod webhooks;
@@ -72,6 +74,7 @@ pub use self::roles::{Role, Roles};
 pub use self::secret::{BadSecret, SecretText, WebhookSecret};
 pub use self::section::Literal;
 pub use self::shutdown::ShutdownSettings;
+pub use self::storage::StorageSettings;
 pub use self::supervisor::SupervisorSettings;
 pub use self::tasks::TaskSettings;
 pub use self::value::{BlobUrl, BrokerUrl, ByteSize, DatabaseUrl, LogFilter, SecretUrl};
@@ -92,6 +95,7 @@ section::settings! {
     webhooks: WebhookSettings,
     auth: AuthSettings,
     log: LogSettings,
+    storage: StorageSettings,
     shutdown: ShutdownSettings,
     supervisor: SupervisorSettings,
 }
