@@ -39,7 +39,7 @@ use crate::actors::keeper::{self, Keep, Keeper, Lease};
 use crate::actors::runs::{Runs, Stop};
 use crate::actors::supervisor::{Drain, Link, Patience, Supervisor};
 use crate::actors::tally::Tally;
-use crate::actors::{hints, janitor, relay, tracker};
+use crate::actors::{hints, janitor, relay, tracker, warden};
 use crate::blob::{BlobError, Blobs};
 use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
@@ -47,7 +47,7 @@ use crate::config::{DatabaseUrl, Role, Settings};
 use crate::failpoint::{self, Failpoint};
 use crate::http;
 use crate::imaging::{FolderError, Imaging};
-use crate::intake::{Arrivals, Openings};
+use crate::intake::{Arrivals, Most, Openings, Waiting};
 use crate::kinds::Registry;
 use crate::outbound;
 use crate::store::{self, PostgresOptions, PostgresStore, SqliteStore, Store, StoreError};
@@ -55,7 +55,8 @@ use crate::task::Kind;
 use crate::telemetry::ActionLog;
 use crate::telemetry::action_log::ActionLogError;
 use crate::telemetry::health::{Health, Importance, Phase};
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::{self, DiskMetrics};
+use crate::telemetry::space::Space;
 use crate::telemetry::traces::Traces;
 use crate::telling::{Bell, Feed};
 
@@ -233,7 +234,7 @@ pub async fn schema_of(settings: &Settings) -> Result<(Option<i64>, i64), StoreE
 /// [`StartError::Imaging`], or [`StartError::Metrics`], since what it counts needs somewhere to be counted.
 pub fn open_imaging(settings: &Settings) -> Result<Imaging, StartError> {
     metrics::install()?;
-    Ok(Imaging::new(&settings.images)?)
+    Ok(Imaging::within(&settings.images, Space::of(settings))?)
 }
 
 /// Opens the configured blob store for a process in this seat. Asks a bucket nothing.
@@ -336,6 +337,7 @@ impl App {
         let permits = kinds.iter().map(|(_, total)| total as usize).sum::<usize>();
         let (writer, lanes) = store::channel(settings.tasks.queue, permits.max(64));
         let wiring = Wiring {
+            waiting: Waiting::new(Most::of(&settings.tasks)),
             metrics: tracker::Metrics::new(&kinds),
             hints: hints::Hints::new(Arc::clone(&kinds)),
             kinds,
@@ -362,6 +364,10 @@ impl App {
             traces,
             exporter: exporter.clone(),
         };
+        // Before anybody is let in; from then on the warden looks.
+        wiring.imaging.space().look(0, &DiskMetrics::new());
+        health.register(warden::COMPONENT, Importance::Optional);
+        health.up(warden::COMPONENT);
         health.register(tracker::DATABASE, Importance::Required);
         health.register(keeper::COMPONENT, Importance::Required);
 

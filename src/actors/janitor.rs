@@ -22,6 +22,7 @@ use crate::blob::{BlobError, Blobs, Swept};
 use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::imaging::{Imaging, ImagingError};
+use crate::intake::Waiting;
 use crate::kinds::Registry;
 use crate::store::{Once, Rescued, Store, StoreError, Writer};
 use crate::task::{Backoff, NodeId};
@@ -43,6 +44,8 @@ pub struct Parts {
     pub imaging: Imaging,
     /// The kinds.
     pub kinds: Arc<Registry>,
+    /// Who wants to know how many tasks wait.
+    pub waiting: Waiting,
     /// How often to look for dead leases.
     pub rescue: Duration,
     /// When to try again what took too long outside.
@@ -451,10 +454,12 @@ impl Handler<Measure> for Janitor {
         self.parts.recorder.run_upkeep();
         self.probe_blobs(ctx);
         let store = Arc::clone(&self.parts.store);
+        let mark = self.parts.waiting.mark();
         let measured = async move { Ok::<_, StoreError>((store.depths().await?, store.pauses().await?)) };
         ctx.spawn(measured.into_actor(self).map(|measured, this, ctx| {
             match measured {
                 Ok((depths, pauses)) => {
+                    this.parts.waiting.counted(mark, &depths);
                     // A kind of which nothing waits has no row: its gauge falls to 0 all the same.
                     let kinds =
                         this.parts.kinds.iter().map(|(kind, _)| kind).chain(this.parts.kinds.outside());

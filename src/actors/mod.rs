@@ -9,6 +9,7 @@
 //! | [`runner`], one a kind | the runs of its kind | tasks with their permits | the tracker each outcome |
 //! | [`janitor`] | rescue of dead leases, sweep of unnamed blobs and of their variants, gauges | its own ticks | the tracker |
 //! | [`scribe`] | what this node counts and says of itself, in the database | its own tick | |
+//! | [`warden`] | what is known of the disks | its own tick | the health board |
 //! | [`ingress`] | the HTTP server | its end | |
 //! | [`inbox`] | the broker's queue of tasks | batches of messages | the intake; the broker, once their tasks are on disk |
 //! | [`hints`], a teller and a hearer | what nodes tell each other | the tracker's notes; announcements, run queues | other nodes; `Demand`, runs, waiting workers |
@@ -53,6 +54,7 @@ pub mod scribe;
 pub mod supervisor;
 pub mod tally;
 pub mod tracker;
+pub mod warden;
 
 /// Where an actor that is one long piece of work does it, and until when. Cheap to clone.
 #[derive(Clone)]

@@ -24,7 +24,7 @@ use super::supervisor::Link;
 use super::tally::Tally;
 use crate::clock::Clock;
 use crate::failpoint::{self, Failpoint};
-use crate::intake::{Arrivals, Openings};
+use crate::intake::{Arrivals, Openings, Waiting};
 use crate::kinds::Registry;
 use crate::store::{
     Answer, Claim, Claimed, Command, Committed, Inbound, Lanes, Reply, Span, Store, StoreError, Stretch,
@@ -50,6 +50,8 @@ pub struct Parts {
     pub arrivals: Arrivals,
     /// Whom to tell that something is free for workers outside.
     pub openings: Openings,
+    /// Who lets tasks in as long as not too many wait.
+    pub waiting: Waiting,
     /// What other nodes should know.
     pub hints: Hints,
     /// Rung after each commit that wrote events.
@@ -291,6 +293,7 @@ impl Parts {
         }
         self.arrivals.tell(events);
         self.openings.tell(events);
+        self.waiting.tell(events);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::actors::runs::Runs;
 use crate::actors::supervisor::{Family, Link};
 use crate::actors::tally::Tally;
 use crate::actors::{
-    Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, scribe, tracker,
+    Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, scribe, tracker, warden,
 };
 use crate::blob::Blobs;
 use crate::broker::{Broker, DeadQueue};
@@ -32,14 +32,14 @@ use crate::clock::Clock;
 use crate::config::{Role, Settings};
 use crate::http;
 use crate::imaging::Imaging;
-use crate::intake::{Arrivals, Intake, Openings, Pictures, Policy};
+use crate::intake::{Arrivals, Intake, Limits, Openings, Pictures, Policy, Waiting};
 use crate::kinds::Registry;
 use crate::kinds::desk::Desk;
 use crate::outbound;
 use crate::store::{self, Store};
 use crate::task::{Backoff, Kind};
 use crate::telemetry::health::{Health, Importance};
-use crate::telemetry::metrics::{self, HttpMetrics, InboxMetrics, TellingMetrics};
+use crate::telemetry::metrics::{self, DiskMetrics, HttpMetrics, InboxMetrics, TellingMetrics};
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{ActionLog, MetricsHandle};
 use crate::telling::{Bell, Feed};
@@ -71,6 +71,7 @@ pub(super) struct Wiring {
     pub(super) tally: Tally,
     pub(super) traces: Traces,
     pub(super) exporter: Option<Exporter>,
+    pub(super) waiting: Waiting,
 }
 
 impl Wiring {
@@ -85,6 +86,7 @@ impl Wiring {
             manual_lease: Some(tasks.manual_lease).filter(|lease| !lease.is_zero()),
             backoff: Backoff { base: tasks.retry_base, cap: tasks.retry_cap },
             callbacks: outbound::Policy::from(&self.settings.webhooks),
+            limits: Limits { space: self.imaging.space().clone(), waiting: self.waiting.clone() },
         };
         Intake::new(
             self.writer.clone(),
@@ -189,6 +191,7 @@ impl Wiring {
             runs: self.runs.clone(),
             arrivals: self.arrivals.clone(),
             openings: self.openings.clone(),
+            waiting: self.waiting.clone(),
             hints: self.hints.clone(),
             bell: self.bell.clone(),
             tally: self.tally.clone(),
@@ -211,6 +214,7 @@ impl Wiring {
             blobs: self.blobs.clone(),
             imaging: self.imaging.clone(),
             kinds: Arc::clone(&self.kinds),
+            waiting: self.waiting.clone(),
             rescue: settings.rescue,
             backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },
             sweep: settings.sweep,
@@ -222,6 +226,16 @@ impl Wiring {
         };
         let make = move || Janitor::new(parts.clone());
         family.add("janitor", metrics::Actor::Janitor, engine.handle(), janitor, make);
+
+        let parts = warden::Parts {
+            space: self.imaging.space().clone(),
+            store: Arc::clone(&self.store),
+            health: self.health.clone(),
+            clock: self.clock.clone(),
+            metrics: DiskMetrics::new(),
+        };
+        let make = move || warden::Warden::new(parts.clone());
+        family.add("warden", metrics::Actor::Warden, engine.handle(), Link::default(), make);
 
         let parts = scribe::Parts {
             store: Arc::clone(&self.store),

@@ -17,6 +17,7 @@
 //! modules and in `settings!` below, and run the tests with `UPDATE=1` to regenerate the two documents.
 
 // The machinery.
+mod by_kind;
 mod error;
 mod host_names;
 mod load;
@@ -43,6 +44,7 @@ mod quiz;
 mod records;
 mod reports;
 mod shutdown;
+mod storage;
 mod supervisor;
 mod tasks;
 mod tracing;
@@ -73,6 +75,7 @@ pub use self::roles::{Role, Roles};
 pub use self::secret::{BadSecret, SecretText, WebhookSecret};
 pub use self::section::Literal;
 pub use self::shutdown::ShutdownSettings;
+pub use self::storage::StorageSettings;
 pub use self::supervisor::SupervisorSettings;
 pub use self::tasks::TaskSettings;
 pub use self::tracing::{OtlpHeaders, TracingSettings};
@@ -95,6 +98,7 @@ section::settings! {
     auth: AuthSettings,
     log: LogSettings,
     tracing: TracingSettings,
+    storage: StorageSettings,
     shutdown: ShutdownSettings,
     supervisor: SupervisorSettings,
 }

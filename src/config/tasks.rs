@@ -1,9 +1,12 @@
 //! `[tasks]`: leases, tries and queues. Consumed by the tracker, the dispatcher, the runners and the janitor.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::by_kind::by_kind;
 use super::rule::{seconds, whole};
 use super::section::section;
+use crate::task::Kind;
 
 section! {
     /// How tasks are carried through their lives.
@@ -48,6 +51,14 @@ section! {
 
         /// How often blobs that no row names are looked for, in seconds. See blobs.sweep_grace_s.
         "sweep_s" => sweep: Duration = 600, seconds(1.0..=86_400.0);
+
+        /// The most tasks that may wait (`New`, those for later among them), over all kinds; 0 for any number. With
+        /// more, creating and retrying tasks and uploads that make them are answered 503 `queue_full`, and the broker's
+        /// messages wait. One node keeps to it; several may together pass it by what they take within five seconds.
+        "max_waiting" => max_waiting: u64 = 0, whole(0..=1_000_000_000_000);
+
+        /// The same for some kinds by themselves, as `"transcode = 1000, resize = 50000"`.
+        "max_waiting_kinds" => max_waiting_kinds: BTreeMap<Kind, u64> = "", by_kind("a number of tasks");
 
         check fits;
     }

@@ -26,6 +26,7 @@ const MOST: u64 = 1 << 20;
 /// Makes a picture of what a user sent, and keeps it. It stays pinned as long as the second part lives, which has to be
 /// until a row names it.
 pub(super) async fn take(state: &State, bytes: Vec<u8>) -> Result<(Avatar, Kept), Problem> {
+    let _room = state.intake.expect_file(None, Some(MOST))?;
     let made = state.imaging.avatar(bytes).await.map_err(refused)?;
     let blobs = state.blobs.clone();
     let kept = blocking(move || blobs.keep_bytes(&made.bytes)).await??;

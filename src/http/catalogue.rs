@@ -239,6 +239,10 @@ catalogue! {
         "Too much is waiting already",
         "As many writes, claims or logins wait, or as many images are worked on or uploads come without a proof of their user, as the daemon may hold. \
          Nothing was done; try again after `Retry-After`.";
+    QueueFull = "queue_full", SERVICE_UNAVAILABLE,
+        "As many tasks wait as may",
+        "With this more tasks would wait, of all kinds (`tasks.max_waiting`) or of this one (`tasks.max_waiting_kinds`), than \
+         the operator allows. Nothing was done; try again after `Retry-After`, when some are done.";
     Interrupted = "interrupted", SERVICE_UNAVAILABLE,
         "The daemon was interrupted",
         "The daemon restarted a part of itself while it wrote: the request may or may not have taken effect. Look \
@@ -257,7 +261,9 @@ catalogue! {
          the number of the task, which can be retried for the rest.";
     StorageFull = "storage_full", INSUFFICIENT_STORAGE,
         "There is no room left",
-        "The disk that holds recordings and images is full. Nothing was kept; the operator has to make room.";
+        "A disk of the daemon's is full, or less is free of it than must be (`storage.min_free_bytes`), so that what was \
+         accepted can still be finished. Nothing was kept; what is here can be read and removed, and what runs goes on. \
+         Remove something, or have the operator make room; then it goes on by itself.";
 }
 
 impl Code {

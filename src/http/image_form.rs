@@ -27,9 +27,11 @@ use super::upload::{Refusal, Unproven, given_name, text_field, unreadable};
 use super::{Problem, State, filename, json};
 use crate::account::Caller;
 use crate::blob::Draft;
+use crate::kinds::image;
 use crate::media::image::{Format, Header};
 use crate::task::UserId;
 use crate::telemetry::Action;
+use crate::telemetry::space::Promise;
 
 /// As much as is gathered before the disk is asked to take it.
 const BUFFER: usize = 256 * 1024;
@@ -84,6 +86,8 @@ pub(super) struct Reading<'a> {
     place: Option<OwnedSemaphorePermit>,
     pace: Pace,
     files: Vec<Sent>,
+    /// Their room on the disk.
+    room: Promise,
     /// The file that comes.
     seen: Option<String>,
 }
@@ -99,7 +103,9 @@ pub(super) async fn read(
     let pace = Pace::new(state.http.request_timeout);
     let proof = FormProof::new(who);
     let (place, files, seen) = (None, Vec::new(), None);
-    let mut reading = Reading { state, request, desk, unproven, proof, place, pace, files, seen };
+    // Nothing is promised until the head was read.
+    let room = Promise::default();
+    let mut reading = Reading { state, request, desk, unproven, proof, place, pace, files, room, seen };
     let read = reading.body(body).await;
     let filename = reading.seen.take();
     read.map_err(|problem| Refusal { problem, filename })
@@ -152,6 +158,8 @@ impl Reading<'_> {
         if extract::declared_length(headers).is_some_and(|length| length > longest) {
             return Err(self.too_large());
         }
+        let length = extract::declared_length(headers);
+        self.room = self.state.intake.expect_file(Some(image::kind()), length)?;
         match form {
             Form::Multipart => self.form(Multipart::new(headers, body)).await?,
             Form::Json => self.json(body, longest).await?,
@@ -289,6 +297,7 @@ impl Reading<'_> {
             let Some(piece) = self.next(pieces).await? else { break };
             buffer.extend_from_slice(&piece);
             if buffer.len() >= BUFFER {
+                self.state.intake.wrote(&mut self.room, buffer.len() as u64)?;
                 draft = appended(draft, buffer.split().freeze()).await?;
             }
         }

@@ -68,7 +68,8 @@ const BODY: &[Code] = &[Code::IncompleteBody, Code::RequestTimeout, Code::Unsupp
 const JSON: &[Code] =
     &[Code::InvalidJson, Code::InvalidBody, Code::BodyTooLarge, Code::Overloaded, Code::StorageFull];
 /// Routes that write.
-const WRITE: &[Code] = &[Code::Overloaded, Code::Interrupted, Code::DatabaseUnavailable, Code::KeyReused];
+const WRITE: &[Code] =
+    &[Code::Overloaded, Code::Interrupted, Code::DatabaseUnavailable, Code::StorageFull, Code::KeyReused];
 /// Routes that create tasks from what the caller says.
 const SUBMIT: &[Code] = &[
     Code::UnknownKind,
@@ -81,6 +82,7 @@ const SUBMIT: &[Code] = &[
     Code::RateLimited,
     Code::QuotaExceeded,
     Code::StorageFull,
+    Code::QueueFull,
     Code::BlobStoreUnavailable,
 ];
 /// Routes that change a task.
@@ -114,6 +116,7 @@ const RECORD: &[Code] = &[
     Code::TaskNotFound,
     Code::BlobStoreUnavailable,
     Code::StorageFull,
+    Code::QueueFull,
 ];
 /// Routes that give recordings.
 const PLAY: &[Code] = &[
@@ -130,8 +133,14 @@ const PLAY: &[Code] = &[
 /// Routes that change a user's counters.
 const STATS: &[Code] = &[Code::UserNotFound, Code::Forbidden];
 /// The route that orders reports.
-const REPORT: &[Code] =
-    &[Code::UserNotFound, Code::Forbidden, Code::RateLimited, Code::ReportFailed, Code::TaskNotFound];
+const REPORT: &[Code] = &[
+    Code::UserNotFound,
+    Code::Forbidden,
+    Code::RateLimited,
+    Code::ReportFailed,
+    Code::TaskNotFound,
+    Code::QueueFull,
+];
 /// The route that gives reports.
 const FETCH: &[Code] = &[
     Code::ReportNotFound,
@@ -143,7 +152,8 @@ const FETCH: &[Code] = &[
     Code::DatabaseUnavailable,
 ];
 /// The route that fetches questions.
-const QUIZ: &[Code] = &[Code::UpstreamFailed, Code::UpstreamTimeout, Code::QuizFailed, Code::TaskNotFound];
+const QUIZ: &[Code] =
+    &[Code::UpstreamFailed, Code::UpstreamTimeout, Code::QuizFailed, Code::TaskNotFound, Code::QueueFull];
 
 /// Routes that give images.
 const SHOW: &[Code] = &[
@@ -182,6 +192,7 @@ const UPLOAD: &[Code] = &[
     Code::QuotaExceeded,
     Code::TaskNotFound,
     Code::StorageFull,
+    Code::QueueFull,
     Code::BlobStoreUnavailable,
 ];
 
@@ -219,7 +230,13 @@ const TABLE: &[Line] = &[
         &[CALLER, BODY, JSON, WRITE, CLAIM],
     ),
     line(Verb::Post, "/tasks/cancel", Access::Guests, || web::to(bulk::cancel), &[CALLER, BODY, JSON, WRITE]),
-    line(Verb::Post, "/tasks/retry", Access::Guests, || web::to(bulk::retry), &[CALLER, BODY, JSON, WRITE]),
+    line(
+        Verb::Post,
+        "/tasks/retry",
+        Access::Guests,
+        || web::to(bulk::retry),
+        &[CALLER, BODY, JSON, WRITE, &[Code::QueueFull]],
+    ),
     line(Verb::Post, "/tasks/delete", Access::Guests, || web::to(bulk::delete), &[CALLER, BODY, JSON, WRITE]),
     line(
         Verb::Get,
@@ -261,7 +278,7 @@ const TABLE: &[Line] = &[
         "/tasks/{id}/retry",
         Access::Owner,
         || web::to(tasks::retry),
-        &[CALLER, BODY, JSON, WRITE, CHANGE, &[Code::UniqueTaken]],
+        &[CALLER, BODY, JSON, WRITE, CHANGE, &[Code::UniqueTaken, Code::QueueFull]],
     ),
     line(
         Verb::Post,
@@ -417,7 +434,7 @@ const TABLE: &[Line] = &[
         "/logout",
         Access::Everybody,
         || web::to(login::logout),
-        &[&[Code::DatabaseUnavailable]],
+        &[&[Code::DatabaseUnavailable, Code::StorageFull]],
     ),
     line(Verb::Post, "/records", Access::Users, || web::to(records::create), &[CALLER, BODY, WRITE, RECORD]),
     line(Verb::Get, "/records", Access::Users, || web::to(recordings::list), &[CALLER]),

@@ -353,6 +353,8 @@ fn refused(error: IntakeError, batch: bool) -> Problem {
         | IntakeError::OverQuota(..)
         | IntakeError::Image { .. }
         | IntakeError::Blob(_)
+        | IntakeError::Scarce(_)
+        | IntakeError::QueueFull(_)
         | IntakeError::WantsToken(_)
         | IntakeError::AdminsOnly
         | IntakeError::Refused(_)

@@ -23,8 +23,10 @@ use super::{Problem, State, auth, extract, filename};
 use crate::account::Caller;
 use crate::blob::Draft;
 use crate::config::ByteSize;
+use crate::kinds::transcode;
 use crate::media::wav::{WavErrorClass, WavReader};
 use crate::task::UserId;
+use crate::telemetry::space::Promise;
 use crate::telemetry::{Action, RefusalReason};
 
 /// As much as is gathered before the disk is asked to take it.
@@ -92,6 +94,8 @@ struct Reading<'a> {
     place: Option<OwnedSemaphorePermit>,
     pace: Pace,
     file: Option<(Draft, String)>,
+    /// Its room on the disk.
+    room: Promise,
     seen: Option<String>,
 }
 
@@ -103,10 +107,22 @@ pub(super) async fn read(
     body: Payload,
     who: (Caller, Option<UserId>),
 ) -> Result<Upload, Refusal> {
-    check_head(state, request, who.1).map_err(|problem| Refusal { problem, filename: None })?;
+    let refused = |problem| Refusal { problem, filename: None };
+    check_head(state, request, who.1).map_err(refused)?;
+    let length = extract::declared_length(request.headers());
+    let room = state.intake.expect_file(Some(transcode::kind()), length);
+    let room = room.map_err(|error| refused(error.into()))?;
     let pace = Pace::new(state.http.request_timeout);
-    let mut reading =
-        Reading { state, unproven, proof: FormProof::new(who), place: None, pace, file: None, seen: None };
+    let mut reading = Reading {
+        state,
+        unproven,
+        proof: FormProof::new(who),
+        place: None,
+        pace,
+        file: None,
+        room,
+        seen: None,
+    };
     let read = reading.form(Multipart::new(request.headers(), body)).await;
     let seen = reading.seen.take();
     match read {
@@ -246,6 +262,7 @@ impl Reading<'_> {
             }
             buffer.extend_from_slice(&chunk);
             if buffer.len() >= BUFFER {
+                self.state.intake.wrote(&mut self.room, buffer.len() as u64)?;
                 draft = write(draft, buffer.split().freeze()).await?;
             }
         }

@@ -40,6 +40,7 @@ use crate::media::image::{
 };
 use crate::media::{Cancel, CancelOnDrop};
 use crate::telemetry::metrics::ImagingMetrics;
+use crate::telemetry::space::Space;
 
 pub use self::variants::Variant;
 
@@ -91,6 +92,8 @@ struct Inner {
     flights: Flights,
     /// Whose turn it is to read an image and wait for memory.
     turn: Mutex<()>,
+    /// Whether there is room for variants.
+    space: Space,
     metrics: ImagingMetrics,
 }
 
@@ -100,6 +103,14 @@ impl Imaging {
     /// # Errors
     /// [`FolderError`] when the folder cannot be made or read.
     pub fn new(settings: &ImageSettings) -> Result<Self, FolderError> {
+        Self::within(settings, Space::default())
+    }
+
+    /// The same; variants are kept while there is room for them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn within(settings: &ImageSettings, space: Space) -> Result<Self, FolderError> {
         let metrics = ImagingMetrics::new();
         let memory = settings.memory.bytes();
         let largest = settings.sizes.iter().copied().max().unwrap_or(0);
@@ -123,9 +134,16 @@ impl Imaging {
             cache: Cache::open(&settings.cache_dir, settings.cache_bytes.bytes(), metrics.clone())?,
             flights: Flights::default(),
             turn: Mutex::default(),
+            space,
             metrics,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What is known of the disks: the same for the whole process.
+    #[must_use]
+    pub fn space(&self) -> &Space {
+        &self.inner.space
     }
 
     /// What images may cost here.

@@ -140,9 +140,13 @@ impl Inner {
         Ok((bytes, header))
     }
 
-    /// Puts it into the folder. A folder that cannot be written to costs time, and no answer.
+    /// Puts it into the folder, while there is room on its disk. A folder that cannot be written to costs time, and no
+    /// answer.
     async fn keep(&self, key: Key, made: Encoded) -> Variant {
         let variant = Variant::of(made);
+        if !self.space.keeps_variants(variant.bytes.len() as u64) {
+            return variant;
+        }
         let (cache, kept) = (self.cache.clone(), variant.clone());
         // A runtime that goes down while it is written leaves a file that the next start removes.
         let _ = tokio::task::spawn_blocking(move || cache.put(&key, &kept)).await;

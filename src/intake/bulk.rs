@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Done, Intake, IntakeError, done};
+use super::{Done, Intake, IntakeError, Turn, done};
 use crate::account::Caller;
 use crate::kinds::image;
 use crate::store::{Bulk, BulkAct, Once, Remember, Selection, WriteError};
-use crate::task::TaskId;
+use crate::task::{Kind, TaskId};
 
 impl Intake {
     /// So many tasks are changed in one transaction.
@@ -29,7 +29,8 @@ impl Intake {
     /// once all of this call is done; a call that was interrupted counts as not made, and does the rest when it is sent again.
     ///
     /// # Errors
-    /// [`IntakeError::Anonymous`], [`IntakeError::KeyReused`]; [`IntakeError::Write`] when nothing was done. What fails after
+    /// [`IntakeError::Anonymous`], [`IntakeError::KeyReused`]; [`IntakeError::Write`] and
+    /// [`IntakeError::QueueFull`] when nothing was done. What fails after
     /// something was done ends the call early.
     pub async fn bulk(
         &self,
@@ -58,9 +59,9 @@ impl Intake {
         let mut groups = found.chunks(Self::GROUP);
         let mut last = None;
         while let Some(group) = groups.next() {
-            match self.writer.bulk(act, group.to_vec(), caller, bulk, None).await.map(Once::unkeyed) {
+            match self.group(act, group, caller, bulk, selection.filter.kind.as_ref()).await {
                 Ok(so_far) => bulk = so_far,
-                Err(error) if last.is_none() => return Err(error.into()),
+                Err(error) if last.is_none() => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, done = bulk.matched, "a change of many tasks was cut short");
                     bulk.next = last;
@@ -80,5 +81,21 @@ impl Intake {
             None => Ok(Done::Now(bulk)),
             Some(remember) => done(self.writer.bulk(act, Vec::new(), caller, bulk, Some(remember)).await?),
         }
+    }
+
+    /// Does it to one group. What may wait again must have room to: of tasks of several kinds, in the whole.
+    async fn group(
+        &self,
+        act: BulkAct,
+        group: &[TaskId],
+        caller: Caller,
+        so_far: Bulk,
+        kind: Option<&Kind>,
+    ) -> Result<Bulk, IntakeError> {
+        let _turn = match act {
+            BulkAct::Retry => self.may_wait(kind, group.len() as u64)?,
+            BulkAct::Cancel | BulkAct::Delete => Turn::default(),
+        };
+        Ok(self.writer.bulk(act, group.to_vec(), caller, so_far, None).await.map(Once::unkeyed)?)
     }
 }

@@ -36,6 +36,7 @@ impl Intake {
         self.admit(caller)?;
         let tasks = uploads.iter().enumerate().map(|(index, upload)| self.image_task(caller, index, upload));
         let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
+        let _turn = self.limits.let_in(&tasks)?;
         let created = done(self.writer.create(tasks, remember).await?)?;
         Ok(created.map(|made| made.into_iter().map(|made| made.task).collect()))
     }

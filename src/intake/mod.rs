@@ -6,6 +6,7 @@ mod arrivals;
 mod bulk;
 mod images;
 mod kinds;
+mod limits;
 mod openings;
 mod outside;
 mod pictures;
@@ -19,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use arrivals::{Arrivals, Watch};
 pub use images::ImageUpload;
+pub use limits::{Limits, Mark, Most, QueueFull, Turn, Waiting};
 pub use openings::Openings;
 pub use outside::ClaimTerms;
 pub use pictures::Pictures;
@@ -51,6 +53,8 @@ pub struct Policy {
     pub backoff: Backoff,
     /// Where callbacks may go.
     pub callbacks: OutboundPolicy,
+    /// What there must be room for.
+    pub limits: Limits,
 }
 
 /// What came of a request that may carry a key.
@@ -100,6 +104,7 @@ pub struct Intake {
     arrivals: Arrivals,
     openings: Openings,
     pictures: Pictures,
+    limits: Limits,
     policy: Arc<Policy>,
 }
 
@@ -135,7 +140,8 @@ impl Intake {
         pictures: Pictures,
         policy: Policy,
     ) -> Self {
-        Self { writer, store, kinds, arrivals, openings, pictures, policy: Arc::new(policy) }
+        let limits = policy.limits.clone();
+        Self { writer, store, kinds, arrivals, openings, pictures, limits, policy: Arc::new(policy) }
     }
 
     /// Accepts tasks, all or none. When this returns, they are on disk.
@@ -164,10 +170,12 @@ impl Intake {
             .enumerate()
             .map(|(index, submission)| self.check(caller, index, submission))
             .collect::<Result<Vec<_>, _>>()?;
+        let _turn = self.limits.let_in(&tasks)?;
         // Pinned until the rows name them.
         let mut kept = Vec::new();
         for (index, (task, image)) in tasks.iter_mut().zip(images).enumerate() {
             if let Some(image) = image {
+                let _room = self.expect_file(None, Some(image.len() as u64))?;
                 kept.push(self.picture(index, task, image).await?);
             }
         }
@@ -223,6 +231,7 @@ impl Intake {
             recording: Some(NewRecording { id, filename }),
             ..NewTask::plain(kind, Some(owner))
         };
+        let _turn = self.limits.let_in(std::slice::from_ref(&task))?;
         let created = done(self.writer.create(vec![task], remember).await?)?;
         Ok(created.map(|mut tasks| match tasks.pop() {
             Some(made) => made.task,
@@ -248,7 +257,7 @@ impl Intake {
     /// Makes an ended task of the caller's ready again.
     ///
     /// # Errors
-    /// [`IntakeError::Refused`] where it is not theirs, or neither failed nor cancelled.
+    /// [`IntakeError::Refused`] where it is not theirs, or neither failed nor cancelled; [`IntakeError::QueueFull`].
     pub async fn retry(
         &self,
         caller: Caller,
@@ -256,6 +265,7 @@ impl Intake {
         remember: Option<Remember>,
     ) -> Result<Done<Task>, IntakeError> {
         self.admit(caller)?;
+        let _turn = self.may_wait_again(task).await?;
         done(self.writer.retry(task, caller, remember).await?)?.transpose()
     }
 
@@ -283,6 +293,7 @@ impl Intake {
         user: NewUser,
         remember: Option<Remember>,
     ) -> Result<Done<User>, IntakeError> {
+        self.limits.room_for_rows()?;
         Ok(match done(self.writer.create_user(user, remember).await?)? {
             Done::Now(user) => Done::Now(user.ok_or(IntakeError::EmailTaken)?),
             Done::Before(answer) => Done::Before(answer),

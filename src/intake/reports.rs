@@ -106,6 +106,7 @@ impl Intake {
 
     /// Accepts one task.
     async fn one(&self, task: NewTask, remember: Option<Remember>) -> Result<Done<Task>, IntakeError> {
+        let _turn = self.limits.let_in(std::slice::from_ref(&task))?;
         let created = done(self.writer.create(vec![task], remember).await?)?;
         Ok(created.map(|mut tasks| match tasks.pop() {
             Some(made) => made.task,

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::QueueFull;
 use crate::account::UserError;
 use crate::blob::BlobError;
 use crate::imaging::ImagingError;
 use crate::media::image::ImageError;
 use crate::store::{Quota, Refused, ReplyTo, Usage, UserRefused, WriteError};
 use crate::task::{Json, Kind, Priority, TaskId, Timestamp};
+use crate::telemetry::space::Scarce;
 
 /// A task as a caller asks for it, every field checked by itself; what fits together is checked here.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -133,6 +135,12 @@ pub enum IntakeError {
         allowed(.0), .1.images, .1.bytes
     )]
     OverQuota(Quota, Usage),
+    /// A disk is nearly full.
+    #[error(transparent)]
+    Scarce(Scarce),
+    /// As many tasks wait as may.
+    #[error(transparent)]
+    QueueFull(QueueFull),
     /// The task cannot be changed like that.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -149,6 +157,7 @@ impl IntakeError {
         match self {
             Self::Write(WriteError::Store(error)) => !error.is_refusal(),
             Self::Write(WriteError::Full | WriteError::Interrupted) | Self::Blob(_) => true,
+            Self::Scarce(_) | Self::QueueFull(_) => true,
             Self::Image { error, .. } => match error {
                 ImagingError::Overloaded | ImagingError::Source(_) | ImagingError::Stopping => true,
                 ImagingError::Image(ImageError::Unavailable(_) | ImageError::Cancelled) => true,
@@ -201,6 +210,8 @@ mod tests {
             image(ImageError::Cancelled.into()),
             IntakeError::Blob(Arc::new(full)),
             IntakeError::Write(WriteError::Full),
+            IntakeError::Scarce(Scarce { disk: crate::telemetry::metrics::Disk::Database }),
+            IntakeError::QueueFull(QueueFull { kind: None, waiting: 1, most: 1 }),
         ] {
             assert!(error.passes(), "{error}");
         }

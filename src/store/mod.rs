@@ -131,6 +131,14 @@ impl StoreError {
         matches!(self, Self::Refused { .. })
     }
 
+    /// Whether the disk of the database is full. What was to be written is not; reading goes on.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Unavailable { source: sqlx::Error::Database(error), .. }
+            // PostgreSQL's disk_full; SQLite's FULL.
+            if matches!(error.code().as_deref(), Some("53100" | "13")))
+    }
+
     /// Whether a unique value was taken.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {
@@ -524,6 +532,13 @@ pub trait Store: Questions + Reports + Holdings + Overview + Send + Sync + 'stat
     /// # Errors
     /// When the database does not answer.
     async fn schema(&self) -> Result<i64, StoreError>;
+
+    /// What the database's own file has free in it, in bytes, which it fills before it grows; 0 where it is no file of this
+    /// machine.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn reusable(&self) -> Result<u64, StoreError>;
 
     /// The time by which this store judges leases and `run_at`.
     ///

@@ -21,13 +21,13 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use crate::task::QuestionSource;
 
 pub use self::handles::{
-    ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, Held, HotMetrics, HttpMetrics,
+    ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, DiskMetrics, Held, HotMetrics, HttpMetrics,
     ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, LogMetrics, OneRouteMetrics,
     QueueMetrics, QuizMetrics, TellingMetrics, TraceMetrics,
 };
 pub use self::labels::{
-    Actor, BrokerConnection, CallbackResult, HotResult, InboxResult, LeaseRenewal, Method, PublishResult,
-    QuizBreaker, QuizCall, QuizItem, SpanResult, StatusClass, TaskEvent, VariantResult,
+    Actor, BrokerConnection, CallbackResult, Disk, HotResult, InboxResult, LeaseRenewal, Method,
+    PublishResult, QuizBreaker, QuizCall, QuizItem, SpanResult, StatusClass, TaskEvent, VariantResult,
 };
 
 /// How often [`MetricsHandle::run_upkeep`] wants to be called.
@@ -130,6 +130,8 @@ catalogue! {
     QUEUE_DEPTH = "command_queue_depth", MetricType::Gauge, None, [];
     /// Commands refused because the queue was full; each was a 503 to somebody.
     QUEUE_REFUSED = "command_queue_refused_total", MetricType::Counter, None, [];
+    /// Requests and messages refused because as many tasks wait as may (`tasks.max_waiting`); a message is tried again.
+    QUEUE_FULL = "queue_full_total", MetricType::Counter, None, [];
     /// Messages from the broker's queue, by what became of them.
     INBOX_MESSAGES = "inbox_messages_total", MetricType::Counter, None, ["result"];
     /// Connections that listen to the stream of events on this node.
@@ -187,6 +189,14 @@ catalogue! {
     LOG_DROPPED = "log_lines_dropped_total", MetricType::Counter, None, [];
     /// Recorded spans by what became of them: `exported`, `dropped` since too many waited, `failed` since the collector did not take them.
     TRACE_SPANS = "trace_spans_total", MetricType::Counter, None, ["result"];
+    /// What this process may still fill of a disk, in bytes, as looked at every second.
+    DISK_FREE = "disk_free_bytes", MetricType::Gauge, Some(Unit::Bytes), ["disk"];
+    /// The size of a disk, in bytes.
+    DISK_TOTAL = "disk_total_bytes", MetricType::Gauge, Some(Unit::Bytes), ["disk"];
+    /// Whether less is free of a disk than must be (1), so that nothing new is taken, or not (0). See `storage.min_free_bytes`.
+    DISK_LOW = "disk_low", MetricType::Gauge, None, ["disk"];
+    /// Tasks, uploads and users that were refused since a disk is too full; each was a 507 to somebody, or a message that waits.
+    DISK_REFUSED = "disk_refused_total", MetricType::Counter, None, [];
 }
 
 /// Renders the metrics and keeps them small.
@@ -256,6 +266,7 @@ fn touch() {
     ActionLogMetrics::new();
     LogMetrics::new();
     TraceMetrics::new();
+    DiskMetrics::new();
     BrokerMetrics::new();
     InboxMetrics::new();
     TellingMetrics::new();
@@ -341,6 +352,7 @@ mod tests {
     fn every_metric_of_the_catalogue_appears_with_help_and_type() {
         let text = rendered(|| {
             KindMetrics::new("noop");
+            DiskMetrics::new().seen(Disk::Data, 1, 2, false);
             HttpMetrics::new().of_route(Some("/tasks")).answered(Method::Get, 200, Duration::from_millis(3));
         });
         for metric in CATALOGUE {

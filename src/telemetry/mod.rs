@@ -16,6 +16,7 @@ pub mod health;
 pub mod logging;
 pub mod metrics;
 mod plain;
+pub mod space;
 pub mod traces;
 
 pub use self::action_log::{Action, ActionLog, RefusalReason};

@@ -174,6 +174,7 @@ delegate! {
         fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
         fn ping(&self) -> ();
         fn schema(&self) -> i64;
+        fn reusable(&self) -> u64;
         fn now(&self) -> Timestamp;
     }
 

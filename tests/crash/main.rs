@@ -15,6 +15,7 @@ mod bucket;
 
 mod cluster;
 mod daemon;
+mod full_disk;
 mod history;
 mod images;
 mod judged;

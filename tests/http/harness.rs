@@ -18,7 +18,7 @@ use gristmill::clock::Clock;
 use gristmill::config::{BlobUrl, LoadOptions, Settings};
 use gristmill::http;
 use gristmill::imaging::Imaging;
-use gristmill::intake::{Arrivals, Intake, Openings, Pictures, Policy};
+use gristmill::intake::{Arrivals, Intake, Limits, Most, Openings, Pictures, Policy, Waiting};
 use gristmill::kinds::{Registry, RunError};
 use gristmill::media::Cancel;
 use gristmill::outbound;
@@ -26,7 +26,8 @@ use gristmill::store::{
     Claim, Command, Inbound, Lanes, Registration, Reply, SqliteStore, Store, WriteError, Writer, channel,
 };
 use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task, UserId};
-use gristmill::telemetry::metrics::{self, HttpMetrics};
+use gristmill::telemetry::metrics::{self, DiskMetrics, HttpMetrics};
+use gristmill::telemetry::space::Space;
 use gristmill::telemetry::{ActionLog, Health, Phase};
 use gristmill::telling::Feed;
 use tempfile::TempDir;
@@ -113,6 +114,8 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         SqliteStore::open(&folder.path().join("gristmill.db"), 4, STATEMENT_TIMEOUT, clock).await.unwrap();
     let real = real.with_outside(kinds.outside().iter().cloned()).await.unwrap();
     let store = FaultyStore::new(real);
+    let (space, waiting) = (Space::of(&settings), Waiting::new(Most::of(&settings.tasks)));
+    space.look(0, &DiskMetrics::new());
     let policy = Policy {
         anonymous: settings.auth.anonymous,
         max_attempts: 3,
@@ -121,6 +124,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         manual_lease: Some(settings.tasks.manual_lease).filter(|lease| !lease.is_zero()),
         backoff: Backoff::default(),
         callbacks: outbound::Policy::public(),
+        limits: Limits { space, waiting: waiting.clone() },
     };
     let max_bytes = settings.images.max_bytes;
     let quota = http::image_quota(&settings.images);
@@ -172,6 +176,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         kinds,
         arrivals,
         openings: openings.clone(),
+        waiting,
         writer: writer.clone(),
         node,
     };
@@ -283,6 +288,7 @@ struct Engine {
     kinds: Arc<Registry>,
     arrivals: Arrivals,
     openings: Openings,
+    waiting: Waiting,
     writer: Writer,
     node: NodeId,
 }
@@ -317,6 +323,7 @@ impl Engine {
             Ok(committed) => {
                 self.arrivals.tell(&committed.events);
                 self.openings.tell(&committed.events);
+                self.waiting.tell(&committed.events);
                 for (answer, reply) in answers.into_iter().zip(committed.replies) {
                     answer.give(reply.map_err(|error| WriteError::Store(Arc::new(error))));
                 }
@@ -337,6 +344,7 @@ impl Engine {
         let Ok(committed) = self.store.commit(&[Command::Claim(claim)]).await else { return };
         self.arrivals.tell(&committed.events);
         self.openings.tell(&committed.events);
+        self.waiting.tell(&committed.events);
         for reply in committed.replies {
             if let Ok(Reply::Claimed(claimed)) = reply {
                 for task in claimed.tasks {

@@ -18,6 +18,12 @@ use crate::task::{IllegalTransition, Kind};
 /// When there may be room again for who has as much here as they may: nobody knows, and asking more often is of no use.
 const ROOM_AFTER: Duration = Duration::from_secs(3600);
 
+/// When a disk may have room again: somebody has to make it.
+const SPACE_AFTER: Duration = Duration::from_secs(30);
+
+/// When there may be room in the queue: as often as what waits is counted.
+const QUEUE_AFTER: Duration = Duration::from_secs(5);
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         of_store(&error)
@@ -25,6 +31,11 @@ impl From<StoreError> for Problem {
 }
 
 fn of_store(error: &StoreError) -> Problem {
+    if error.is_full() {
+        let detail = "the disk that holds the database is full: nothing was written; whoever runs this daemon has to make \
+                      room";
+        return Problem::new(Code::StorageFull, detail).after(SPACE_AFTER).caused_by(error.to_string());
+    }
     let unavailable = match error {
         StoreError::Unavailable { .. } | StoreError::InUse { .. } | StoreError::Io { .. } => true,
         StoreError::Refused { .. }
@@ -95,6 +106,8 @@ impl From<IntakeError> for Problem {
             IntakeError::Blob(error) => (&*error).into(),
             IntakeError::AdminsOnly => Self::new(Code::Forbidden, detail),
             IntakeError::WantsToken(task) => Self::new(Code::Forbidden, detail).about(task),
+            IntakeError::Scarce(_) => Self::new(Code::StorageFull, detail).after(SPACE_AFTER),
+            IntakeError::QueueFull(_) => Self::new(Code::QueueFull, detail).after(QUEUE_AFTER),
             IntakeError::Refused(refused) => refused.into(),
             IntakeError::Write(write) => write.into(),
         }

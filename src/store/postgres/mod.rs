@@ -556,6 +556,10 @@ impl Store for PostgresStore {
             .map_err(StoreError::of("look at the schema"))
     }
 
+    async fn reusable(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     async fn now(&self) -> Result<Timestamp, StoreError> {
         let now: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT {NOW}")))
             .bind(self.clock.shift())

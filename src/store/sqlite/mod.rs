@@ -490,6 +490,16 @@ impl Store for SqliteStore {
             .map_err(StoreError::of("look at the schema"))
     }
 
+    async fn reusable(&self) -> Result<u64, StoreError> {
+        let free: i64 = sqlx::query_scalar(
+            "SELECT (SELECT freelist_count FROM pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)",
+        )
+        .fetch_one(&self.readers)
+        .await
+        .map_err(StoreError::of("look at what is free inside"))?;
+        Ok(free.unsigned_abs())
+    }
+
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(self.clock.now())
     }

@@ -10,15 +10,16 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 
 use super::labels::{
-    Actor, BrokerConnection, CallbackResult, InboxResult, LeaseRenewal, Method, PublishResult, SpanResult,
-    StatusClass, TaskEvent,
+    Actor, BrokerConnection, CallbackResult, Disk, InboxResult, LeaseRenewal, Method, PublishResult,
+    SpanResult, StatusClass, TaskEvent,
 };
 use super::{
     ACTION_LOG_DROPPED, ACTOR_RESTARTS, BLOBS_SWEPT, BROKER_ACKED, BROKER_CONFIRM, BROKER_CONNECTED,
     BROKER_DELIVERED, BROKER_PUBLISHED, BROKER_RECONNECTS, CALLBACKS, COMMIT_DURATION, COMMIT_FAILURES,
-    COMMIT_GROUP, EVENT_LISTENERS, EVENTS_RELAYED, HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES, KIND_PAUSED,
-    LEASE_RENEWALS, LOG_DROPPED, QUEUE_DEPTH, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION,
-    RUNS_ABANDONED, RUNS_IN_PROGRESS, TASK_EVENTS, TASK_WAIT, TRACE_SPANS, counter, gauge, histogram,
+    COMMIT_GROUP, DISK_FREE, DISK_LOW, DISK_REFUSED, DISK_TOTAL, EVENT_LISTENERS, EVENTS_RELAYED,
+    HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES, KIND_PAUSED, LEASE_RENEWALS, LOG_DROPPED, QUEUE_DEPTH,
+    QUEUE_FULL, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED, RUNS_IN_PROGRESS,
+    TASK_EVENTS, TASK_WAIT, TRACE_SPANS, counter, gauge, histogram,
 };
 
 pub use self::images::{HotMetrics, ImagingMetrics};
@@ -221,6 +222,7 @@ handles! {
     QueueMetrics {
         depth: gauge(QUEUE_DEPTH) -> Gauge,
         refused: counter(QUEUE_REFUSED) -> Counter,
+        full: counter(QUEUE_FULL) -> Counter,
     }
 }
 
@@ -228,6 +230,11 @@ impl QueueMetrics {
     /// So many commands wait.
     pub fn set_depth(&self, commands: usize) {
         self.depth.set(commands as f64);
+    }
+
+    /// Tasks were refused because as many wait as may.
+    pub fn full(&self) {
+        self.full.increment(1);
     }
 
     /// A command was refused because the queue was full.
@@ -306,6 +313,27 @@ impl TraceMetrics {
         if let Some(counter) = self.spans.get(result as usize) {
             counter.increment(spans as u64);
         }
+    }
+}
+
+handles! {
+    /// What is known of the disks.
+    DiskMetrics {
+        refused: counter(DISK_REFUSED) -> Counter,
+    }
+}
+
+impl DiskMetrics {
+    /// A disk was looked at: so many bytes are free, of so many, and whether that is too few.
+    pub fn seen(&self, disk: Disk, free: u64, total: u64, low: bool) {
+        gauge(&DISK_FREE, &[disk.as_str()]).set(free as f64);
+        gauge(&DISK_TOTAL, &[disk.as_str()]).set(total as f64);
+        gauge(&DISK_LOW, &[disk.as_str()]).set(f64::from(u8::from(low)));
+    }
+
+    /// Something new was refused, since a disk is too full.
+    pub fn refused(&self) {
+        self.refused.increment(1);
     }
 }
 

@@ -132,6 +132,24 @@ label_values! {
         Exporter = "exporter",
         /// The renewer of the node's lease.
         Lease = "lease",
+        /// The one who looks at the disks.
+        Warden = "warden",
+    }
+}
+
+label_values! {
+    /// A disk, by what is on it; several may be the same.
+    Disk {
+        /// The file of the database.
+        Database = "database",
+        /// Blobs, and uploads on their way.
+        Files = "files",
+        /// Variants of images.
+        Variants = "variants",
+        /// The data folder.
+        Data = "data",
+        /// The action log.
+        Log = "log",
     }
 }
 

@@ -96,6 +96,7 @@ fn russian_title(code: Code) -> &'static str {
         Code::UpstreamFailed => "Источник вопросов не помог",
         Code::QuizFailed => "Вопросы не получены",
         Code::Overloaded => "Сейчас слишком много работы",
+        Code::QueueFull => "Очередь заполнена",
         Code::Interrupted => "Сервис был прерван",
         Code::DatabaseUnavailable => "База данных не отвечает",
         Code::BlobStoreUnavailable => "Хранилище файлов не отвечает",
@@ -218,7 +219,7 @@ fn what_to_do(code: Code) -> (&'static str, &'static str) {
             "What came is saved. Try the task again later for the rest.",
             "Что пришло, сохранено. Остальное можно получить, повторив задачу позже.",
         ),
-        Code::Overloaded | Code::DatabaseUnavailable | Code::BlobStoreUnavailable => {
+        Code::Overloaded | Code::QueueFull | Code::DatabaseUnavailable | Code::BlobStoreUnavailable => {
             ("Try it again in a moment.", "Попробуйте ещё раз через минуту.")
         }
         Code::Interrupted => (
@@ -226,8 +227,8 @@ fn what_to_do(code: Code) -> (&'static str, &'static str) {
             "Возможно, это сделано, а возможно, нет. Посмотрите, прежде чем повторять.",
         ),
         Code::StorageFull => (
-            "Nothing was kept. Whoever runs the service has to make room.",
-            "Ничего не сохранено. Тот, кто управляет сервисом, должен освободить место.",
+            "Nothing was kept. Remove what you do not need, or ask whoever runs the service to make room.",
+            "Ничего не сохранено. Удалите ненужное или попросите того, кто управляет сервисом, освободить место.",
         ),
     }
 }
