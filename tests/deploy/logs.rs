@@ -15,7 +15,11 @@ use crate::stand::{Node, changed, run, text};
 
 /// The project's file for logrotate, for a daemon of this test.
 fn rotation(node: &Node, log: &Path) -> String {
-    let text = changed(&text("systemd/logrotate/gristmill"), "/var/log/gristmill/app.log", &log.display().to_string());
+    let text = changed(
+        &text("systemd/logrotate/gristmill"),
+        "/var/log/gristmill/app.log",
+        &log.display().to_string(),
+    );
     let owner = |field| run("id", &[field, "-n"], Path::new("/")).trim().to_owned();
     let (user, group) = (owner("-u"), owner("-g"));
     let text = changed(&text, "su gristmill gristmill", &format!("su {user} {group}"));
@@ -81,7 +85,8 @@ async fn no_line_is_lost_or_doubled_while_logrotate_rotates() {
     assert_eq!(mode & 0o777, 0o640);
     let mut seen = BTreeMap::<usize, usize>::new();
     for line in lines.lines() {
-        let number = line.split("user-").nth(1).and_then(|rest| rest.split('-').next()).and_then(|n| n.parse().ok());
+        let number =
+            line.split("user-").nth(1).and_then(|rest| rest.split('-').next()).and_then(|n| n.parse().ok());
         *seen.entry(number.unwrap_or_else(|| panic!("a line that is none: {line:?}"))).or_default() += 1;
     }
     let made = made.load(Ordering::Relaxed);
@@ -121,7 +126,8 @@ async fn at_sighup_the_settings_are_read_again_and_wrong_ones_change_nothing() {
     };
     assert!(add_user("ann").await.ends_with("] Success: user ann created."));
 
-    fs::write(config.join("a.toml"), "[log]\nlevel = \"debug\"\nlanguage = \"ru\"\n[tasks]\nlease_s = 20").unwrap();
+    fs::write(config.join("a.toml"), "[log]\nlevel = \"debug\"\nlanguage = \"ru\"\n[tasks]\nlease_s = 20")
+        .unwrap();
     let told = reloads(1, "the settings were read again").await;
     assert_eq!((&told["level"], &told["applied"]), (&json!("WARN"), &json!("log.level, log.language")));
     assert_eq!(told["waiting"], "tasks.lease_s");
@@ -155,7 +161,8 @@ async fn the_daemon_lives_on_when_nobody_reads_its_log() {
             let made = client.post(node.url("/tasks")).header("prefer", "wait=20").send().await.unwrap();
             assert_eq!(made.status(), 201);
             let metrics = client.get(node.url("/metrics")).send().await.unwrap().text().await.unwrap();
-            let line = metrics.lines().find_map(|line| line.strip_prefix("gristmill_log_lines_dropped_total "));
+            let line =
+                metrics.lines().find_map(|line| line.strip_prefix("gristmill_log_lines_dropped_total "));
             line.unwrap().parse::<u64>().ok().filter(|lines| *lines > 0)
         })
         .await;

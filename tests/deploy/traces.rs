@@ -131,7 +131,10 @@ async fn one_id_goes_from_the_request_to_the_run_on_another_node_and_to_the_call
         json!({"http.request.method": "POST", "http.route": "/tasks", "http.response.status_code": 201,
             "gristmill.request.id": "r-17"})
     );
-    assert_eq!((&request["resource"]["service.name"], &request["key"]), (&json!("gristmill"), &json!("open sesame")));
+    assert_eq!(
+        (&request["resource"]["service.name"], &request["key"]),
+        (&json!("gristmill"), &json!("open sesame"))
+    );
     let commit = collector.span(trace, "commit").await;
     assert_eq!((&commit["parent"], &commit["kind"]), (&request["span"], &json!(1)));
     let run = collector.span(trace, "run noop").await;
@@ -161,13 +164,19 @@ async fn one_id_goes_from_the_request_to_the_run_on_another_node_and_to_the_call
     assert_eq!((&ran["task_id"], &ran["kind"], &ran["attempt"]), (&task["id"], &json!("noop"), &json!(1)));
 
     // A trace that nobody began before, and an error.
-    let refused = reqwest::Client::new().post(door.url("/tasks")).json(&json!({"kind": "none"})).send().await.unwrap();
+    let refused =
+        reqwest::Client::new().post(door.url("/tasks")).json(&json!({"kind": "none"})).send().await.unwrap();
     let place_in_trace = refused.headers()["traceresponse"].to_str().unwrap().to_owned();
     let trace = place_in_trace.split('-').nth(1).unwrap();
     let span = collector.span(trace, "POST /tasks").await;
-    assert_eq!((&span["parent"], &span["attributes"]["http.response.status_code"]), (&json!(""), &json!(422)));
+    assert_eq!(
+        (&span["parent"], &span["attributes"]["http.response.status_code"]),
+        (&json!(""), &json!(422))
+    );
     let metrics = reqwest::get(door.url("/metrics")).await.unwrap().text().await.unwrap();
-    let exported = metrics.lines().find_map(|line| line.strip_prefix("gristmill_trace_spans_total{result=\"exported\"} "));
+    let exported = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("gristmill_trace_spans_total{result=\"exported\"} "));
     assert!(exported.is_some_and(|spans| spans.parse::<u64>().unwrap() > 0), "{exported:?}");
 }
 

@@ -124,7 +124,10 @@ async fn a_task_belongs_to_the_trace_of_its_request_and_what_is_no_trace_is_igno
         let made = text.split("\"traceparent\":\"").nth(1).unwrap_or_else(|| panic!("no trace in {text}"));
         let made = made.split('"').next().unwrap();
         assert!(made.starts_with("00-") && made.ends_with("-00"), "nobody records it: {made}");
-        assert!(!made.contains("4bf92f3577b34da6a3ce929d0e0e4736") && !made.contains("f067aa0ba902b7"), "{made}");
+        assert!(
+            !made.contains("4bf92f3577b34da6a3ce929d0e0e4736") && !made.contains("f067aa0ba902b7"),
+            "{made}"
+        );
     };
     for (path, body) in [("/tasks", "{}"), ("/tasks/batch", "[{},{}]")] {
         let ask = |trace: &'static str| {

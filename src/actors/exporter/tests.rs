@@ -126,7 +126,10 @@ async fn a_batch_is_tried_again_until_it_is_taken_and_trouble_is_told_once() {
         let (does, head) = came.recv().await.unwrap();
         assert_eq!(does, expected);
         assert!(head.starts_with("post /v1/traces http/1.1"), "{head}");
-        assert!(head.contains("content-type: application/x-protobuf") && head.contains("x-key: a b"), "{head}");
+        assert!(
+            head.contains("content-type: application/x-protobuf") && head.contains("x-key: a b"),
+            "{head}"
+        );
     }
     let told = sheet.text();
     assert_eq!(told.matches("spans cannot be shipped").count(), 1, "{told}");
