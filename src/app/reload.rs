@@ -51,7 +51,9 @@ impl Reload {
         match &reloaded {
             Reloaded::Good { applied, waiting } => {
                 let (applied, waiting) = (applied.join(", "), waiting.join(", "));
-                if waiting.is_empty() {
+                if applied.is_empty() && waiting.is_empty() {
+                    tracing::info!("the settings were read again and are as they were");
+                } else if waiting.is_empty() {
                     tracing::info!(applied, "the settings were read again");
                 } else {
                     tracing::warn!(

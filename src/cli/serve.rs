@@ -88,6 +88,7 @@ async fn serve(settings: Settings, mut reload: Reload) -> Exit {
         }
     };
     story.tell(&app);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %app.address(), "ready");
     let exit = until_told(&app, &mut reload).await;
     hurry_at_the_next_signal(&app);
     app.drain().await;

@@ -1,4 +1,4 @@
-//! What the daemon says about itself: the log, the action log, metrics and health.
+//! What the daemon says about itself: the log, the action log, traces, metrics and health.
 //!
 //! Started by the composition root before anything else, and called from every room below. Nothing here knows
 //! tasks, databases or HTTP: callers hand over names and numbers.

@@ -13,6 +13,8 @@ mod common;
 mod catalogue;
 mod compose;
 mod image;
+mod logs;
 mod nginx;
 mod prometheus;
 mod stand;
+mod traces;

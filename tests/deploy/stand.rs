@@ -72,7 +72,11 @@ pub(crate) struct Process {
 impl Process {
     fn start(command: &mut Command, log: PathBuf) -> Self {
         let file = File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stderr(file);
+        Self::start_saying_to(command, log, file.into())
+    }
+
+    fn start_saying_to(command: &mut Command, log: PathBuf, stderr: Stdio) -> Self {
+        command.stdin(Stdio::null()).stderr(stderr);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self { child: Mutex::new(child), log }
     }
@@ -83,6 +87,21 @@ impl Process {
 
     fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        run("kill", &[&format!("-{name}"), &self.id().to_string()], Path::new("/"));
+    }
+
+    /// Has it drain, and waits until it has.
+    pub(crate) fn end_well(&self) {
+        self.signal("TERM");
+        let status = self.child.lock().unwrap().wait().unwrap();
+        assert!(status.success(), "{status}\n{}", self.log());
     }
 
     /// Ends it as a power cut would.
@@ -133,6 +152,17 @@ pub(crate) struct Node {
 impl Node {
     /// In a folder of its own below `place`, with settings as in the environment, and ready.
     pub(crate) async fn start(place: &Path, name: &str, settings: &[(&str, String)]) -> Self {
+        let log = File::create(place.join(format!("{name}.log"))).unwrap();
+        Self::start_saying_to(place, name, settings, log.into()).await
+    }
+
+    /// The same, with that as its standard error.
+    pub(crate) async fn start_saying_to(
+        place: &Path,
+        name: &str,
+        settings: &[(&str, String)],
+        stderr: Stdio,
+    ) -> Self {
         let folder = place.join(name);
         fs::create_dir(&folder).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
@@ -145,7 +175,7 @@ impl Node {
             .env("GRISTMILL__SHUTDOWN__GRACE_S", "1")
             .envs(settings.iter().map(|(key, value)| (format!("GRISTMILL__{key}"), value)))
             .stdout(Stdio::piped());
-        let process = Process::start(&mut command, place.join(format!("{name}.log")));
+        let process = Process::start_saying_to(&mut command, place.join(format!("{name}.log")), stderr);
         let stdout = process.child.lock().unwrap().stdout.take().unwrap();
         let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
         let address =
@@ -159,6 +189,11 @@ impl Node {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// What it wrote to standard error.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
     }
 
     pub(crate) fn port(&self) -> u16 {

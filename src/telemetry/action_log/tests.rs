@@ -146,6 +146,56 @@ fn russian_lines_are_exactly_these() {
     assert_eq!(lines_of(&one_of_each(), Language::Ru), expected);
 }
 
+/// `docs/logs.md` has every sentence, in both languages.
+#[test]
+fn the_documents_sentences_are_these() {
+    let mut table = String::from("\n| English | Russian |\n| --- | --- |\n");
+    for action in one_of_each() {
+        let (english, russian) = (action.text(Language::En), action.text(Language::Ru));
+        table.push_str(&format!("| `{english}` | `{russian}` |\n"));
+    }
+    table.push('\n');
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logs.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("between these two lines. -->\n").unwrap();
+    let (written, after) = rest.split_once("<!-- end -->").unwrap();
+    if std::env::var_os("UPDATE").is_some() {
+        let text = format!("{before}between these two lines. -->\n{table}<!-- end -->{after}");
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    assert_eq!(written, table, "run `UPDATE=1 cargo test --lib action_log`");
+}
+
+#[test]
+fn the_two_lines_of_the_first_service_are_word_for_word_as_its_document_has_them() {
+    let time = "2025-01-24T14:00:00".parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    let log = ActionLog::open_at(&path, Language::Ru, Box::new(move || time)).unwrap();
+    log.record(&Action::ImageUploaded { filename: "img1.jpg".to_owned() });
+    log.record(&refused("user_file.txt", RefusalReason::UnsupportedFormat));
+    assert!(log.flush(patience()));
+    let expected = "[2025-01-24 14:00:00] Успех: изображение img1.jpg загружено.\n\
+                    [2025-01-24 14:00:00] Ошибка: неподдерживаемый формат файла (user_file.txt).\n";
+    assert_eq!(std::fs::read_to_string(path).unwrap(), expected);
+}
+
+#[test]
+fn nothing_that_nobody_sees_passes_and_what_people_write_does() {
+    for unseen in
+        ['\u{200b}', '\u{2060}', '\u{ad}', '\u{e0041}', '\u{9b}', '\u{202e}', '\u{2067}', '\u{fff9}']
+    {
+        let text = safe(&format!("a{unseen}b"));
+        assert_eq!(text, format!("a\\u{{{:x}}}b", u32::from(unseen)));
+    }
+    for honest in
+        ["Ёлка №1 (копия).png", "写真.jpg", "می\u{200c}خواهم.wav", "👩\u{200d}🚀.gif", "e\u{301}.mp3"]
+    {
+        assert_eq!(safe(honest), honest);
+    }
+}
+
 #[test]
 fn a_name_cannot_forge_a_line() {
     let forged = "x.wav saved.\r\n[2024-01-01 00:00:00] Success: user root created.";

@@ -64,6 +64,32 @@ fn json_lines_carry_the_ids_of_request_and_task_at_the_top() {
     chrono::DateTime::parse_from_rfc3339(line["timestamp"].as_str().unwrap()).unwrap();
 }
 
+/// The names that `docs/logs.md` promises, as every form has them.
+#[test]
+fn the_document_has_the_names_of_the_fields() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logs.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let promised: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != "### Fields")
+        .take_while(|line| !line.starts_with("```"))
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| line.split('|').nth(1).unwrap().split(','))
+        .map(|name| name.trim().trim_matches('`'))
+        .collect();
+    let json = spoken("info", Form::Json, |_| {
+        let _request = request_span("r-1", "POST", "/tasks", trace()).entered();
+        let _task = task_span(7, "noop", 2, Some(trace())).entered();
+        tracing::info!(error = "x", "y");
+    });
+    let line: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let mut known: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut promised = promised;
+    known.sort_unstable();
+    promised.sort_unstable();
+    assert_eq!(promised, known);
+}
+
 #[test]
 fn human_lines_carry_them_too_and_colours_only_where_they_are_wanted() {
     let say = |_: &LogHandle| {
