@@ -135,6 +135,16 @@ pub enum Command {
         /// At most so many tasks at a time.
         limit: u32,
     },
+    /// Remove those of these tasks that ended like this before that instant, and have not lived again since. Answered by
+    /// [`Reply::Purged`].
+    Expire {
+        /// Which.
+        tasks: Vec<TaskId>,
+        /// How they must have ended.
+        status: Status,
+        /// Before when.
+        before: Timestamp,
+    },
     /// Do the same to many tasks, each by itself. Answered by [`Reply::Bulk`].
     Bulk {
         /// What.
@@ -178,6 +188,7 @@ impl Command {
             | Self::DeleteUser { .. }
             | Self::ChangeCounters { .. }
             | Self::Purge { .. }
+            | Self::Expire { .. }
             | Self::Bulk { .. }
             | Self::SetPaused { .. } => &[],
         }
@@ -188,7 +199,7 @@ impl Command {
     pub fn weight(&self) -> usize {
         let tasks = match self {
             Self::Create(tasks) => tasks.len(),
-            Self::Bulk { tasks, .. } => tasks.len(),
+            Self::Bulk { tasks, .. } | Self::Expire { tasks, .. } => tasks.len(),
             Self::Once { command, .. } => command.weight(),
             Self::Claim(_)
             | Self::Take(_)
@@ -230,6 +241,7 @@ impl Command {
             | Self::DeleteUser { .. }
             | Self::ChangeCounters { .. }
             | Self::Purge { .. }
+            | Self::Expire { .. }
             | Self::Bulk { .. }
             | Self::SetPaused { .. } => None,
         }
