@@ -32,6 +32,8 @@ pub mod telling;
 
 pub mod intake;
 
+pub mod tidy;
+
 pub mod actors;
 
 pub mod http;

@@ -1,5 +1,5 @@
 //! Cleans up, on one node for all (a duty, which another takes as soon as the lease of whoever has it is over): frees
-//! the tasks of nodes and workers whose lease ran out, removes blobs that no row names, forgets old answers, removes
+//! the tasks of nodes and workers whose lease ran out, removes tasks that ended long ago and blobs that no row names, forgets old answers, removes
 //! what users left who are gone, and reports whose time is over, and reminds workers outside of what waits for them. On every node it keeps the gauges
 //! that only a look at the database can tell, and removes from the folder of variants, which is this machine's own, what
 //! was made of images that are gone.
@@ -18,7 +18,7 @@ use super::hints::{Hints, run_queue};
 use super::keeper::Lease;
 use super::tracker::Metrics;
 use crate::account::Caller;
-use crate::blob::{BlobError, Blobs, Swept};
+use crate::blob::{Blobs, Swept};
 use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::imaging::{Imaging, ImagingError};
@@ -28,6 +28,7 @@ use crate::store::{Once, Rescued, Store, StoreError, Writer};
 use crate::task::{Backoff, NodeId};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{JanitorMetrics, MetricsHandle};
+use crate::tidy::{Expired, Tidy};
 
 /// What the janitor works with; shared by its incarnations.
 #[derive(Clone)]
@@ -52,8 +53,8 @@ pub struct Parts {
     pub backoff: Backoff,
     /// How often to look for unnamed blobs.
     pub sweep: Duration,
-    /// How old an unnamed blob must be.
-    pub grace: Duration,
+    /// Which removes what need not be here.
+    pub tidy: Tidy,
     /// The kinds' gauges.
     pub metrics: Metrics,
     /// The recorder, which wants upkeep.
@@ -79,6 +80,11 @@ pub struct Rescue;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Sweep;
+
+/// Time to remove tasks that ended long ago.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Expire;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -120,6 +126,9 @@ impl Janitor {
     const PURGE_LIMIT: u32 = 500;
     /// So many reports whose time is over are removed at once.
     const EXPIRE_LIMIT: u32 = 100;
+    /// How often tasks are looked for that ended long ago, and the pause while there are more.
+    const EXPIRE: Duration = Duration::from_secs(5);
+    const BREATH: Duration = Duration::from_millis(20);
     /// So many answers are forgotten in one transaction.
     const FORGET_CHUNK: u32 = 1_000;
     /// For how long it is known what happened minute by minute.
@@ -149,6 +158,7 @@ impl Actor for Janitor {
         if self.parts.on_duty {
             ctx.notify(Rescue);
             ctx.notify_later(Sweep, self.parts.sweep.min(Duration::from_secs(5)));
+            ctx.notify_later(Expire, Self::EXPIRE);
             ctx.notify_later(Remind, Self::REMIND);
         }
     }
@@ -215,13 +225,9 @@ impl Handler<Rescue> for Janitor {
 #[derive(Debug, thiserror::Error)]
 enum SweepError {
     #[error(transparent)]
-    Blob(#[from] BlobError),
-    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Variants(#[from] ImagingError),
-    #[error("its thread panicked")]
-    Panicked,
 }
 
 impl Handler<Sweep> for Janitor {
@@ -230,7 +236,7 @@ impl Handler<Sweep> for Janitor {
     fn handle(&mut self, _: Sweep, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
         let duty = self.has_duty();
-        let sweep = async move { if duty { parts.sweep().await } else { Ok(Swept::default()) } };
+        let sweep = async move { if duty { parts.tidy.sweep().await } else { Ok(Swept::default()) } };
         ctx.spawn(sweep.into_actor(self).map(|swept, this, ctx| {
             match swept {
                 Ok(Swept { blobs: 0, .. }) => {}
@@ -241,6 +247,30 @@ impl Handler<Sweep> for Janitor {
                 Err(error) => tracing::warn!(%error, "a sweep was cut short; the next one goes on"),
             }
             ctx.notify_later(Sweep, this.parts.sweep);
+        }));
+    }
+}
+
+impl Handler<Expire> for Janitor {
+    type Result = ();
+
+    fn handle(&mut self, _: Expire, ctx: &mut Context<Self>) {
+        let tidy = self.parts.tidy.clone();
+        let duty = self.has_duty();
+        let expire = async move { if duty { tidy.expire().await } else { Ok(Expired::default()) } };
+        ctx.spawn(expire.into_actor(self).map(|expired, this, ctx| {
+            let more = match expired {
+                Ok(expired) => {
+                    this.tell_expired(&expired);
+                    expired.more
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "tasks that ended long ago could not be removed; the next round does it");
+                    false
+                }
+            };
+            // A round is a command among others, and then it is others' turn.
+            ctx.notify_later(Expire, if more { Self::BREATH } else { Self::EXPIRE });
         }));
     }
 }
@@ -274,6 +304,7 @@ impl Handler<Remind> for Janitor {
             if duty {
                 parts.remind().await;
                 parts.forget().await;
+                parts.forget_events().await;
                 parts.purge().await;
                 parts.expire_reports().await;
             }
@@ -285,6 +316,20 @@ impl Handler<Remind> for Janitor {
 }
 
 impl Janitor {
+    fn tell_expired(&self, expired: &Expired) {
+        for ((kind, status), tasks) in &expired.tasks {
+            tracing::info!(
+                kind = kind.as_str(),
+                status = status.as_str(),
+                tasks,
+                "removed tasks that ended long ago"
+            );
+            if let Some(metrics) = self.parts.metrics.of(kind) {
+                metrics.expired(*tasks);
+            }
+        }
+    }
+
     fn has_duty(&self) -> bool {
         self.duty.is_some() && self.duty == self.parts.lease.holder()
     }
@@ -393,18 +438,18 @@ impl Parts {
         }
     }
 
-    async fn sweep(&self) -> Result<Swept, SweepError> {
-        let (blobs, grace) = (self.blobs.clone(), self.grace);
-        let candidates = blocking(move || blobs.candidates(grace)).await?;
-        let mut swept = Swept::default();
-        for chunk in candidates.chunks(Janitor::SWEEP_CHUNK) {
-            let unreferenced = self.store.unreferenced(chunk).await?;
-            let blobs = self.blobs.clone();
-            let removed = blocking(move || blobs.sweep(&unreferenced, grace)).await?;
-            swept.blobs += removed.blobs;
-            swept.bytes += removed.bytes;
+    /// Forgets events of tasks that were removed long ago.
+    async fn forget_events(&self) {
+        loop {
+            match self.tidy.forget_events(self.remind.is_some()).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old events could not be forgotten; the next round goes on");
+                    return;
+                }
+            }
         }
-        Ok(swept)
     }
 
     /// Whoever removes an image by its link removes its variants with it, on their node; this is for the other nodes, and
@@ -420,12 +465,6 @@ impl Parts {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
-) -> Result<T, SweepError> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| SweepError::Panicked)??)
-}
-
 /// The name of the blob store on the health board.
 pub const BLOBS: &str = "blobs";
 
@@ -436,12 +475,17 @@ impl Janitor {
             return;
         }
         let blobs = self.parts.blobs.clone();
-        let probe = async move { blocking(move || blobs.probe()).await };
+        let probe = async move {
+            match tokio::task::spawn_blocking(move || blobs.probe()).await {
+                Ok(probed) => probed.map_err(|error| error.to_string()),
+                Err(_) => Err("the probe panicked".to_owned()),
+            }
+        };
         ctx.spawn(probe.into_actor(self).map(|probed, this, _| {
             this.probing = false;
             match probed {
                 Ok(()) => this.parts.health.up(BLOBS),
-                Err(error) => this.parts.health.down(BLOBS, this.parts.clock.utc(), error.to_string()),
+                Err(error) => this.parts.health.down(BLOBS, this.parts.clock.utc(), error),
             }
         }));
     }

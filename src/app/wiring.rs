@@ -43,6 +43,7 @@ use crate::telemetry::metrics::{self, DiskMetrics, HttpMetrics, InboxMetrics, Te
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{ActionLog, MetricsHandle};
 use crate::telling::{Bell, Feed};
+use crate::tidy::{Hand, Retention, Tidy};
 
 /// What the parts share.
 pub(super) struct Wiring {
@@ -102,6 +103,17 @@ impl Wiring {
             },
             policy,
         )
+    }
+
+    /// Who removes what need not be here.
+    pub(super) fn tidy(&self) -> Tidy {
+        Tidy {
+            store: Arc::clone(&self.store),
+            blobs: self.blobs.clone(),
+            hand: Hand::Writer(self.writer.clone()),
+            retention: Arc::new(Retention::of(&self.settings.tasks, &self.kinds)),
+            grace: self.settings.blobs.sweep_grace,
+        }
     }
 
     /// The factory of the HTTP server.
@@ -218,7 +230,7 @@ impl Wiring {
             rescue: settings.rescue,
             backoff: Backoff { base: settings.retry_base, cap: settings.retry_cap },
             sweep: settings.sweep,
-            grace: self.settings.blobs.sweep_grace,
+            tidy: self.tidy(),
             remind: self.broker.clone().map(|broker| (broker, self.hints.clone())),
             on_duty: self.settings.general.roles.has(Role::Janitor),
             metrics: self.metrics.clone(),

@@ -158,6 +158,13 @@ impl Bucket {
 
     /// See [`super::Blobs::candidates`].
     pub(super) fn candidates(&self, grace: Duration, pins: &Pins) -> Result<Vec<BlobName>, BlobError> {
+        let (names, replaced) = self.look(grace, pins)?;
+        self.remove(replaced)?;
+        Ok(names)
+    }
+
+    /// The same, and the copies that younger ones have replaced; removes nothing.
+    pub(super) fn look(&self, grace: Duration, pins: &Pins) -> Result<(Vec<BlobName>, Vec<Path>), BlobError> {
         let now = self.clock.utc();
         let mut objects = self.store.list(Some(&self.prefix));
         let (mut names, mut replaced) = (Vec::new(), Vec::new());
@@ -182,11 +189,22 @@ impl Bucket {
             }
         }
         last.into_iter().for_each(&mut done);
-        self.remove(replaced)?;
-        Ok(names)
+        Ok((names, replaced))
     }
 
     /// See [`super::Blobs::sweep`].
+    /// How many bytes these hold together, all copies counted; one that is gone meanwhile holds none.
+    pub(super) fn bytes_of(&self, names: &[BlobName]) -> Result<u64, BlobError> {
+        let mut bytes = 0;
+        for names in names.chunks(AT_ONCE) {
+            let looks = stream::iter(names.iter().map(|name| self.copies(name))).buffer_unordered(AT_ONCE);
+            let found: Vec<Vec<Copy>> = self.ask("cannot list", &self.shown, looks.try_collect())?;
+            bytes += found.iter().flatten().map(Copy::bytes).sum::<u64>();
+        }
+        Ok(bytes)
+    }
+
+    /// Removes those of them that are still old and unpinned.
     pub(super) fn sweep(
         &self,
         unreferenced: &[BlobName],

@@ -143,6 +143,11 @@ impl Folder {
         Ok(swept)
     }
 
+    /// How many bytes these hold together; one that is gone meanwhile holds none.
+    pub(super) fn bytes_of(&self, names: &[BlobName]) -> u64 {
+        names.iter().filter_map(|name| fs::metadata(self.path(name)).ok()).map(|file| file.len()).sum()
+    }
+
     fn path(&self, name: &BlobName) -> PathBuf {
         let (prefix, rest) = name.as_str().split_at(2);
         self.root.join(prefix).join(rest)

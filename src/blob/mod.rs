@@ -165,6 +165,28 @@ impl Blobs {
         }
     }
 
+    /// The same as [`Self::candidates`], and changes nothing.
+    ///
+    /// # Errors
+    /// [`BlobError`] when the store cannot be listed.
+    pub fn candidates_seen(&self, grace: Duration) -> Result<Vec<BlobName>, BlobError> {
+        match &self.inner.place {
+            Place::Folder(folder) => folder.candidates(grace, &self.inner.pins),
+            Place::Bucket(bucket) => Ok(bucket.look(grace, &self.inner.pins)?.0),
+        }
+    }
+
+    /// How many bytes these hold together, those that are gone meanwhile none.
+    ///
+    /// # Errors
+    /// [`BlobError`] when the store does not say.
+    pub fn bytes_of(&self, names: &[BlobName]) -> Result<u64, BlobError> {
+        match &self.inner.place {
+            Place::Folder(folder) => Ok(folder.bytes_of(names)),
+            Place::Bucket(bucket) => bucket.bytes_of(names),
+        }
+    }
+
     /// Removes those of `unreferenced` that are still old and unpinned: one that was kept anew while the caller
     /// asked who names it stays, on whichever node that was.
     ///

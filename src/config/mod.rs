@@ -20,6 +20,7 @@
 mod by_kind;
 mod error;
 mod host_names;
+mod keep;
 mod load;
 mod network;
 mod print;
@@ -62,6 +63,7 @@ pub use self::general::GeneralSettings;
 pub use self::host_names::HostName;
 pub use self::http::HttpSettings;
 pub use self::images::ImageSettings;
+pub use self::keep::Keep;
 pub use self::kinds::KindSettings;
 pub use self::load::{LoadOptions, Loaded};
 pub use self::log::{Language, LogFormat, LogSettings};

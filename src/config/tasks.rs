@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::by_kind::by_kind;
+use super::keep::{Keep, keep};
 use super::rule::{seconds, whole};
 use super::section::section;
 use crate::task::Kind;
@@ -51,6 +52,25 @@ section! {
 
         /// How often blobs that no row names are looked for, in seconds. See blobs.sweep_grace_s.
         "sweep_s" => sweep: Duration = 600, seconds(1.0..=86_400.0);
+
+        /// How long completed tasks are kept, in seconds from their end; 0 is for ever. Then they are removed as if by
+        /// DELETE. Those that hold what users keep (images, recordings, reports) are not, unless `keep_kinds` names
+        /// their kind: deleting the image, the recording or the user removes them.
+        "keep_completed_s" => keep_completed: Duration = 0, seconds(0.0..=3_153_600_000.0);
+
+        /// The same of tasks that failed, of whatever kind: an upload that could not be converted goes with its task.
+        "keep_failed_s" => keep_failed: Duration = 0, seconds(0.0..=3_153_600_000.0);
+
+        /// The same of tasks that were cancelled.
+        "keep_cancelled_s" => keep_cancelled: Duration = 0, seconds(0.0..=3_153_600_000.0);
+
+        /// What holds for some kinds instead, as `"resize = 3600, ocr failed = 86400"`; 0 is for ever. With
+        /// `"image completed = 2592000"`, images are removed after 30 days.
+        "keep_kinds" => keep_kinds: Keep = "", keep();
+
+        /// How long the events of tasks that were removed are kept, in seconds from the removal; 0 is for ever. Who
+        /// comes back to a stream of events after longer is told that some are missing.
+        "keep_events_s" => keep_events: Duration = 604_800, seconds(0.0..=3_153_600_000.0);
 
         /// The most tasks that may wait (`New`, those for later among them), over all kinds; 0 for any number. With
         /// more, creating and retrying tasks and uploads that make them are answered 503 `queue_full`, and the broker's

@@ -41,7 +41,8 @@ const ALL: &[&str] = &["last_event_id", "user_id"];
 #[utoipa::path(
     get, path = "/events", operation_id = "streamEvents", tag = "Events", params(AllParams),
     responses((status = 200, description = "A stream of server-sent events, which does not end by itself: `id` is the \
-        event's number, `event` its name, `data` the event as JSON.", content_type = "text/event-stream", body = String,
+        event's number, `event` its name, `data` the event as JSON. Who goes on after a number so old that events since are \
+        forgotten (`tasks.keep_events_s`) gets `event: forgotten` first, with `after` and `until`.", content_type = "text/event-stream", body = String,
         example = "id: 9\nevent: completed\ndata: {\"id\":9,\"event\":\"completed\",\"task\":7,\"kind\":\"noop\",\"attempt\":1,\"at\":\"2026-01-31T12:00:00.000000Z\"}\n\n")),
 )]
 pub(super) async fn all(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -53,7 +54,8 @@ pub(super) async fn all(state: Data<State>, request: HttpRequest) -> Result<Http
     // A number that was never given (of another database, before a restore) is no reason to hear nothing until it is.
     let newest = state.store.newest_event().await?;
     let after = resume(&request)?.or(asked).map_or(newest, |after| after.min(newest));
-    answer(&state, Audience::All(caller), after)
+    let forgotten = state.store.forgotten_events().await?;
+    answer(&state, Audience::All(caller), after, gap(after, forgotten))
 }
 
 /// The events of a task, from its first, then live. Ends when the task is deleted. Resumable by `Last-Event-ID`.
@@ -71,7 +73,8 @@ pub(super) async fn of_task(state: Data<State>, request: HttpRequest) -> Result<
     task.filter(|task| caller.may_see(task.life.owner, task.life.assignee))
         .ok_or_else(|| Problem::no_task(id))?;
     let after = resume(&request)?.unwrap_or(EventSeq(0));
-    answer(&state, Audience::Of(id), after)
+    // Of a task that is there, all events are.
+    answer(&state, Audience::Of(id), after, None)
 }
 
 /// The number after which a client wants to go on. An empty one is what browsers send that have none.
@@ -92,10 +95,22 @@ fn number(text: &str) -> Result<EventSeq, String> {
     number.map(EventSeq).ok_or_else(|| "expected the number of an event".to_owned())
 }
 
-fn answer(state: &State, audience: Audience, after: EventSeq) -> Result<HttpResponse, Problem> {
+/// What tells a client that comes back after so long that events are forgotten. Without an `id`: it goes on from the event that
+/// it has.
+fn gap(after: EventSeq, forgotten: EventSeq) -> Option<String> {
+    let told = format!("event: forgotten\ndata: {{\"after\":{after},\"until\":{forgotten}}}\n\n");
+    (after < forgotten).then_some(told)
+}
+
+fn answer(
+    state: &State,
+    audience: Audience,
+    after: EventSeq,
+    gap: Option<String>,
+) -> Result<HttpResponse, Problem> {
     let place = Place::take(&state.listeners)?;
     let listener = state.feed.listen(audience, after);
-    Ok(stream_of(frames(listener, place)))
+    Ok(stream_of(frames(listener, place, gap.unwrap_or_default())))
 }
 
 /// The answer that is a stream of server-sent events.
@@ -131,10 +146,14 @@ impl Drop for Place {
 }
 
 /// The stream: how soon to come back, then frames and signs of life, until the daemon drains or the client goes.
-fn frames(listener: Listener, place: Place) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+fn frames(
+    listener: Listener,
+    place: Place,
+    first: String,
+) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
     // After an end of the connection clients come back within a second or so of their own, not all at once.
     let retry = rand::random_range(500..1_500);
-    let hello = Bytes::from(format!("retry: {retry}\n\n"));
+    let hello = Bytes::from(format!("retry: {retry}\n\n{first}"));
     stream::unfold((Some(hello), listener, place), async |(hello, mut listener, place)| {
         if let Some(hello) = hello {
             return Some((Ok(hello), (None, listener, place)));

@@ -135,6 +135,16 @@ pub enum Command {
         /// At most so many tasks at a time.
         limit: u32,
     },
+    /// Remove those of these tasks that ended like this before that instant, and have not lived again since. Answered by
+    /// [`Reply::Purged`].
+    Expire {
+        /// Which.
+        tasks: Vec<TaskId>,
+        /// How they must have ended.
+        status: Status,
+        /// Before when.
+        before: Timestamp,
+    },
     /// Do the same to many tasks, each by itself. Answered by [`Reply::Bulk`].
     Bulk {
         /// What.
@@ -172,8 +182,11 @@ impl Command {
     /// How many tasks it is about, as far as that weighs on a group: 1 where it is about none.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let tasks =
-            if let Self::Bulk { tasks, .. } = self.act() { tasks.len() } else { self.new_tasks().len() };
+        let tasks = if let Self::Bulk { tasks, .. } | Self::Expire { tasks, .. } = self.act() {
+            tasks.len()
+        } else {
+            self.new_tasks().len()
+        };
         tasks.max(1)
     }
 

@@ -23,6 +23,7 @@ mod bulk;
 mod clerk;
 mod command;
 mod holdings;
+mod housekeeping;
 mod library;
 mod overview;
 mod own;
@@ -48,6 +49,7 @@ pub use command::{
     Taken, Usage, UserRefused, Wanted, Word,
 };
 pub use holdings::{Holdings, ReportLine, Storage, UserLine, UserSearch};
+pub use housekeeping::Housekeeping;
 pub use library::{QuestionFilter, Questions, Report, Reports, SavedQuestions};
 pub use overview::{
     ComponentReport, KindLoad, Minute, MinuteCounts, Node, NodeReport, Overview, Pause, PermitsReport,
@@ -95,14 +97,16 @@ pub enum StoreError {
     },
     /// The database was made by a newer Gristmill.
     #[error(
-        "the database has schema {found}, this program knows {known}: start the newer program that made it, or \
-         restore a backup from before the upgrade"
+        "the database has schema {found}, this program knows {known}, and the database can only be used by programs that \
+         know {least}: start the newer program that made it, or restore a backup from before the upgrade"
     )]
     SchemaTooNew {
         /// The newest migration in the database.
         found: i64,
         /// The newest that this program has.
         known: i64,
+        /// The least that a program must have.
+        least: i64,
     },
     /// The migrations could not be applied.
     #[error("the schema could not be brought up to date: {0}")]
@@ -199,7 +203,7 @@ pub struct Registration {
 
 /// The port. See the module's page for who calls which part.
 #[async_trait]
-pub trait Store: Questions + Reports + Holdings + Overview + Send + Sync + 'static {
+pub trait Store: Questions + Reports + Holdings + Overview + Housekeeping + Send + Sync + 'static {
     /// Makes a group of commands one transaction: the replies come in the order of the commands. When this
     /// returns `Ok`, the group is on disk.
     ///
@@ -618,13 +622,37 @@ fn pairs(kinds: &[Kind], caller: Caller) -> Vec<(&str, i64)> {
     kinds.iter().flat_map(|kind| own.into_iter().chain([0]).map(|owner| (kind.as_str(), owner))).collect()
 }
 
-/// Refuses a database whose newest migration we do not know. One without the table of migrations is new.
-fn check_schema(newest: Result<Option<Option<i64>>, sqlx::Error>, known: i64) -> Result<(), StoreError> {
-    match newest {
-        Ok(Some(Some(found))) if found > known => Err(StoreError::SchemaTooNew { found, known }),
-        Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
-        Err(source) => Err(StoreError::Unavailable { doing: "look at the schema", source }),
+/// The newest migration of a database, and the least that a program must know to use it (`marks`, since schema 10).
+const NEWEST: &str = "SELECT max(version) FROM _sqlx_migrations";
+const LEAST: &str = "SELECT value FROM marks WHERE name = 'compatible_from'";
+
+/// Refuses a database that was made by a newer program and says that this one cannot use it, or does not say that it can. One
+/// without the table of migrations is new.
+fn check_schema(
+    newest: Result<Option<Option<i64>>, sqlx::Error>,
+    least: Result<Option<i64>, sqlx::Error>,
+    known: i64,
+) -> Result<(), StoreError> {
+    let doing = "look at the schema";
+    let found = match newest {
+        Ok(Some(Some(found))) if found > known => found,
+        Ok(_) | Err(sqlx::Error::Database(_)) => return Ok(()),
+        Err(source) => return Err(StoreError::Unavailable { doing, source }),
+    };
+    let least = match least {
+        Ok(least) => least.unwrap_or(found),
+        Err(sqlx::Error::Database(_)) => found,
+        Err(source) => return Err(StoreError::Unavailable { doing, source }),
+    };
+    if least > known {
+        return Err(StoreError::SchemaTooNew { found, known, least });
     }
+    tracing::warn!(
+        found,
+        known,
+        "the database was made by a newer program, which says that this one can use it"
+    );
+    Ok(())
 }
 
 /// The rows were locked when they were loaded, so each must still have been as it was.

@@ -110,7 +110,7 @@ impl Needs {
                     Wanted::Id(task) => self.tasks.push(*task),
                 }
             }
-            Command::Bulk { tasks, .. } => self.tasks.extend(tasks),
+            Command::Bulk { tasks, .. } | Command::Expire { tasks, .. } => self.tasks.extend(tasks),
             Command::SetPaused { .. } => self.pauses = true,
             Command::Settle { task, .. }
             | Command::Progress { task, .. }
@@ -465,6 +465,7 @@ impl<'a> Planner<'a> {
                 Reply::CountersChanged(self.change_counters(*user, *caller, change))
             }
             Command::Purge { limit } => Reply::Purged(self.purge(*limit)),
+            Command::Expire { tasks, status, before } => Reply::Purged(self.expire(tasks, *status, *before)),
             Command::Bulk { act, tasks, caller, so_far } => {
                 Reply::Bulk(self.bulk(*act, tasks, *caller, *so_far))
             }

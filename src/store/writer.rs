@@ -15,7 +15,9 @@ use super::{
 };
 use crate::account::{Caller, Counters, CountersChange, NewUser, TokenHash, User, UserChange};
 use crate::media::image::Facts;
-use crate::task::{Attempt, Backoff, Kind, NodeId, Outcome, Percent, Task, TaskId, UserId};
+use crate::task::{
+    Attempt, Backoff, Kind, NodeId, Outcome, Percent, Status, Task, TaskId, Timestamp, UserId,
+};
 use crate::telemetry::metrics::QueueMetrics;
 use crate::telemetry::traces::{self, Part};
 
@@ -411,6 +413,21 @@ impl Writer {
     /// [`WriteError`].
     pub async fn purge(&self, limit: u32) -> Result<Purged, WriteError> {
         let Reply::Purged(purged) = self.request(Command::Purge { limit }).await? else { mismatch() };
+        Ok(purged)
+    }
+
+    /// Removes those of these tasks that ended like this before that instant; says how many.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn expire(
+        &self,
+        tasks: Vec<TaskId>,
+        status: Status,
+        before: Timestamp,
+    ) -> Result<Purged, WriteError> {
+        let expire = Command::Expire { tasks, status, before };
+        let Reply::Purged(purged) = self.request(expire).await? else { mismatch() };
         Ok(purged)
     }
 

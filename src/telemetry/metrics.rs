@@ -118,6 +118,8 @@ catalogue! {
     /// How long tasks that this node's commits started had waited since they could have, those that workers outside took among
     /// them.
     TASK_WAIT = "task_wait_seconds", MetricType::Histogram(RUN_SECONDS), Some(Unit::Seconds), ["kind"];
+    /// Tasks that this node removed since they had ended long ago (`tasks.keep_completed_s` and its like).
+    TASKS_EXPIRED = "tasks_expired_total", MetricType::Counter, None, ["kind"];
     /// Runs that were given up at their deadline but have not stopped: each holds a thread until it does.
     RUNS_ABANDONED = "runs_abandoned", MetricType::Gauge, None, ["kind"];
     /// Commands that one commit gathered.

@@ -16,14 +16,14 @@ use gristmill::account::{
     Caller, CounterDay, CountersNow, Day, LoginName, PasswordHash, Portfolio, TokenHash, User,
 };
 use gristmill::store::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Image, KindDepth, KindLoad,
-    Listener, Minute, Node, NodeReport, Overview, Page, Pause, QuestionFilter, Questions, Rate, Recording,
-    Registration, ReplyTo, Report, ReportLine, Reports, SavedQuestions, Selection, SqliteStore, Storage,
-    Store, StoreError, TaskFilter, Told, Totals, UserLine, UserSearch,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Housekeeping, Image, KindDepth,
+    KindLoad, Listener, Minute, Node, NodeReport, Overview, Page, Pause, QuestionFilter, Questions, Rate,
+    Recording, Registration, ReplyTo, Report, ReportLine, Reports, SavedQuestions, Selection, SqliteStore,
+    Storage, Store, StoreError, TaskFilter, Told, Totals, UserLine, UserSearch,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,
-    QuestionId, RecordingId, ReportId, Task, TaskId, Timestamp, UserId,
+    QuestionId, RecordingId, ReportId, Status, Task, TaskId, Timestamp, UserId,
 };
 
 /// The store and its switch.
@@ -108,6 +108,15 @@ delegate! {
         fn report_lines(&self, before: Option<TaskId>, limit: u32) -> Vec<ReportLine>;
         fn user_lines(&self, search: &UserSearch, before: Option<UserId>, limit: u32) -> Vec<UserLine>;
         fn count_selected(&self, selection: &Selection, most: u32) -> u64;
+    }
+}
+
+delegate! {
+    Housekeeping {
+        fn ended(&self, kind: &Kind, status: Status, before: Timestamp, limit: u32) -> Vec<TaskId>;
+        fn count_ended(&self, kind: &Kind, status: Status, before: Timestamp) -> u64;
+        fn forget_events(&self, before: Timestamp, relayed: bool, limit: u32) -> u64;
+        fn forgotten_events(&self) -> EventSeq;
     }
 }
 

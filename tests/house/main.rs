@@ -52,6 +52,7 @@ const ROOMS: &[Room] = &[
     Room { except: &["store", "broker"], ..room("kinds") },
     room("telling"),
     room("intake"),
+    room("tidy"),
     room("actors"),
     // It gets the intake and a reader, and would work the same with other actors or none.
     Room { except: &["actors"], ..room("http") },

@@ -28,6 +28,7 @@ mod books;
 mod bulk;
 mod conformance;
 mod holdings;
+mod housekeeping;
 mod images;
 mod keys;
 mod library;

@@ -2,9 +2,9 @@
 
 use super::Planner;
 use crate::account::Caller;
-use crate::store::command::Refused;
+use crate::store::command::{Purged, Refused};
 use crate::store::{Bulk, BulkAct};
-use crate::task::{Task, TaskId};
+use crate::task::{Status, Task, TaskId, Timestamp};
 
 impl Planner<'_> {
     /// Does the same to all of them, and counts on from `so_far`.
@@ -23,6 +23,20 @@ impl Planner<'_> {
             }
         }
         bulk
+    }
+
+    /// Removes those that ended like this before that instant: they were looked for before they were locked, and may live
+    /// again, or be gone.
+    pub(super) fn expire(&mut self, tasks: &[TaskId], status: Status, before: Timestamp) -> Purged {
+        let mut removed = 0;
+        for task in tasks {
+            let life = self.in_hand.get(task).map(|in_hand| &in_hand.task.life);
+            let over = life.is_some_and(|life| {
+                life.status() == status && life.finished_at().is_some_and(|ended| ended < before)
+            });
+            removed += u32::from(over && self.delete(*task, Caller::Admin(None)).is_ok());
+        }
+        Purged { tasks: removed, more: false }
     }
 
     /// Stops a task.

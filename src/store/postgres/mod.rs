@@ -10,6 +10,7 @@
 
 mod group;
 mod holdings;
+mod housekeeping;
 mod library;
 mod load;
 mod outside;
@@ -33,8 +34,9 @@ use super::own::Own;
 use super::plan::OutsideKinds;
 use super::row::micros;
 use super::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page, Rate,
-    Recording, Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema, group_or_apart,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, LEAST, Listener, NEWEST,
+    Page, Rate, Recording, Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema,
+    group_or_apart,
 };
 use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::clock::Clock;
@@ -43,7 +45,11 @@ use crate::task::{
     Timestamp, UserId,
 };
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate::Migrator {
+    // Those of a newer program, which says that we can live with them.
+    ignore_missing: true,
+    ..sqlx::migrate!("migrations/postgres")
+};
 
 /// Now, on the database's clock, in microseconds, moved by `$1`.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $1";
@@ -103,8 +109,9 @@ impl PostgresStore {
             }
         };
         let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-        let newest = "SELECT max(version) FROM _sqlx_migrations";
-        check_schema(sqlx::query_scalar(newest).fetch_optional(&mut connection).await, known)?;
+        let newest = sqlx::query_scalar(NEWEST).fetch_optional(&mut connection).await;
+        let least = sqlx::query_scalar(LEAST).fetch_optional(&mut connection).await;
+        check_schema(newest, least, known)?;
         MIGRATIONS.run(&mut connection).await?;
         connection.close().await.map_err(StoreError::of("close"))?;
 

@@ -19,7 +19,7 @@ use super::{
     COMMIT_GROUP, DISK_FREE, DISK_LOW, DISK_REFUSED, DISK_TOTAL, EVENT_LISTENERS, EVENTS_RELAYED,
     HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES, KIND_PAUSED, LEASE_RENEWALS, LOG_DROPPED, QUEUE_DEPTH,
     QUEUE_FULL, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED, RUNS_IN_PROGRESS,
-    TASK_EVENTS, TASK_WAIT, TRACE_SPANS, counter, gauge, histogram,
+    TASK_EVENTS, TASK_WAIT, TASKS_EXPIRED, TRACE_SPANS, counter, gauge, histogram,
 };
 
 pub use self::images::{HotMetrics, ImagingMetrics};
@@ -97,6 +97,7 @@ pub struct KindMetrics {
     abandoned: Gauge,
     duration: Histogram,
     wait: Histogram,
+    expired: Counter,
 }
 
 impl KindMetrics {
@@ -113,6 +114,7 @@ impl KindMetrics {
             abandoned: gauge(&RUNS_ABANDONED, &[kind]),
             duration: histogram(&RUN_DURATION, &[kind]),
             wait: histogram(&TASK_WAIT, &[kind]),
+            expired: counter(&TASKS_EXPIRED, &[kind]),
         }
     }
 
@@ -143,6 +145,11 @@ impl KindMetrics {
     /// A task has started that could have for this long.
     pub fn waited(&self, wait: Duration) {
         self.wait.record(wait);
+    }
+
+    /// So many were removed since they had ended long ago.
+    pub fn expired(&self, tasks: u64) {
+        self.expired.increment(tasks);
     }
 
     /// A run has ended after this time.

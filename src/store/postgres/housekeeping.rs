@@ -1,0 +1,10 @@
+//! What may go.
+
+use async_trait::async_trait;
+use sqlx::{Connection, Postgres, QueryBuilder};
+
+use super::PostgresStore;
+use crate::store::{Housekeeping, StoreError, housekeeping};
+use crate::task::{EventSeq, Kind, Status, TaskId, Timestamp};
+
+housekeeping::housekeeping!(PostgresStore, Postgres, clerk);
