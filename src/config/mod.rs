@@ -31,6 +31,7 @@ mod value;
 
 // The sections, in the order in which the documents show them.
 mod auth;
+mod backup;
 mod blobs;
 mod broker;
 mod database;
@@ -51,6 +52,7 @@ mod webhooks;
 mod tests;
 
 pub use self::auth::AuthSettings;
+pub use self::backup::{BackupSettings, BlobCare};
 pub use self::blobs::BlobSettings;
 pub use self::broker::{BrokerSettings, QueueForm};
 pub use self::database::DatabaseSettings;
@@ -91,6 +93,7 @@ section::settings! {
     reports: ReportSettings,
     webhooks: WebhookSettings,
     auth: AuthSettings,
+    backup: BackupSettings,
     log: LogSettings,
     shutdown: ShutdownSettings,
     supervisor: SupervisorSettings,

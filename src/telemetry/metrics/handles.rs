@@ -1,5 +1,6 @@
 //! The handles through which the rooms move the metrics: each owner makes its own and keeps it.
 
+mod backups;
 mod images;
 mod quiz;
 
@@ -21,6 +22,7 @@ use super::{
     RUNS_IN_PROGRESS, TASK_EVENTS, TASK_WAIT, counter, gauge, histogram,
 };
 
+pub use self::backups::BackupMetrics;
 pub use self::images::{HotMetrics, ImagingMetrics};
 pub use self::quiz::QuizMetrics;
 
