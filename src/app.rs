@@ -40,17 +40,21 @@ use crate::actors::runs::{Runs, Stop};
 use crate::actors::supervisor::{Drain, Link, Patience, Supervisor};
 use crate::actors::tally::Tally;
 use crate::actors::{hints, janitor, relay, tracker, warden};
+use crate::backup::{self, Backups};
 use crate::blob::{BlobError, Blobs};
 use crate::broker::{Broker, BrokerFileError};
 use crate::clock::Clock;
-use crate::config::{DatabaseUrl, Role, Settings};
+use crate::config::{BlobUrl, DatabaseUrl, Role, Settings};
 use crate::failpoint::{self, Failpoint};
 use crate::http;
 use crate::imaging::{FolderError, Imaging};
 use crate::intake::{Arrivals, Most, Openings, Waiting};
 use crate::kinds::Registry;
 use crate::outbound;
-use crate::store::{self, PostgresOptions, PostgresStore, SqliteStore, Store, StoreError};
+use crate::store::{
+    self, Archive, PostgresArchive, PostgresOptions, PostgresStore, SqliteArchive, SqliteStore, Store,
+    StoreError,
+};
 use crate::task::Kind;
 use crate::telemetry::ActionLog;
 use crate::telemetry::action_log::ActionLogError;
@@ -149,6 +153,12 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Takes the seat, making the folder where it is missing.
     ///
     /// # Errors
@@ -243,6 +253,49 @@ pub fn open_imaging(settings: &Settings) -> Result<Imaging, StartError> {
 /// [`BlobError`].
 pub fn open_blobs(settings: &Settings, seat: &str, clock: Clock) -> Result<Blobs, BlobError> {
     Blobs::configured(&settings.blobs, settings.data_dir(), seat, clock)
+}
+
+/// The configured database as backups see it. Opens nothing.
+///
+/// # Errors
+/// [`StoreError`] when its address cannot be read.
+pub fn open_archive(
+    url: &DatabaseUrl,
+    settings: &Settings,
+    clock: Clock,
+) -> Result<Arc<dyn Archive>, StoreError> {
+    Ok(match url {
+        DatabaseUrl::Sqlite { path } => Arc::new(SqliteArchive::new(path, clock)),
+        DatabaseUrl::Postgres(url) => {
+            let options = PostgresOptions {
+                url: url.expose().to_owned(),
+                readers: 1,
+                connect_timeout: settings.database.connect_timeout,
+                statement_timeout: settings.database.statement_timeout,
+            };
+            Arc::new(PostgresArchive::new(&options, url.to_string(), clock)?)
+        }
+    })
+}
+
+/// The backups of this installation, in the configured place or in another. Opens nothing.
+///
+/// # Errors
+/// As [`open_archive`].
+pub fn open_backups(
+    settings: &Settings,
+    blobs: Blobs,
+    clock: Clock,
+    to: Option<BlobUrl>,
+) -> Result<Backups, StoreError> {
+    let parts = backup::Parts {
+        archive: open_archive(&settings.database.url, settings, clock.clone())?,
+        blobs,
+        scratch: settings.data_dir().join("backup-drafts"),
+        clock,
+    };
+    let to = to.unwrap_or_else(|| settings.backup.to.clone());
+    Ok(Backups::to(parts, &settings.backup, &settings.blobs, to))
 }
 
 /// How long the start waits to hear from the blob store. What comes later, the janitor sees: a daemon starts without
@@ -349,6 +402,7 @@ impl App {
             clock: clock.clone(),
             health: health.clone(),
             store: Arc::clone(&store),
+            backups: open_backups(&settings, blobs.clone(), clock.clone(), None)?,
             blobs,
             imaging,
             writer,

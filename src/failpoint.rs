@@ -32,6 +32,16 @@ pub enum Failpoint {
     RelayBeforeNote,
     /// Questions are saved, and the run that drew them does not know yet.
     QuestionsSaved,
+    /// The rows of a backup are in their place, and no blob was looked at yet.
+    BackupRowsPut,
+    /// A blob was copied to where backups lie.
+    BackupBlobCopied,
+    /// All of a backup is in its place but its manifest.
+    BackupBeforeManifest,
+    /// A restore has put in the blobs, and no row.
+    RestoreBlobsPut,
+    /// A restore has put in all rows, and committed none.
+    RestoreRowsPut,
 }
 
 impl Failpoint {
@@ -40,6 +50,13 @@ impl Failpoint {
 
     /// Every one that is reached by a task of kind `quiz` only.
     pub const IN_A_QUIZ: [Self; 1] = [Self::QuestionsSaved];
+
+    /// Every one that is reached by a backup.
+    pub const IN_A_BACKUP: [Self; 3] =
+        [Self::BackupRowsPut, Self::BackupBlobCopied, Self::BackupBeforeManifest];
+
+    /// Every one that is reached by a restore.
+    pub const IN_A_RESTORE: [Self; 2] = [Self::RestoreBlobsPut, Self::RestoreRowsPut];
 
     /// Every other one.
     pub const ALL: [Self; 8] = [
@@ -68,6 +85,11 @@ impl Failpoint {
             Self::InboxBeforeAck => "inbox_before_ack",
             Self::RelayBeforeNote => "relay_before_note",
             Self::QuestionsSaved => "questions_saved",
+            Self::BackupRowsPut => "backup_rows_put",
+            Self::BackupBlobCopied => "backup_blob_copied",
+            Self::BackupBeforeManifest => "backup_before_manifest",
+            Self::RestoreBlobsPut => "restore_blobs_put",
+            Self::RestoreRowsPut => "restore_rows_put",
         }
     }
 }

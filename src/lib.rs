@@ -20,6 +20,8 @@ pub mod store;
 
 pub mod blob;
 
+pub mod backup;
+
 pub mod broker;
 
 pub mod imaging;

@@ -1,11 +1,14 @@
 //! Cleans up, on one node for all (a duty, which another takes as soon as the lease of whoever has it is over): frees
-//! the tasks of nodes and workers whose lease ran out, removes tasks that ended long ago and blobs that no row names, forgets old answers, removes
-//! what users left who are gone, and reports whose time is over, and reminds workers outside of what waits for them. On every node it keeps the gauges
+//! the tasks of nodes and workers whose lease ran out, removes tasks that ended long ago and blobs that no row names, forgets
+//! old answers, removes what users left who are gone, and reports whose time is over, has backups made when it is time
+//! (`backups`), and reminds workers outside of what waits for them. On every node it keeps the gauges
 //! that only a look at the database can tell, and removes from the folder of variants, which is this machine's own, what
 //! was made of images that are gone.
 //!
 //! When this node has just taken a lease, which ends the leases of whoever had its seat before, it is told to look for
 //! dead leases at once.
+
+mod backups;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +17,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt as _, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 use futures_util::future::join_all;
 
+pub use self::backups::Plan as BackupPlan;
 use super::hints::{Hints, run_queue};
 use super::keeper::Lease;
 use super::tracker::Metrics;
@@ -55,6 +59,8 @@ pub struct Parts {
     pub sweep: Duration,
     /// Which removes what need not be here.
     pub tidy: Tidy,
+    /// The backups, and when one is made.
+    pub backup: BackupPlan,
     /// The kinds' gauges.
     pub metrics: Metrics,
     /// The recorder, which wants upkeep.
@@ -160,6 +166,7 @@ impl Actor for Janitor {
             ctx.notify_later(Sweep, self.parts.sweep.min(Duration::from_secs(5)));
             ctx.notify_later(Expire, Self::EXPIRE);
             ctx.notify_later(Remind, Self::REMIND);
+            backups::begin(&self.parts.backup, ctx);
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_rt::Arbiter;
 use tokio::runtime::Handle;
@@ -26,6 +27,7 @@ use crate::actors::tally::Tally;
 use crate::actors::{
     Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, scribe, tracker, warden,
 };
+use crate::backup::Backups;
 use crate::blob::Blobs;
 use crate::broker::{Broker, DeadQueue};
 use crate::clock::Clock;
@@ -39,7 +41,9 @@ use crate::outbound;
 use crate::store::{self, Store};
 use crate::task::{Backoff, Kind};
 use crate::telemetry::health::{Health, Importance};
-use crate::telemetry::metrics::{self, DiskMetrics, HttpMetrics, InboxMetrics, TellingMetrics};
+use crate::telemetry::metrics::{
+    self, BackupMetrics, DiskMetrics, HttpMetrics, InboxMetrics, TellingMetrics,
+};
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{ActionLog, MetricsHandle};
 use crate::telling::{Bell, Feed};
@@ -53,6 +57,7 @@ pub(super) struct Wiring {
     pub(super) health: Health,
     pub(super) store: Arc<dyn Store>,
     pub(super) blobs: Blobs,
+    pub(super) backups: Backups,
     pub(super) imaging: Imaging,
     pub(super) writer: store::Writer,
     pub(super) demand: Demand,
@@ -161,7 +166,9 @@ impl Wiring {
         let mut family = Family::default();
         let settings = &self.settings.tasks;
         let mut runners = BTreeMap::<Kind, Link<Runner>>::new();
-        let desk: Arc<dyn Desk> = Arc::new(StoreDesk::new(Arc::clone(&self.store)));
+        let backup_metrics = BackupMetrics::new();
+        let desk = StoreDesk::new(Arc::clone(&self.store));
+        let desk: Arc<dyn Desk> = Arc::new(desk.with_backups(self.backups.clone(), backup_metrics.clone()));
         for (kind, _) in self.kinds.iter() {
             let (Some(work), Some(metrics)) = (self.kinds.get(kind), self.metrics.of(kind)) else { continue };
             let parts = runner::Parts {
@@ -232,6 +239,13 @@ impl Wiring {
             sweep: settings.sweep,
             tidy: self.tidy(),
             remind: self.broker.clone().map(|broker| (broker, self.hints.clone())),
+            backup: janitor::BackupPlan {
+                backups: self.backups.clone(),
+                every: self.settings.backup.every(),
+                at: Duration::from_secs(u64::from(self.settings.backup.at_h) * 3600),
+                max_attempts: settings.max_attempts,
+                metrics: backup_metrics,
+            },
             on_duty: self.settings.general.roles.has(Role::Janitor),
             metrics: self.metrics.clone(),
             recorder: self.recorder.clone(),

@@ -11,6 +11,8 @@
 //!
 //! The library that speaks S3 is asynchronous; it runs on one thread of its own, and callers wait for it on theirs.
 
+mod files;
+
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;

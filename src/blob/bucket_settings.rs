@@ -60,7 +60,11 @@ fn secret(settings: &BlobSettings) -> Result<String, BlobError> {
     match (&settings.s3_secret_key, &settings.s3_secret_key_file) {
         (Some(secret), _) => Ok(secret.reveal().to_owned()),
         (None, Some(path)) => read_secret(path),
-        (None, None) => unreachable!("settings with a bucket have a key, or were refused"),
+        // Those of the blobs were refused without one; a place for backups may have been named later.
+        (None, None) => Err(BlobError::Settings {
+            key: "backup.s3_access_key",
+            reason: "is empty, and so is blobs.s3_access_key: a bucket needs a key and its secret".to_owned(),
+        }),
     }
 }
 

@@ -160,7 +160,7 @@ fn is_older(path: &Path, grace: Duration) -> bool {
 }
 
 /// Without this the move itself may be lost in a power cut.
-fn sync_folder(folder: &Path) -> Result<(), BlobError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), BlobError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(BlobError::of("cannot sync", folder))
 }
 

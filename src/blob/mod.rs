@@ -24,6 +24,7 @@ mod error;
 mod folder;
 mod pins;
 mod reader;
+mod shelf;
 mod transport;
 mod upload;
 
@@ -43,6 +44,7 @@ pub use self::draft::Draft;
 pub use self::error::BlobError;
 pub use self::pins::Kept;
 pub use self::reader::Reader;
+pub use self::shelf::{Item, Shelf};
 
 /// Where blobs are. Cheap to clone.
 #[derive(Debug, Clone)]

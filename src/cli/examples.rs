@@ -172,7 +172,32 @@ const EXAMPLES: &[Examples] = &[
     ("profile list", &[("gristmill profile list", "names and addresses, never tokens")]),
     ("profile use", &[("gristmill profile use work", "where none is named")]),
     ("profile remove", &[("gristmill profile remove work", "its token goes with it")]),
-    ("migrate", &[("gristmill migrate", "before the daemon is started anew")]),
+    (
+        "migrate",
+        &[
+            ("gristmill migrate", "before the daemon is started anew"),
+            ("gristmill migrate --to postgres://mill:secret@db/mill", "from SQLite to PostgreSQL"),
+        ],
+    ),
+    (
+        "backup",
+        &[
+            ("gristmill backup", "to where backup.to says, beside the daemon"),
+            (
+                "gristmill backup --to /mnt/disk/mill --keep 30",
+                "to another disk; the thirty newest stay there",
+            ),
+            ("gristmill backup --list", "what there is"),
+            ("gristmill backup --check", "whether the newest is sound"),
+        ],
+    ),
+    (
+        "restore",
+        &[
+            ("gristmill restore /mnt/disk/mill", "the newest that is there"),
+            ("gristmill restore s3://bucket/mill --name 20260131T030000Z-1a2b3c4d", "a certain one"),
+        ],
+    ),
     (
         "config",
         &[

@@ -16,6 +16,7 @@ macro_rules! say {
     }};
 }
 
+mod backup;
 mod client;
 mod config;
 mod dead;
@@ -29,6 +30,7 @@ mod problem;
 mod profile;
 mod quiz;
 mod report;
+mod restore;
 mod saved;
 mod serve;
 mod submit;
@@ -38,6 +40,7 @@ mod transcode;
 mod upload;
 mod user;
 mod watch;
+mod watched;
 mod when;
 
 #[cfg(test)]
@@ -92,8 +95,12 @@ enum Command {
         #[command(subcommand)]
         command: profile::Command,
     },
-    /// Bring the database's schema up to date, and say where it stands.
-    Migrate,
+    /// Bring the database's schema up to date, and say where it stands; or move it to PostgreSQL.
+    Migrate(migrate::Arguments),
+    /// Save the database and the blobs; list and check what was saved.
+    Backup(backup::Arguments),
+    /// Fill this installation, which must be empty, from a backup.
+    Restore(restore::Arguments),
     /// Look at the settings.
     Config {
         #[command(subcommand)]
@@ -180,7 +187,15 @@ pub fn run() -> ExitCode {
         Command::Report(arguments) => report::run(&arguments, config),
         Command::Kinds { command } => kinds::run(&command, config),
         Command::Profile { command } => profile::run(&command),
-        Command::Migrate => with_settings(config, |loaded| migrate::run(&loaded.settings)),
+        Command::Migrate(arguments) => {
+            with_settings(config, |loaded| migrate::run(&arguments, &loaded.settings))
+        }
+        Command::Backup(arguments) => {
+            with_settings(config, |loaded| backup::run(&arguments, loaded.settings))
+        }
+        Command::Restore(arguments) => {
+            with_settings(config, |loaded| restore::run(&arguments, &loaded.settings))
+        }
         Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),
         Command::Dead { command } => with_settings(config, |loaded| dead::run(&command, &loaded.settings)),
         Command::User { command } => with_settings(config, |loaded| user::run(&command, &loaded.settings)),

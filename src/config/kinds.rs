@@ -25,6 +25,9 @@ section! {
         /// Runs of `report` at once.
         "report.concurrency" => report_concurrency: NonZeroUsize = 0, cores_or(1024);
 
+        /// Runs of `backup` at once. One has enough to do with the disk.
+        "backup.concurrency" => backup_concurrency: NonZeroUsize = 1, cores_or(16);
+
         /// Kinds that programs outside do: the daemon accepts their tasks, keeps them, and hands them to whoever
         /// claims them. `manual`, which people do, is always there. Nodes that share a database must list the
         /// same.
@@ -68,7 +71,7 @@ impl Rule for Kinds {
 }
 
 /// The kinds that have a setting here, since the daemon does them itself.
-const OURS: [&str; 5] = ["noop", "transcode", "image", "quiz", "report"];
+const OURS: [&str; 6] = ["noop", "transcode", "image", "quiz", "report", "backup"];
 
 impl KindSettings {
     /// How many tasks of this kind run at once, if the kind is one that this daemon runs itself.
@@ -79,6 +82,7 @@ impl KindSettings {
             "image" => Some(self.image_concurrency),
             "quiz" => Some(self.quiz_concurrency),
             "report" => Some(self.report_concurrency),
+            "backup" => Some(self.backup_concurrency),
             _ => None,
         }
     }

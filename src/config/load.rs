@@ -105,6 +105,14 @@ fn warnings(settings: &Settings) -> Vec<String> {
             ));
         }
     }
+    let backup = &settings.backup;
+    if backup.to.folder().is_none()
+        && backup.s3_access_key.is_empty()
+        && settings.blobs.s3_access_key.is_empty()
+    {
+        warnings
+            .push("backup.to names a bucket, and there is no key to it: set backup.s3_access_key".to_owned());
+    }
     warnings
 }
 

@@ -33,6 +33,7 @@ mod value;
 
 // The sections, in the order in which the documents show them.
 mod auth;
+mod backup;
 mod blobs;
 mod broker;
 mod database;
@@ -55,6 +56,7 @@ mod webhooks;
 mod tests;
 
 pub use self::auth::AuthSettings;
+pub use self::backup::{BackupSettings, BlobCare};
 pub use self::blobs::BlobSettings;
 pub use self::broker::{BrokerSettings, QueueForm};
 pub use self::database::DatabaseSettings;
@@ -98,6 +100,7 @@ section::settings! {
     reports: ReportSettings,
     webhooks: WebhookSettings,
     auth: AuthSettings,
+    backup: BackupSettings,
     log: LogSettings,
     tracing: TracingSettings,
     storage: StorageSettings,

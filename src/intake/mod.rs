@@ -383,10 +383,18 @@ impl Intake {
     fn check(&self, caller: Caller, index: usize, submission: Submission) -> Result<NewTask, IntakeError> {
         let kind = submission.kind.unwrap_or_else(crate::kinds::noop::kind);
         let payload = submission.payload.unwrap_or_else(Json::null);
+        let mut owner = caller.user();
         match self.kinds.get(&kind) {
             Some(work) => {
                 if let Some(instead) = work.other_door() {
                     return Err(IntakeError::NotDirect { index, kind, instead });
+                }
+                if work.admins_only() && !caller.is_admin() {
+                    return Err(IntakeError::AdminsOnly);
+                }
+                // What nobody owns is everybody's.
+                if work.admins_only() {
+                    owner = owner.or(Some(UserId::NOBODYS));
                 }
                 if let Err(problem) = work.check(&payload) {
                     return Err(IntakeError::Payload { index, kind, problem });
@@ -413,7 +421,7 @@ impl Intake {
             unique_key: submission.unique_key,
             callback: submission.callback_url,
             reply_to: submission.reply_to,
-            ..NewTask::plain(kind, caller.user())
+            ..NewTask::plain(kind, owner)
         })
     }
 }

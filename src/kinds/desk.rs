@@ -3,9 +3,12 @@
 //! Implemented by the actors' room over the store, and by the tests. What is written through it counts only for the
 //! current attempt of a task, like every other word of a worker.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::account::Portfolio;
+use crate::backup::{BackupError, Summary, Watcher};
 use crate::task::{Attempt, NewQuestion, Question, QuestionId, TaskId, Timestamp, UserId};
 
 /// Why the desk did not do it.
@@ -63,4 +66,10 @@ pub trait Desk: Send + Sync + 'static {
         since: Timestamp,
         recent: u32,
     ) -> Result<Option<Portfolio>, DeskError>;
+
+    /// Makes a backup, on a thread where that hurts nobody, and tells `watcher` how far it is.
+    ///
+    /// # Errors
+    /// [`BackupError`]; there is no new backup then.
+    async fn back_up(&self, watcher: Arc<dyn Watcher>) -> Result<Summary, BackupError>;
 }

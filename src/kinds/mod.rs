@@ -11,6 +11,7 @@
 //!   swept away later;
 //! - tell an input that can never succeed ([`RunError::InvalidInput`]) from bad luck ([`RunError::Error`]).
 
+pub mod backup;
 pub mod desk;
 pub mod image;
 pub mod manual;
@@ -48,6 +49,11 @@ pub trait Work: Send + Sync + 'static {
     /// Where tasks of this kind come from, when not from whoever may create tasks.
     fn other_door(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Whether only those who run the daemon may create such tasks.
+    fn admins_only(&self) -> bool {
+        false
     }
 
     /// Does it.
@@ -157,6 +163,8 @@ pub trait AnyWork: Send + Sync + 'static {
     fn kind(&self) -> Kind;
     /// [`Work::other_door`].
     fn other_door(&self) -> Option<&'static str>;
+    /// [`Work::admins_only`].
+    fn admins_only(&self) -> bool;
     /// Whether `payload` is one.
     ///
     /// # Errors
@@ -176,6 +184,10 @@ impl<W: Work> AnyWork for W {
 
     fn other_door(&self) -> Option<&'static str> {
         Work::other_door(self)
+    }
+
+    fn admins_only(&self) -> bool {
+        Work::admins_only(self)
     }
 
     fn check(&self, payload: &Json) -> Result<(), String> {
@@ -214,6 +226,7 @@ impl Registry {
             .with(image::Image::new(imaging.clone()))
             .with(quiz::Quiz::new(sources.clone()))
             .with(report::Report)
+            .with(backup::Backup)
             .with_outside(outside(settings))
     }
 
@@ -305,7 +318,7 @@ mod tests {
         settings.images.cache_dir = folder.path().to_owned();
         let imaging = Imaging::new(&settings.images).unwrap();
         let registry = Registry::configured(&settings, &imaging);
-        assert_eq!(registry.names(), ["image", "manual", "noop", "quiz", "report", "transcode"]);
+        assert_eq!(registry.names(), ["backup", "image", "manual", "noop", "quiz", "report", "transcode"]);
         assert_eq!(registry.outside().iter().map(Kind::as_str).collect::<Vec<_>>(), ["manual"]);
         for (kind, concurrency) in registry.iter() {
             assert!(concurrency > 0, "{kind} would hold its tasks for ever");

@@ -19,6 +19,7 @@
 //!
 //! What must be true of both adapters is written once, in `tests/store`, and run against both.
 
+mod archive;
 mod bulk;
 mod clerk;
 mod command;
@@ -41,6 +42,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use archive::{
+    Archive, Column, ColumnType, Each, LEFT_OUT, LoadError, Row, Session, Shape, TABLES, Table, Value,
+};
 pub use bulk::{Bulk, BulkAct};
 pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Rate, Told};
 pub use command::{
@@ -55,9 +59,9 @@ pub use overview::{
     ComponentReport, KindLoad, Minute, MinuteCounts, Node, NodeReport, Overview, Pause, PermitsReport,
     REMEMBERED, Rates, Span, Spread, Stretch, Totals, Trend, minute_of, start_of,
 };
-pub use postgres::{PostgresOptions, PostgresStore};
+pub use postgres::{PostgresArchive, PostgresOptions, PostgresStore};
 pub use query::{Image, KindDepth, Order, Page, Recording, Selection, TaskFilter};
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteArchive, SqliteStore};
 pub use writer::{Answer, Inbound, Lanes, Once, WriteError, Writer, channel};
 
 use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
@@ -524,6 +528,13 @@ pub trait Store: Questions + Reports + Holdings + Overview + Housekeeping + Send
     /// # Errors
     /// When the database does not answer.
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError>;
+
+    /// Whether a backup is under way that needs every blob to stay which a row named when it looked. To be asked after
+    /// [`Self::unreferenced`], not before: what the backup saw named may have lost its row since.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn holds_blobs(&self) -> Result<bool, StoreError>;
 
     /// Whether the database answers a trivial question.
     ///

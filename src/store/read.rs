@@ -130,6 +130,15 @@ macro_rules! readers {
                 Ok(EventSeq(newest))
             }
 
+            pub(super) async fn read_holds_blobs(&self) -> Result<bool, StoreError> {
+                let now = self.now().await?;
+                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM holds WHERE until > $1)")
+                    .bind(now.as_micros())
+                    .fetch_one(&self.readers)
+                    .await
+                    .map_err(StoreError::of("look whether blobs are held"))
+            }
+
             pub(super) async fn read_any_free(&self, kinds: &[Kind], caller: Caller) -> Result<bool, StoreError> {
                 for (kind, owner) in crate::store::pairs(kinds, caller) {
                     let free: bool = sqlx::query_scalar(

@@ -60,6 +60,12 @@ number!(
     /// A user's number: from 1.
     UserId(i64)
 );
+
+impl UserId {
+    /// The owner of what is no user's, and not everybody's either: it is for those who run the daemon.
+    pub const NOBODYS: Self = Self(-1);
+}
+
 number!(
     /// An event's place in the one public order of all events: from 1, rising, with gaps allowed.
     EventSeq(i64)

@@ -21,9 +21,9 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use crate::task::QuestionSource;
 
 pub use self::handles::{
-    ActionLogMetrics, ActorMetrics, BrokerMetrics, CommitMetrics, DiskMetrics, Held, HotMetrics, HttpMetrics,
-    ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics, LogMetrics, OneRouteMetrics,
-    QueueMetrics, QuizMetrics, TellingMetrics, TraceMetrics,
+    ActionLogMetrics, ActorMetrics, BackupMetrics, BrokerMetrics, CommitMetrics, DiskMetrics, Held,
+    HotMetrics, HttpMetrics, ImagingMetrics, InboxMetrics, JanitorMetrics, KindMetrics, LeaseMetrics,
+    LogMetrics, OneRouteMetrics, QueueMetrics, QuizMetrics, TellingMetrics, TraceMetrics,
 };
 pub use self::labels::{
     Actor, BrokerConnection, CallbackResult, Disk, HotResult, InboxResult, LeaseRenewal, Method,
@@ -151,6 +151,17 @@ catalogue! {
     RESCUED_TASKS = "rescued_tasks_total", MetricType::Counter, None, [];
     /// Blobs removed because no row named them.
     BLOBS_SWEPT = "blobs_swept_total", MetricType::Counter, None, [];
+    /// The instant that the newest whole backup shows, in seconds since 1970; 0 while none is known. The node that cleans up
+    /// looks every five minutes, also for backups that the command line made.
+    BACKUP_NEWEST = "backup_newest_timestamp_seconds", MetricType::Gauge, Some(Unit::Seconds), [];
+    /// How long the newest whole backup took.
+    BACKUP_DURATION = "backup_newest_duration_seconds", MetricType::Gauge, Some(Unit::Seconds), [];
+    /// The size of the newest whole backup, with all blobs that its rows name.
+    BACKUP_BYTES = "backup_newest_bytes", MetricType::Gauge, Some(Unit::Bytes), [];
+    /// How often a backup is to be made; 0 for never.
+    BACKUP_INTERVAL = "backup_interval_seconds", MetricType::Gauge, Some(Unit::Seconds), [];
+    /// Backups that this node could not make, each try counted.
+    BACKUP_FAILURES = "backup_failures_total", MetricType::Counter, None, [];
     /// Whether this node's connection to the broker stands (1) or not (0).
     BROKER_CONNECTED = "broker_connected", MetricType::Gauge, None, ["connection"];
     /// Connections to the broker that were lost and made again.

@@ -181,6 +181,7 @@ delegate! {
         fn recording(&self, id: RecordingId) -> Option<Recording>;
         fn recordings(&self, caller: Caller, before: Option<TaskId>, limit: u32) -> Vec<Recording>;
         fn unreferenced(&self, blobs: &[BlobName]) -> Vec<BlobName>;
+        fn holds_blobs(&self) -> bool;
         fn ping(&self) -> ();
         fn schema(&self) -> i64;
         fn reusable(&self) -> u64;

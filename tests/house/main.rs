@@ -42,6 +42,8 @@ const ROOMS: &[Room] = &[
     room("store"),
     // Bytes by name; above all not the database.
     Room { only: &["task", "failpoint", "config", "telemetry", "clock"], ..room("blob") },
+    // Rows and blobs, whatever they mean.
+    Room { only: &["task", "failpoint", "config", "telemetry", "clock", "store", "blob"], ..room("backup") },
     // Messages, whatever they say.
     Room { only: &["config", "telemetry", "clock"], ..room("broker") },
     // Bytes of images, and the names of those they were made of.
@@ -78,6 +80,7 @@ const MAY_ASK_THE_TIME: &[(&str, &str)] = &[
     ("telemetry/logging/line.rs", "a line is dated when it is said, whatever time it is to the daemon"),
     ("telemetry/action_log.rs", "a line for people, in the local time of the machine"),
     ("blob/folder.rs", "the age of a file is measured against the clock that dated it"),
+    ("blob/shelf.rs", "likewise"),
 ];
 
 /// What is wrong with a file, in words.

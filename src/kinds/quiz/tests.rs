@@ -1,12 +1,13 @@
 //! Tasks of this kind over a desk in memory.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
 use super::*;
 use crate::account::Portfolio;
+use crate::backup::{BackupError, Summary, Watcher};
 use crate::config::{LoadOptions, QuizSettings, Settings};
 use crate::task::UserId;
 
@@ -63,6 +64,10 @@ impl Desk for Shelf {
         _recent: u32,
     ) -> Result<Option<Portfolio>, DeskError> {
         Err(DeskError::Unavailable("nobody asks for it here".to_owned()))
+    }
+
+    async fn back_up(&self, _watcher: Arc<dyn Watcher>) -> Result<Summary, BackupError> {
+        Err(BackupError::NoDatabase)
     }
 }
 

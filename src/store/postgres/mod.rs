@@ -8,6 +8,7 @@
 //! - A connection that sits in an open transaction for five seconds is cut by the server, so a frozen node cannot
 //!   hold that lock.
 
+mod archive;
 mod group;
 mod holdings;
 mod housekeeping;
@@ -29,6 +30,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+pub use self::archive::PostgresArchive;
 use super::clerk::{self, clerk};
 use super::own::Own;
 use super::plan::OutsideKinds;
@@ -549,6 +551,10 @@ impl Store for PostgresStore {
 
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
         self.limited(self.read_unreferenced(blobs)).await
+    }
+
+    async fn holds_blobs(&self) -> Result<bool, StoreError> {
+        self.limited(self.read_holds_blobs()).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

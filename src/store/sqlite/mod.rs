@@ -10,6 +10,7 @@
 //! - Rows travel as one JSON array a statement (`json_each`): a group of any size is a fixed number of
 //!   statements, each prepared once.
 
+mod archive;
 mod group;
 mod holdings;
 mod housekeeping;
@@ -35,6 +36,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 
+pub use self::archive::SqliteArchive;
 use self::patience::Patience;
 use super::clerk::{self, clerk};
 use super::own::Own;
@@ -160,12 +162,17 @@ impl SqliteStore {
         Ok(self)
     }
 
+    /// The schema of this program.
+    fn known_schema() -> i64 {
+        MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+
     /// The schema of the database in `file`, `None` when there is none yet, and the one that this program knows.
     ///
     /// # Errors
     /// When the file cannot be read as a database.
     pub async fn schema_of(file: &Path) -> Result<(Option<i64>, i64), StoreError> {
-        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let known = Self::known_schema();
         if !file.exists() {
             return Ok((None, known));
         }
@@ -482,6 +489,10 @@ impl Store for SqliteStore {
 
     async fn unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
         self.limited(self.read_unreferenced(blobs)).await
+    }
+
+    async fn holds_blobs(&self) -> Result<bool, StoreError> {
+        self.limited(self.read_holds_blobs()).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! The handles through which the rooms move the metrics: each owner makes its own and keeps it.
 
+mod backups;
 mod images;
 mod quiz;
 
@@ -22,6 +23,7 @@ use super::{
     TASK_EVENTS, TASK_WAIT, TASKS_EXPIRED, TRACE_SPANS, counter, gauge, histogram,
 };
 
+pub use self::backups::BackupMetrics;
 pub use self::images::{HotMetrics, ImagingMetrics};
 pub use self::quiz::QuizMetrics;
 

@@ -1,0 +1,126 @@
+//! Why a backup could not be made, checked or restored.
+//!
+//! Made by all of this room; shown by the command line and in the tasks of the kind `backup`, which are for admins alone. True
+//! here: what is damaged is named, and what can be tried again is told from what cannot.
+
+use crate::blob::BlobError;
+use crate::store::{LoadError, StoreError};
+use crate::task::BlobName;
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The database.
+    #[error("the database: {0}")]
+    Store(#[from] StoreError),
+    /// The database that was to be filled.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The blobs, or the place of the backups.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A file of the backup cannot be written or read.
+    #[error("{doing} {what}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With which file.
+        what: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// There is no database to save.
+    #[error("there is no database yet: nothing to back up")]
+    NoDatabase,
+    /// The database has another schema than this program.
+    #[error(
+        "the database has schema {found}, this program {known}: back it up with the program that made it, or bring it up \
+         to date first (gristmill migrate)"
+    )]
+    Schema {
+        /// What the database has.
+        found: i64,
+        /// What this program knows.
+        known: i64,
+    },
+    /// There is no such backup.
+    #[error("{place} has no backup{which}")]
+    NoBackup {
+        /// Where.
+        place: String,
+        /// Which, where one was named.
+        which: String,
+    },
+    /// A backup is not what it was.
+    #[error("backup {backup}: {file}: {problem}; use another backup")]
+    Damaged {
+        /// Which backup.
+        backup: String,
+        /// Which file of it.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A copied blob is not what it was.
+    #[error(
+        "{place}: the copy of blob {blob} {problem}; remove it ({file}), and the next backup copies it anew if it is still \
+         there"
+    )]
+    DamagedBlob {
+        /// Where.
+        place: String,
+        /// Which.
+        blob: BlobName,
+        /// Its file there.
+        file: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The backup was made by a newer program.
+    #[error(
+        "backup {backup} has schema {found}, this program knows {known}: restore it with the program that made it"
+    )]
+    TooNew {
+        /// Which backup.
+        backup: String,
+        /// What it has.
+        found: i64,
+        /// What this program knows.
+        known: i64,
+    },
+    /// The blob store that should be filled has something else.
+    #[error("the blob store is not empty: it has blob {0}, which is not of this backup; give an empty place")]
+    BlobsOccupied(BlobName),
+    /// What was put in is not what came out.
+    #[error("table {table} is not what was put into it: {problem}; nothing was kept")]
+    NotTheSame {
+        /// Which table.
+        table: String,
+        /// What differs.
+        problem: String,
+    },
+    /// A blob that is referred to is not there, or is not what it was.
+    #[error("blob {blob} {problem}, and the backup has no copy of it")]
+    Reference {
+        /// Which.
+        blob: BlobName,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// Others removed blobs while the backup was made, since it was away for too long.
+    #[error("the backup stood still for too long, and blobs may have been removed meanwhile: begin again")]
+    HoldLost,
+    /// Another process cleans up the place for too long.
+    #[error("another process has been cleaning up {0} for too long: try again later")]
+    Busy(String),
+    /// It was asked to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl BackupError {
+    pub(super) fn io(doing: &'static str, what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { doing, what, source }
+    }
+}

@@ -1,0 +1,99 @@
+//! What keeps blobs in their place while a backup is made: a row in the database, and a sign of life in the place.
+//!
+//! Used by `make.rs`. Both are renewed by a task on the runtime, while the backup itself computes and copies. True here: when
+//! [`Hold::is_lost`] is `false` after all was copied, no node swept a blob meanwhile. Dropped, the renewing ends, and the row
+//! with its time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::error::BackupError;
+use super::name::Name;
+use crate::blob::Shelf;
+use crate::store::Archive;
+
+/// For how long a hold lasts that nobody prolongs.
+const SPAN: Duration = Duration::from_secs(120);
+
+/// How often it is prolonged.
+const RENEWAL: Duration = Duration::from_secs(20);
+
+/// The hold of a backup under way.
+pub(super) struct Hold {
+    id: Uuid,
+    archive: Arc<dyn Archive>,
+    handle: Handle,
+    renewing: JoinHandle<()>,
+    lost: Arc<AtomicBool>,
+    shelf: Shelf,
+    name: Name,
+}
+
+impl Hold {
+    /// Takes it. From then on no blob is swept that a row names by now.
+    pub(super) fn take(
+        archive: &Arc<dyn Archive>,
+        shelf: &Shelf,
+        name: &Name,
+        handle: &Handle,
+    ) -> Result<Self, BackupError> {
+        let id = Uuid::new_v4();
+        handle.block_on(archive.hold(id, SPAN))?;
+        let lost = Arc::new(AtomicBool::new(false));
+        let renewal = renew(Arc::clone(archive), id, Arc::clone(&lost), shelf.clone(), name.clone());
+        let renewing = handle.spawn(renewal);
+        Ok(Self {
+            id,
+            archive: Arc::clone(archive),
+            handle: handle.clone(),
+            renewing,
+            lost,
+            shelf: shelf.clone(),
+            name: name.clone(),
+        })
+    }
+
+    /// Whether it was over at some time, asked now.
+    pub(super) fn is_lost(&self) -> Result<bool, BackupError> {
+        let kept = self.handle.block_on(self.archive.prolong(self.id, SPAN))?;
+        Ok(!kept || self.lost.load(Ordering::SeqCst))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.renewing.abort();
+        // Whatever fails here goes by itself: the hold with its time, the sign of life when it is old.
+        if let Err(error) = self.handle.block_on(self.archive.let_go(self.id)) {
+            tracing::warn!(%error, "the hold of a backup could not be taken back: it ends by itself");
+        }
+        if let Err(error) = self.shelf.remove(&[self.name.sign_of_life()]) {
+            tracing::warn!(%error, "a backup's sign of life could not be removed");
+        }
+    }
+}
+
+async fn renew(archive: Arc<dyn Archive>, id: Uuid, lost: Arc<AtomicBool>, shelf: Shelf, name: Name) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        match archive.prolong(id, SPAN).await {
+            Ok(true) => {}
+            Ok(false) => {
+                lost.store(true, Ordering::SeqCst);
+                return;
+            }
+            // Tried again before the hold is over; should it be over by then, that is seen.
+            Err(error) => tracing::warn!(%error, "the hold of a backup could not be prolonged yet"),
+        }
+        let (shelf, sign) = (shelf.clone(), name.sign_of_life());
+        let shown = tokio::task::spawn_blocking(move || shelf.put_bytes(b"", &sign)).await;
+        if !matches!(shown, Ok(Ok(()))) {
+            tracing::warn!("a backup could not show that it is still being made");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What both databases are told in the same words. Used by the two adapters' sessions: a macro, since the drivers' types have
+//! nothing in common that would be shorter to write.
+
+use super::Shape;
+
+/// The blobs that rows name, each once.
+pub(in crate::store) const BLOBS: &str = "SELECT blob, max(bytes) FROM (SELECT blob, bytes FROM task_blobs \
+     UNION ALL SELECT avatar, avatar_bytes FROM users WHERE avatar IS NOT NULL) AS named GROUP BY blob";
+
+/// So many values go with one statement: below the bounds of both databases.
+const VALUES: usize = 20_000;
+
+/// How many rows of a table go with one statement.
+pub(in crate::store) fn rows_at_once(table: &Shape) -> usize {
+    (VALUES / table.columns.len().max(1)).max(1)
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+/// The columns, as they are put in.
+pub(in crate::store) fn columns(table: &Shape) -> String {
+    table.columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// All rows, in the order of bytes. `bytewise` is what makes this database compare texts like that.
+pub(in crate::store) fn select(table: &Shape, bytewise: &str) -> String {
+    let column = |column: &super::Column| match column.instead {
+        Some(sql) => format!("{sql} AS {}", quoted(&column.name)),
+        None => quoted(&column.name),
+    };
+    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    let is_text = |name: &str| {
+        table.columns.iter().any(|column| column.name == name && column.holds == super::ColumnType::Text)
+    };
+    let order = |name: &String| match is_text(name) {
+        true => format!("{}.{} {bytewise}", quoted(&table.name), quoted(name)),
+        false => format!("{}.{}", quoted(&table.name), quoted(name)),
+    };
+    let order: Vec<String> = table.key.iter().map(order).collect();
+    format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), quoted(&table.name), order.join(", "))
+}
+
+pub(in crate::store) fn count(table: &str) -> String {
+    format!("SELECT count(*) FROM {}", quoted(table))
+}
+
+pub(in crate::store) fn any(table: &str) -> String {
+    format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(table))
+}
+
+pub(in crate::store) fn insert(table: &Shape) -> String {
+    format!("INSERT INTO {} ({}) ", quoted(&table.name), columns(table))
+}
+
+/// A session whose connection, of the driver `$driver`, is in `self.connection`; `$more` are the methods in which the databases
+/// differ.
+macro_rules! session {
+    (impl $session:ty, $driver:ty, $bytewise:literal { $($more:tt)* }) => {
+        #[async_trait]
+        impl Session for $session {
+        async fn count(&mut self, table: &Shape) -> Result<u64, StoreError> {
+            let text = sqlx::AssertSqlSafe(speak::count(&table.name));
+            let rows: i64 = sqlx::query_scalar(text)
+                .fetch_one(&mut self.connection)
+                .await
+                .map_err(StoreError::of("count rows"))?;
+            Ok(rows.unsigned_abs())
+        }
+
+        async fn rows(&mut self, table: &Shape, take: &mut Each<'_>) -> Result<(), StoreError> {
+            let doing = || StoreError::of("read all rows");
+            let mut rows = sqlx::query(sqlx::AssertSqlSafe(speak::select(table, $bytewise)))
+                .persistent(false)
+                .fetch(&mut self.connection);
+            while let Some(row) = rows.try_next().await.map_err(doing())? {
+                let read = |(place, column): (usize, &Column)| match column.holds {
+                    ColumnType::Int => {
+                        row.try_get(place).map(|value: Option<i64>| value.map_or(Value::Null, Value::Int))
+                    }
+                    ColumnType::Text => {
+                        row.try_get(place).map(|value: Option<String>| value.map_or(Value::Null, Value::Text))
+                    }
+                    ColumnType::Bool => {
+                        row.try_get(place).map(|value: Option<bool>| value.map_or(Value::Null, Value::Bool))
+                    }
+                };
+                let values = table.columns.iter().enumerate().map(read).collect::<Result<Row, _>>();
+                if !take(values.map_err(doing())?) {
+                    break;
+                }
+            }
+            Ok(())
+        }
+
+        async fn blobs(&mut self, take: &mut Each<'_>) -> Result<(), StoreError> {
+            let doing = || StoreError::of("read which blobs are named");
+            let text = format!("{} ORDER BY blob {}", speak::BLOBS, $bytewise);
+            let mut rows = sqlx::query_as::<_, (String, Option<i64>)>(sqlx::AssertSqlSafe(text))
+                .persistent(false)
+                .fetch(&mut self.connection);
+            while let Some((name, bytes)) = rows.try_next().await.map_err(doing())? {
+                if !take(vec![Value::Text(name), bytes.map_or(Value::Null, Value::Int)]) {
+                    break;
+                }
+            }
+            Ok(())
+        }
+
+        async fn put(&mut self, table: &Shape, mut rows: Vec<Row>) -> Result<(), StoreError> {
+            let most = speak::rows_at_once(table);
+            while !rows.is_empty() {
+                let rest = rows.split_off(rows.len().min(most));
+                let whole = rows.len() == most;
+                let mut insert = sqlx::QueryBuilder::<$driver>::new(speak::insert(table));
+                insert.push_values(rows, |mut values, row| {
+                    for (column, value) in table.columns.iter().zip(row) {
+                        match (value, column.holds) {
+                            (Value::Int(number), _) => values.push_bind(number),
+                            (Value::Text(text), _) => values.push_bind(text),
+                            (Value::Bool(flag), _) => values.push_bind(flag),
+                            (Value::Null, ColumnType::Int) => values.push_bind(None::<i64>),
+                            (Value::Null, ColumnType::Text) => values.push_bind(None::<String>),
+                            (Value::Null, ColumnType::Bool) => values.push_bind(None::<bool>),
+                        };
+                    }
+                });
+                let query = insert.build().persistent(whole);
+                query.execute(&mut self.connection).await.map_err(StoreError::of("put rows in"))?;
+                rows = rest;
+            }
+            Ok(())
+        }
+
+        $($more)*
+        }
+    };
+}
+pub(in crate::store) use session;
+
+/// An archive, which gives a connection by `self.connect()`, and by `self.now(&mut connection)` the time in microseconds;
+/// `$more` are the methods in which the databases differ.
+macro_rules! archive {
+    (impl $archive:ty { $($more:tt)* }) => {
+        #[async_trait]
+        impl Archive for $archive {
+        async fn hold(&self, id: Uuid, span: Duration) -> Result<(), StoreError> {
+            let doing = || StoreError::of("hold the blobs");
+            let mut connection = self.connect().await?;
+            let now = self.now(&mut connection).await?;
+            let mut tx = connection.begin().await.map_err(doing())?;
+            sqlx::query("DELETE FROM holds WHERE until <= $1")
+                .bind(now)
+                .execute(&mut *tx)
+                .await
+                .map_err(doing())?;
+            sqlx::query("INSERT INTO holds (id, until) VALUES ($1, $2)")
+                .bind(id.to_string())
+                .bind(now.saturating_add(micros(span)))
+                .execute(&mut *tx)
+                .await
+                .map_err(doing())?;
+            tx.commit().await.map_err(doing())?;
+            connection.close().await.map_err(doing())
+        }
+
+        async fn prolong(&self, id: Uuid, span: Duration) -> Result<bool, StoreError> {
+            let doing = || StoreError::of("hold the blobs");
+            let mut connection = self.connect().await?;
+            let now = self.now(&mut connection).await?;
+            let held = sqlx::query("UPDATE holds SET until = $2 WHERE id = $1 AND until > $3")
+                .bind(id.to_string())
+                .bind(now.saturating_add(micros(span)))
+                .bind(now)
+                .execute(&mut connection)
+                .await
+                .map_err(doing())?;
+            connection.close().await.map_err(doing())?;
+            Ok(held.rows_affected() == 1)
+        }
+
+        async fn let_go(&self, id: Uuid) -> Result<(), StoreError> {
+            let doing = || StoreError::of("let the blobs go");
+            let mut connection = self.connect().await?;
+            sqlx::query("DELETE FROM holds WHERE id = $1")
+                .bind(id.to_string())
+                .execute(&mut connection)
+                .await
+                .map_err(doing())?;
+            connection.close().await.map_err(doing())
+        }
+
+        $($more)*
+        }
+    };
+}
+pub(in crate::store) use archive;
