@@ -6,7 +6,7 @@ use actix_rt::System;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
-use crate::app::App;
+use crate::app::{App, Attendant, Handed, Starting};
 use crate::config::{DatabaseUrl, Roles, Settings};
 use crate::kinds::Registry;
 use crate::telemetry::logging;
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 }
 
 /// Runs until a signal, or until an actor cannot be kept alive.
-pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
+pub(super) fn run(arguments: Arguments, mut settings: Settings, handed: Option<Handed>) -> Exit {
     if let Some(roles) = arguments.roles {
         settings.general.roles = roles;
     }
@@ -49,16 +49,20 @@ pub(super) fn run(arguments: Arguments, mut settings: Settings) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => unreachable!("a runtime could be built a moment ago: {error}"),
     });
-    let exit = system.block_on(serve(settings));
+    let exit = system.block_on(serve(settings, handed));
     // All is drained. Dropping the runtime would wait for threads that compute on for an abandoned run, for ever if
     // need be; the end of the process does not.
     std::mem::forget(system);
     exit
 }
 
-async fn serve(settings: Settings) -> Exit {
+async fn serve(settings: Settings, handed: Option<Handed>) -> Exit {
     let story = Story::of(&settings);
-    let app = match App::start(settings, Registry::configured).await {
+    let starting = Starting::begin();
+    if let Some(handed) = &handed {
+        tracing::info!(at = %handed.address(), "listening on the socket that was handed over, and not on `http.bind`");
+    }
+    let app = match App::start_handed(settings, Registry::configured, handed).await {
         Ok(app) => app,
         Err(error) => {
             tracing::error!(%error, "the daemon did not start");
@@ -67,14 +71,16 @@ async fn serve(settings: Settings) -> Exit {
         }
     };
     story.tell(&app);
-    let exit = until_told(&app).await;
+    let attendant = starting.attend(&app);
+    let exit = until_told(&app, &attendant).await;
     hurry_at_the_next_signal(&app);
+    attendant.leaves();
     app.drain().await;
     exit
 }
 
 /// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew.
-async fn until_told(app: &App) -> Exit {
+async fn until_told(app: &App, attendant: &Attendant) -> Exit {
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
@@ -85,7 +91,7 @@ async fn until_told(app: &App) -> Exit {
         tokio::select! {
             _ = terminate.recv() => return Exit::Done,
             _ = interrupt.recv() => return Exit::Done,
-            _ = hangup.recv() => app.reopen_logs(),
+            _ = hangup.recv() => attendant.reload(|| app.reopen_logs()),
             reason = app.gave_up() => {
                 tracing::error!(reason, "giving up");
                 eprintln!("gristmill: {reason}");

@@ -15,6 +15,7 @@ pub mod disk;
 pub mod health;
 pub mod logging;
 pub mod metrics;
+pub mod systemd;
 
 pub use self::action_log::{Action, ActionLog, RefusalReason};
 pub use self::health::{ComponentState, Health, Importance, Phase};
