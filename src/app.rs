@@ -3,11 +3,14 @@
 //! Start: the seat (a lock on the data folder), the database and its migrations, the blob store, the listener;
 //! then the actors; then the lease; ready once the node holds it and every actor is up.
 //!
-//! Drain: not ready any more; nothing new is claimed; waiting callers are answered; runs finish, or after the grace
-//! are stopped and given back; their outcomes are written down; the HTTP server shuts; the lease is given back; the
-//! pools are closed. A crash leaves the same states behind, only later.
+//! Drain: not ready any more; nothing new is claimed; waiting callers are answered, each answer closes its connection; runs
+//! finish, or after the grace are stopped and given back; their outcomes are written down; the HTTP server accepts no more,
+//! and shuts once nobody asks; the lease is given back; the pools are closed. A crash leaves the same states behind, only later.
 
+mod attendant;
+mod handed;
 mod operator;
+mod pulse;
 mod reload;
 mod wiring;
 
@@ -27,13 +30,16 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::attendant::{Attendant, Starting};
+pub use self::handed::{Handed, HandedError};
 pub use self::operator::Operator;
+use self::pulse::Pulse;
 pub use self::reload::{Reload, Reloaded};
 use self::wiring::Wiring;
 use crate::account::Token;
 use crate::actors::demand::Demand;
 use crate::actors::exporter::Exporter;
-use crate::actors::ingress::{Ingress, Shut};
+use crate::actors::ingress::{Ingress, Refrain, Shut};
 use crate::actors::janitor::Rescue;
 use crate::actors::keeper::{self, Keep, Keeper, Lease};
 use crate::actors::runs::{Runs, Stop};
@@ -128,6 +134,7 @@ pub struct App {
     closing: CancellationToken,
     /// Cancelled once the inbox has carried out what it held; `None` where there is no inbox.
     inbox: Option<CancellationToken>,
+    doors: http::Closing,
     supervisor: actix::Addr<Supervisor>,
     ingress: Link<Ingress>,
     keeper: Keeper,
@@ -139,6 +146,7 @@ pub struct App {
     exporter: Option<Exporter>,
     grace: Duration,
     gave_up: watch::Receiver<Option<String>>,
+    pulse: Pulse,
     engine: Arbiter,
     /// Goes before the seat: the next process writes its own.
     _operator: operator::Written,
@@ -338,13 +346,25 @@ impl App {
         settings: Settings,
         kinds: impl FnOnce(&Settings, &Imaging) -> Registry,
     ) -> Result<Self, StartError> {
+        Self::start_handed(settings, kinds, None).await
+    }
+
+    /// As [`App::start`], listening on the socket that was handed over, if one was. `http.bind` is to say where that is.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_handed(
+        settings: Settings,
+        kinds: impl FnOnce(&Settings, &Imaging) -> Registry,
+        handed: Option<Handed>,
+    ) -> Result<Self, StartError> {
         // Taken before anything is opened: whoever comes second has changed nothing.
         let seat = Seat::take(settings.data_dir())?;
         let clock = Clock::system();
         let imaging = open_imaging(&settings)?;
         let kinds = kinds(&settings, &imaging);
         let store = open_store(&settings, kinds.outside(), clock.clone()).await?;
-        Self::start_on(settings, (kinds, imaging), store, clock, seat).await
+        Self::start_with(settings, (kinds, imaging), store, clock, seat, handed).await
     }
 
     /// Starts the daemon on a store that is open already.
@@ -354,16 +374,30 @@ impl App {
     /// process ends them; otherwise nothing is left running.
     pub async fn start_on(
         settings: Settings,
+        kinds: (Registry, Imaging),
+        store: Arc<dyn Store>,
+        clock: Clock,
+        seat: Seat,
+    ) -> Result<Self, StartError> {
+        Self::start_with(settings, kinds, store, clock, seat, None).await
+    }
+
+    async fn start_with(
+        settings: Settings,
         (kinds, imaging): (Registry, Imaging),
         store: Arc<dyn Store>,
         clock: Clock,
         seat: Seat,
+        handed: Option<Handed>,
     ) -> Result<Self, StartError> {
         let recorder = metrics::install()?;
         let health = Health::new();
         let blobs = open_blobs(&settings, &seat.name, clock.clone())?;
         let actions = ActionLog::open(&settings.log)?;
-        let listener = listen(settings.http.bind)?;
+        let listener = match handed {
+            Some(handed) => handed.listener,
+            None => listen(settings.http.bind)?,
+        };
         let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;
 
         let token = Token::fresh();
@@ -388,7 +422,8 @@ impl App {
         let demand = Demand::new(&kinds, lease.clone());
         // An outcome lane with room for every permit: no run waits to say how it ended.
         let permits = kinds.iter().map(|(_, total)| total as usize).sum::<usize>();
-        let (writer, lanes) = store::channel(settings.tasks.queue, permits.max(64));
+        // One more for the probe of the watchdog.
+        let (writer, lanes) = store::channel(settings.tasks.queue, permits.max(64) + 1);
         let wiring = Wiring {
             waiting: Waiting::new(Most::of(&settings.tasks)),
             metrics: tracker::Metrics::new(&kinds),
@@ -411,6 +446,7 @@ impl App {
             runs: runs.clone(),
             arrivals,
             openings: Openings::default(),
+            doors: http::Closing::default(),
             operator: http::Operator::new(&token, address),
             recorder,
             settings,
@@ -471,6 +507,12 @@ impl App {
         }
         health.up(tracker::DATABASE);
         health.set_phase(Phase::Ready);
+        let pulse = Pulse {
+            supervisor: supervisor.clone(),
+            writer: wiring.writer.clone(),
+            store: Arc::clone(&store),
+            settings: Arc::new(wiring.settings.clone()),
+        };
         Ok(Self {
             address,
             health,
@@ -479,6 +521,7 @@ impl App {
             draining,
             closing,
             inbox,
+            doors: wiring.doors.clone(),
             supervisor,
             ingress,
             keeper,
@@ -490,6 +533,7 @@ impl App {
             exporter,
             grace: wiring.settings.shutdown.grace,
             gave_up,
+            pulse,
             engine,
             _operator: written,
             _seat: seat,
@@ -535,6 +579,7 @@ impl App {
         self.demand.close();
         failpoint::hit(Failpoint::DrainBegun);
         self.draining.cancel();
+        self.doors.begin();
         self.feed.close();
         if !self.runs_end_within(self.grace.mul_f64(RUNS_SHARE)).await {
             tracing::warn!(runs = self.runs.count(), "time is up: what still runs is given back");
@@ -551,6 +596,9 @@ impl App {
         }
         // From here on actors end as they should; until here one that dies is started again, the tracker above all.
         self.supervisor.do_send(Drain);
+        // Connections that come now wait for the next process; those that are here get to ask.
+        self.ingress.ask(Refrain).await;
+        self.doors.quiet(self.grace.mul_f64(HTTP_SHARE)).await;
         if self.ingress.ask(Shut).await.is_none() {
             tracing::warn!("the HTTP server had ended already");
         }

@@ -2,8 +2,8 @@
 //!
 //! Only debug builds have them: in a release build [`hit`] is empty. The variable `GRISTMILL_FAILPOINT` says where,
 //! and when: `commit_before:3` kills the process, by SIGKILL to itself, the third time that instant is reached;
-//! `run_done@7` when it is reached for task 7; `run_done=STOP` freezes the process there once, until SIGCONT. The
-//! crash tests walk through [`Failpoint::ALL`], so a new one is tested as soon as it is listed.
+//! `run_done@7` when it is reached for task 7; `run_done=STOP` freezes the process there once, until SIGCONT;
+//! `commit_before=HANG` lets the thread that comes there, and no other, wait for ever. The crash tests walk through [`Failpoint::ALL`], so a new one is tested as soon as it is listed.
 
 use crate::task::TaskId;
 
@@ -128,21 +128,34 @@ mod armed {
         task: Option<TaskId>,
         /// Which time it is reached.
         nth: u64,
-        /// Whether to freeze rather than die.
-        freeze: bool,
+        deed: Deed,
         reached: AtomicU64,
+    }
+
+    /// What happens there.
+    #[derive(Clone, Copy)]
+    enum Deed {
+        Die,
+        /// The process stands still.
+        Freeze,
+        /// The thread does.
+        Hang,
     }
 
     static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
         let asked = std::env::var("GRISTMILL_FAILPOINT").ok()?;
-        let (place, freeze) = asked.strip_suffix("=STOP").map_or((&*asked, false), |place| (place, true));
+        let (place, deed) = match asked.split_once('=') {
+            Some((place, "STOP")) => (place, Deed::Freeze),
+            Some((place, "HANG")) => (place, Deed::Hang),
+            Some(_) | None => (&*asked, Deed::Die),
+        };
         let (place, nth) = place.split_once(':').unwrap_or((place, "1"));
         let (name, task) = match place.split_once('@') {
             Some((name, task)) => (name, task.parse().ok()),
             None => (place, None),
         };
         let nth = nth.parse().unwrap_or(1);
-        Some(Armed { name: name.to_owned(), task, nth, freeze, reached: AtomicU64::new(0) })
+        Some(Armed { name: name.to_owned(), task, nth, deed, reached: AtomicU64::new(0) })
     });
 
     pub(super) fn hit(point: Failpoint, task: Option<TaskId>) {
@@ -151,18 +164,25 @@ mod armed {
             return;
         }
         let reached = armed.reached.fetch_add(1, Ordering::SeqCst) + 1;
-        if armed.freeze {
-            if reached == armed.nth {
+        match armed.deed {
+            Deed::Freeze if reached == armed.nth => {
                 signal("-STOP");
                 // It takes effect when some thread gets round to it, and this one must not go on before.
                 std::thread::sleep(Duration::from_millis(500));
             }
-        } else if reached >= armed.nth {
-            signal("-KILL");
-            // Nobody passes here any more, however long the signal takes.
-            loop {
-                std::thread::park();
+            Deed::Die if reached >= armed.nth => {
+                signal("-KILL");
+                // Nobody passes here any more, however long the signal takes.
+                hang()
             }
+            Deed::Hang if reached == armed.nth => hang(),
+            Deed::Freeze | Deed::Die | Deed::Hang => {}
+        }
+    }
+
+    fn hang() -> ! {
+        loop {
+            std::thread::park();
         }
     }
 

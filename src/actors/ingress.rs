@@ -47,6 +47,24 @@ impl Actor for Ingress {
     }
 }
 
+/// Takes no new connections from now on: they wait in the queue of the listening socket.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Refrain;
+
+impl Handler<Refrain> for Ingress {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Refrain, _: &mut Context<Self>) -> ResponseFuture<()> {
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            if let Some(handle) = handle {
+                handle.pause().await;
+            }
+        })
+    }
+}
+
 /// Takes no new connections, lets requests under way finish, and ends.
 #[derive(Message)]
 #[rtype(result = "()")]

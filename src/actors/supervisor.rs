@@ -11,9 +11,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use actix_rt::ArbiterHandle;
-use tokio::sync::watch;
+use futures_util::future::join_all;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::telemetry::health::{Health, Importance};
@@ -85,6 +87,8 @@ type Start = Box<dyn Fn(Addr<Supervisor>, usize)>;
 struct Child {
     name: String,
     role: metrics::Actor,
+    /// Where it lives: an actor that computes, or waits without giving way, holds up all who live there.
+    arbiter: ArbiterHandle,
     start: Start,
     ends: VecDeque<Instant>,
     restarts: u32,
@@ -115,9 +119,10 @@ impl Family {
         link: Link<A>,
         make: impl Fn() -> A + Send + Clone + 'static,
     ) {
+        let home = arbiter.clone();
         let start: Start = Box::new(move |supervisor, child| {
             let (make, link) = (make.clone(), link.clone());
-            let spawned = arbiter.spawn_fn(move || {
+            let spawned = home.spawn_fn(move || {
                 let ctx = Context::new();
                 link.set(ctx.address());
                 let life = actix_rt::spawn(async move { ctx.into_future(make()).await });
@@ -133,7 +138,7 @@ impl Family {
                 tracing::error!("an actor could not be started: its thread is gone");
             }
         });
-        let child = Child { name: name.into(), role, start, ends: VecDeque::new(), restarts: 0 };
+        let child = Child { name: name.into(), role, arbiter, start, ends: VecDeque::new(), restarts: 0 };
         self.children.push(child);
     }
 }
@@ -241,6 +246,33 @@ impl Handler<Ended> for Supervisor {
                 this.start(index, ctx.address());
             }
         });
+    }
+}
+
+/// Who among the children does not answer within this time? One that died is not among them: it is being started again.
+#[derive(Message)]
+#[rtype(result = "Vec<String>")]
+pub struct RollCall(pub Duration);
+
+impl Handler<RollCall> for Supervisor {
+    type Result = ResponseFuture<Vec<String>>;
+
+    fn handle(&mut self, RollCall(patience): RollCall, _: &mut Context<Self>) -> ResponseFuture<Vec<String>> {
+        let calls = self.children.iter().map(|child| {
+            let (answer, answered) = oneshot::channel();
+            // Where nobody can be asked nobody answers, and the sender is dropped unused.
+            let asked = child.arbiter.spawn_fn(move || {
+                // Whoever asked may have gone.
+                let _ = answer.send(());
+            });
+            let name = child.name.clone();
+            async move {
+                let came = asked && matches!(timeout(patience, answered).await, Ok(Ok(())));
+                (!came).then_some(name)
+            }
+        });
+        let calls = join_all(calls);
+        Box::pin(async move { calls.await.into_iter().flatten().collect() })
     }
 }
 

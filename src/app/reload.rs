@@ -4,8 +4,6 @@
 //! with them and where; of good ones what can be changed is, all at once, and the log names what changed and waits for a
 //! restart.
 
-use std::path::PathBuf;
-
 use super::App;
 use crate::config::{ConfigError, LoadOptions, Roles, Settings};
 use crate::telemetry::LogHandle;
@@ -29,7 +27,8 @@ pub enum Reloaded {
 
 /// Where the settings come from, and which are in force.
 pub struct Reload {
-    files: Vec<PathBuf>,
+    /// Where the settings come from.
+    options: LoadOptions,
     /// What the command line said instead of the settings.
     roles: Option<Roles>,
     /// Those that the daemon runs by.
@@ -38,10 +37,10 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Of a daemon that was started with these files and roles on its command line, and runs by these settings.
+    /// Of a daemon that was started with settings from there and these roles on its command line, and runs by these settings.
     #[must_use]
-    pub fn new(files: Vec<PathBuf>, roles: Option<Roles>, in_force: Settings, log: LogHandle) -> Self {
-        Self { files, roles, in_force, log }
+    pub fn new(options: LoadOptions, roles: Option<Roles>, in_force: Settings, log: LogHandle) -> Self {
+        Self { options, roles, in_force, log }
     }
 
     /// Reads the settings again and applies what can be. What came of it is in the log.
@@ -77,7 +76,7 @@ impl Reload {
     }
 
     fn read(&self) -> Result<Settings, ConfigError> {
-        let mut settings = Settings::load(LoadOptions::from_process(self.files.clone()))?.settings;
+        let mut settings = Settings::load(self.options.clone())?.settings;
         if let Some(roles) = &self.roles {
             settings.general.roles = roles.clone();
         }

@@ -71,6 +71,7 @@ pub(super) struct Wiring {
     pub(super) hints: hints::Hints,
     pub(super) draining: CancellationToken,
     pub(super) closing: CancellationToken,
+    pub(super) doors: http::Closing,
     pub(super) operator: http::Operator,
     pub(super) recorder: MetricsHandle,
     pub(super) metrics: tracker::Metrics,
@@ -148,6 +149,7 @@ impl Wiring {
             auth: self.settings.auth.clone(),
             operator: Some(self.operator.clone()),
             draining: self.draining.clone(),
+            closing: self.doors.clone(),
         };
         let workers = self.settings.http.workers.get();
         let patience = self.settings.shutdown.grace.mul_f64(HTTP_SHARE);

@@ -23,6 +23,7 @@ mod dead;
 mod doctor;
 mod examples;
 mod follow;
+mod handed;
 mod kinds;
 mod migrate;
 mod pages;
@@ -175,9 +176,9 @@ pub fn run() -> ExitCode {
     let parsed = Cli::from_arg_matches(&command().get_matches());
     let Cli { config, command } = parsed.unwrap_or_else(|error| error.exit());
     let exit = match command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
-        Command::Serve(arguments) => {
-            with_settings(config.clone(), |loaded| serve::run(arguments, loaded.settings, config))
-        }
+        Command::Serve(arguments) => handed::with_socket(config, |loaded, options, socket| {
+            serve::run(arguments, loaded.settings, options, socket)
+        }),
         Command::Submit(arguments) => submit::run(&arguments, config),
         Command::Tasks(arguments) => tasks::run(&arguments, config),
         Command::Watch(arguments) => watch::run(&arguments, config),
@@ -222,7 +223,11 @@ fn decode_avif() -> ExitCode {
 
 /// Reads the settings; what is wrong with them is said, all of it, and nothing else is done.
 fn with_settings(files: Vec<PathBuf>, then: impl FnOnce(Loaded) -> Exit) -> Exit {
-    match Settings::load(LoadOptions::from_process(files)) {
+    load(LoadOptions::from_process(files), then)
+}
+
+fn load(options: LoadOptions, then: impl FnOnce(Loaded) -> Exit) -> Exit {
+    match Settings::load(options) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 eprintln!("warning: {warning}");

@@ -1,15 +1,14 @@
 //! `gristmill serve`: the daemon, from its first line to its last.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_rt::System;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
-use crate::app::{App, Reload};
-use crate::config::{DatabaseUrl, Roles, Settings};
+use crate::app::{App, Attendant, Handed, Reload, Starting};
+use crate::config::{DatabaseUrl, LoadOptions, Roles, Settings};
 use crate::kinds::Registry;
 use crate::telemetry::logging;
 
@@ -23,7 +22,12 @@ pub(super) struct Arguments {
 }
 
 /// Runs until a signal, or until an actor cannot be kept alive.
-pub(super) fn run(arguments: Arguments, mut settings: Settings, files: Vec<PathBuf>) -> Exit {
+pub(super) fn run(
+    arguments: Arguments,
+    mut settings: Settings,
+    options: LoadOptions,
+    handed: Option<Handed>,
+) -> Exit {
     let roles = arguments.roles;
     if let Some(roles) = roles.clone() {
         settings.general.roles = roles;
@@ -35,8 +39,8 @@ pub(super) fn run(arguments: Arguments, mut settings: Settings, files: Vec<PathB
             return Exit::Failed;
         }
     };
-    let reload = Reload::new(files, roles, settings.clone(), log.clone());
-    let exit = run_on_a_runtime(settings, reload);
+    let reload = Reload::new(options, roles, settings.clone(), log.clone());
+    let exit = run_on_a_runtime(settings, reload, handed);
     log.flush(LAST_LINES);
     exit
 }
@@ -49,7 +53,7 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-fn run_on_a_runtime(settings: Settings, reload: Reload) -> Exit {
+fn run_on_a_runtime(settings: Settings, reload: Reload, handed: Option<Handed>) -> Exit {
     crate::memory::give_back_what_is_large();
     let runtime = || {
         tokio::runtime::Builder::new_multi_thread()
@@ -70,16 +74,20 @@ fn run_on_a_runtime(settings: Settings, reload: Reload) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => unreachable!("a runtime could be built a moment ago: {error}"),
     });
-    let exit = system.block_on(serve(settings, reload));
+    let exit = system.block_on(serve(settings, reload, handed));
     // All is drained. Dropping the runtime would wait for threads that compute on for an abandoned run, for ever if
     // need be; the end of the process does not.
     std::mem::forget(system);
     exit
 }
 
-async fn serve(settings: Settings, mut reload: Reload) -> Exit {
+async fn serve(settings: Settings, mut reload: Reload, handed: Option<Handed>) -> Exit {
     let story = Story::of(&settings);
-    let app = match App::start(settings, Registry::configured).await {
+    let starting = Starting::begin();
+    if let Some(handed) = &handed {
+        tracing::info!(at = %handed.address(), "listening on the socket that was handed over, and not on `http.bind`");
+    }
+    let app = match App::start_handed(settings, Registry::configured, handed).await {
         Ok(app) => app,
         Err(error) => {
             tracing::error!(%error, "the daemon did not start");
@@ -89,15 +97,16 @@ async fn serve(settings: Settings, mut reload: Reload) -> Exit {
     };
     story.tell(&app);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %app.address(), "ready");
-    let exit = until_told(&app, &mut reload).await;
+    let attendant = starting.attend(&app);
+    let exit = until_told(&app, &mut reload, &attendant).await;
     hurry_at_the_next_signal(&app);
+    attendant.leaves();
     app.drain().await;
     exit
 }
 
-/// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew and reads the
-/// settings again.
-async fn until_told(app: &App, reload: &mut Reload) -> Exit {
+/// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew and reads the settings again.
+async fn until_told(app: &App, reload: &mut Reload, attendant: &Attendant) -> Exit {
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
@@ -108,10 +117,10 @@ async fn until_told(app: &App, reload: &mut Reload) -> Exit {
         tokio::select! {
             _ = terminate.recv() => return Exit::Done,
             _ = interrupt.recv() => return Exit::Done,
-            _ = hangup.recv() => {
+            _ = hangup.recv() => attendant.reload(|| {
                 app.reopen_logs();
                 reload.apply(app);
-            }
+            }),
             reason = app.gave_up() => {
                 tracing::error!(reason, "giving up");
                 complain(&format!("gristmill: {reason}"));

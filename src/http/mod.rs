@@ -19,7 +19,7 @@
 //!   bodies that nobody read to their end.
 //! - `extract`, `json`, `base64_text`, `auth`, `prefer`: bodies and parameters, strict JSON, bytes inside it, who is calling,
 //!   who wants to wait; `session` is the cookie, `client` the address that calls, `origin` whether another site's page had
-//!   it sent, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
+//!   it sent, `closing` how all ends, `hosts` whether it names the daemon by a name that may be; `operator` is whoever runs the daemon.
 //! - `catalogue` is the closed list of errors, `problem` their form on the wire.
 //! - `pages` is what browsers get, by `page`, which tells who wants one: of resources, and of errors.
 //! - `openapi` is the document, made from the handlers, the table and the catalogue.
@@ -36,6 +36,7 @@ mod base64_text;
 mod bulk;
 mod catalogue;
 mod client;
+mod closing;
 mod download;
 mod events;
 mod extract;
@@ -104,6 +105,7 @@ use tokio_util::sync::CancellationToken;
 pub use backstage::Backstage;
 pub use base64_text::{NotBase64, bytes as read_base64};
 pub use catalogue::{Code, problems_markdown};
+pub use closing::Closing;
 pub use file::{Part, wanted};
 pub use filename::{Shown, disposition, kept as kept_name, said as said_name};
 pub use hot::HotImages;
@@ -175,6 +177,8 @@ pub struct State {
     pub operator: Option<Operator>,
     /// Cancelled when the daemon drains: whoever waits for a result is answered at once.
     pub draining: CancellationToken,
+    /// The end of the server.
+    pub closing: Closing,
 }
 
 /// The server on `listener`, with so many worker threads. It ends by its handle alone, since signals are for the
@@ -196,6 +200,7 @@ pub fn server(
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let desk = web::Data::new(image_desk::Desk::new());
     let waiting = web::Data::new(outside::Waiting::new(state.http.max_waiting));
+    let closing = state.closing.clone();
     let server = HttpServer::new(move || {
         let state = state.clone();
         App::new()
@@ -207,6 +212,9 @@ pub fn server(
             .configure(move |app| routes::configure(app, &state))
     })
     .workers(workers.max(1))
+    .on_connect(move |_, connection| {
+        connection.insert(closing.opened());
+    })
     // Head and body of an answer leave in two writes: without this the second waits for the first one's receipt.
     .tcp_nodelay(true)
     .keep_alive(KEEP_ALIVE)

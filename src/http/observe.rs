@@ -75,6 +75,7 @@ async fn served<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> ServiceResponse<BoxBody> {
     let started = Instant::now();
+    state.closing.asked();
     let route = way.route;
     let method = Method::of(request.method().as_str());
     let id = request_id(&request);
@@ -82,7 +83,7 @@ async fn served<B: MessageBody + 'static>(
     let welcome = way.hosts.as_ref().is_none_or(|hosts| hosts.admit(request.headers()));
     let asked = || way.at_once.filter(|_| welcome).and_then(|answer| answer(state, request.request()));
     if let Ok(Some(answer)) = std::panic::catch_unwind(AssertUnwindSafe(asked)) {
-        return told(way, method, id, started, request.into_response(answer));
+        return told(state, way, method, id, started, request.into_response(answer));
     }
     // Only visible characters: `request_id` lets no others in.
     let name = id.to_str().unwrap_or_default();
@@ -110,7 +111,7 @@ async fn served<B: MessageBody + 'static>(
             span.in_scope(|| answer(&http, &problem, name))
         }
     };
-    let mut response = told(way, method, id, started, response);
+    let mut response = told(state, way, method, id, started, response);
     if trace.is_recorded() {
         recorded(&mut trace, way, method, &mut response);
     }
@@ -147,6 +148,7 @@ fn may_come(state: &State, way: &Way, request: &HttpRequest) -> Result<(), Probl
 
 /// The answer with the request's id, counted.
 fn told(
+    state: &State,
     way: &Way,
     method: Method,
     id: HeaderValue,
@@ -154,6 +156,7 @@ fn told(
     mut response: ServiceResponse<BoxBody>,
 ) -> ServiceResponse<BoxBody> {
     response.headers_mut().insert(REQUEST_ID, id);
+    state.closing.answered(response.response_mut());
     if way.varies && !response.headers().contains_key(header::VARY) {
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     }

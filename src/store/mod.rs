@@ -147,6 +147,13 @@ impl StoreError {
             if matches!(error.code().as_deref(), Some("53100" | "13")))
     }
 
+    /// Whether no database said this: it did not answer in time, or there was no way to it. One that refuses, or says
+    /// that its disk is full, has answered.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Unavailable { source, .. } if !matches!(source, sqlx::Error::Database(_)))
+    }
+
     /// Whether a unique value was taken.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {

@@ -482,6 +482,22 @@ impl Writer {
         Ok(async move { settled(answered.await.map_err(|_| WriteError::Interrupted)??) })
     }
 
+    /// Has the tracker write a group in which nothing changes. It goes with the outcomes: a full lane of requests does not
+    /// keep it waiting.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn probe(&self) -> Result<(), WriteError> {
+        let (answer, answered) = oneshot::channel();
+        // At most none are removed: a transaction, and not a row that is touched.
+        let command = Command::Purge { limit: 0 };
+        self.outcomes
+            .send(Inbound { command, answer, room: None })
+            .await
+            .map_err(|_| WriteError::Interrupted)?;
+        answered.await.map_err(|_| WriteError::Interrupted)?.map(drop)
+    }
+
     /// Sends a command, once for all times if there is something to remember it by.
     async fn once<T>(
         &self,

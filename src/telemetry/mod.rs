@@ -17,6 +17,7 @@ pub mod logging;
 pub mod metrics;
 mod plain;
 pub mod space;
+pub mod systemd;
 pub mod traces;
 
 pub use self::action_log::{Action, ActionLog, RefusalReason};
