@@ -117,15 +117,14 @@ mod tests {
     use super::*;
 
     fn reload(file: &Path) -> Reload {
-        let files = vec![file.to_owned()];
-        let options = LoadOptions { files: files.clone(), ..LoadOptions::default() };
-        let in_force = Settings::load(options).unwrap().settings;
-        Reload::new(files, None, in_force, LogHandle::of_nothing())
+        let options = LoadOptions { files: vec![file.to_owned()], ..LoadOptions::default() };
+        let in_force = Settings::load(options.clone()).unwrap().settings;
+        Reload::new(options, None, in_force, LogHandle::of_nothing())
     }
 
     fn again(reload: &mut Reload) -> Reloaded {
-        let options = LoadOptions { files: reload.files.clone(), ..LoadOptions::default() };
-        reload.take(Settings::load(options).map(|loaded| loaded.settings), |_| {})
+        let read = reload.read();
+        reload.take(read, |_| {})
     }
 
     fn good(applied: &[&str], waiting: &[&str]) -> Reloaded {
