@@ -71,34 +71,38 @@ async fn serve(settings: Settings, handed: Option<Handed>) -> Exit {
         }
     };
     story.tell(&app);
-    let attendant = starting.attend(&app);
-    let exit = until_told(&app, &attendant).await;
+    let (exit, attendant) = until_told(&app, starting).await;
     hurry_at_the_next_signal(&app);
-    attendant.leaves();
+    if let Some(attendant) = &attendant {
+        attendant.leaves();
+    }
     app.drain().await;
     exit
 }
 
 /// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew.
-async fn until_told(app: &App, attendant: &Attendant) -> Exit {
+async fn until_told(app: &App, starting: Starting) -> (Exit, Option<Attendant>) {
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         tracing::error!("signals cannot be received");
-        return Exit::Failed;
+        return (Exit::Failed, None);
     };
-    loop {
+    // Whoever hears that it is ready may send signals.
+    let attendant = starting.attend(app);
+    let exit = loop {
         tokio::select! {
-            _ = terminate.recv() => return Exit::Done,
-            _ = interrupt.recv() => return Exit::Done,
+            _ = terminate.recv() => break Exit::Done,
+            _ = interrupt.recv() => break Exit::Done,
             _ = hangup.recv() => attendant.reload(|| app.reopen_logs()),
             reason = app.gave_up() => {
                 tracing::error!(reason, "giving up");
                 eprintln!("gristmill: {reason}");
-                return Exit::Failed;
+                break Exit::Failed;
             }
         }
-    }
+    };
+    (exit, Some(attendant))
 }
 
 /// A second signal during the drain: what runs is given back at once.
