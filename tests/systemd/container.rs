@@ -37,3 +37,21 @@ fn the_package_does_what_it_says_under_a_real_systemd() {
     println!("{told}");
     assert_eq!(told.lines().filter(|line| line.starts_with("ok: ")).count(), 12, "{told}");
 }
+
+#[test]
+fn the_readme_installs_as_the_container_does() {
+    let readme = include_str!("../../README.md");
+    let (_, block) = readme.split_once("```package\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let commands: Vec<&str> = block.lines().map(|line| line.split('#').next().unwrap().trim()).collect();
+    assert_eq!(
+        commands,
+        [
+            "sudo apt install ./$(scripts/package)",
+            "sudo systemctl enable --now gristmill",
+            "systemctl status gristmill"
+        ]
+    );
+    let tried = include_str!("inside.py");
+    assert!(tried.contains(r#"ctl("enable", "--now", "gristmill")"#), "the container does something else");
+}

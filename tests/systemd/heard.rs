@@ -54,7 +54,7 @@ async fn who_lacks_what_is_required_is_not_ready_and_says_what() {
     ];
     let service = Service::start(WATCHDOG, &settings);
     let status = service.says("STATUS=not ready").await;
-    assert!(status.contains("blob store is down: "), "{status}");
+    assert!(status.contains("blobs is down: "), "{status}");
     // It lives, and a new process would find the bucket no better.
     service.says_again("WATCHDOG=1", 3).await;
     assert!(service.times_of("READY=1").is_empty(), "{:?}", service.heard());
