@@ -561,6 +561,12 @@ impl App {
         }
     }
 
+    /// Who does not answer, of the actors and the database, in words; asked for about this long, and at most twice as long.
+    /// `None` when all do, or when a new process would not change it.
+    pub async fn silence(&self, patience: Duration) -> Option<String> {
+        self.pulse.look(patience).await.err().map(|silence| silence.to_string())
+    }
+
     /// Opens the action log anew, after somebody moved its file away.
     pub fn reopen_logs(&self) {
         self.actions.reopen();

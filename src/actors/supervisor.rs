@@ -288,3 +288,52 @@ impl Handler<Drain> for Supervisor {
         self.draining = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use actix_rt::Arbiter;
+
+    use super::*;
+
+    /// One that waits where it may not, for as long as it is told to.
+    struct Selfish {
+        until: Arc<Mutex<Receiver<()>>>,
+    }
+
+    impl Actor for Selfish {
+        type Context = Context<Self>;
+
+        fn started(&mut self, _: &mut Context<Self>) {
+            let _ = self.until.lock().unwrap().recv();
+        }
+    }
+
+    #[actix_rt::test]
+    async fn who_holds_up_a_thread_is_missed_at_the_roll_call_with_all_who_live_there() {
+        metrics::install().unwrap();
+        let (let_go, until) = channel();
+        let until = Arc::new(Mutex::new(until));
+        let (crowded, quiet) = (Arbiter::new(), Arbiter::new());
+        let mut family = Family::default();
+        for (name, arbiter) in [("held up", &crowded), ("selfish", &crowded), ("elsewhere", &quiet)] {
+            let until = if name == "selfish" {
+                Arc::clone(&until)
+            } else {
+                // Its sender is gone: it waits for nothing.
+                Arc::new(Mutex::new(channel().1))
+            };
+            let make = move || Selfish { until: Arc::clone(&until) };
+            family.add(name, metrics::Actor::Runner, arbiter.handle(), Link::default(), make);
+        }
+        let patience = Patience { max_restarts: 3, window: Duration::from_secs(60) };
+        let (gave_up, _) = watch::channel(None);
+        let supervisor = Supervisor::new(family, patience, Health::new(), Clock::system(), gave_up).start();
+        let call = || supervisor.send(RollCall(Duration::from_millis(200)));
+        assert_eq!(call().await.unwrap(), ["held up", "selfish"]);
+        let_go.send(()).unwrap();
+        while !call().await.unwrap().is_empty() {}
+    }
+}

@@ -97,26 +97,29 @@ async fn serve(settings: Settings, mut reload: Reload, handed: Option<Handed>) -
     };
     story.tell(&app);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %app.address(), "ready");
-    let attendant = starting.attend(&app);
-    let exit = until_told(&app, &mut reload, &attendant).await;
+    let (exit, attendant) = until_told(&app, &mut reload, starting).await;
     hurry_at_the_next_signal(&app);
-    attendant.leaves();
+    if let Some(attendant) = &attendant {
+        attendant.leaves();
+    }
     app.drain().await;
     exit
 }
 
 /// Waits for the end: SIGTERM or SIGINT for a good one. SIGHUP opens the logs anew and reads the settings again.
-async fn until_told(app: &App, reload: &mut Reload, attendant: &Attendant) -> Exit {
+async fn until_told(app: &App, reload: &mut Reload, starting: Starting) -> (Exit, Option<Attendant>) {
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         tracing::error!("signals cannot be received");
-        return Exit::Failed;
+        return (Exit::Failed, None);
     };
-    loop {
+    // Whoever hears that it is ready may send signals.
+    let attendant = starting.attend(app);
+    let exit = loop {
         tokio::select! {
-            _ = terminate.recv() => return Exit::Done,
-            _ = interrupt.recv() => return Exit::Done,
+            _ = terminate.recv() => break Exit::Done,
+            _ = interrupt.recv() => break Exit::Done,
             _ = hangup.recv() => attendant.reload(|| {
                 app.reopen_logs();
                 reload.apply(app);
@@ -124,10 +127,11 @@ async fn until_told(app: &App, reload: &mut Reload, attendant: &Attendant) -> Ex
             reason = app.gave_up() => {
                 tracing::error!(reason, "giving up");
                 complain(&format!("gristmill: {reason}"));
-                return Exit::Failed;
+                break Exit::Failed;
             }
         }
-    }
+    };
+    (exit, Some(attendant))
 }
 
 /// A second signal during the drain: what runs is given back at once.

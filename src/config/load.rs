@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
@@ -40,6 +41,16 @@ impl LoadOptions {
     /// The usual places: the given files, else `config/*.toml`; the environment of this process.
     pub fn from_process(files: Vec<PathBuf>) -> Self {
         Self { files, env: std::env::vars_os().collect(), ..Self::default() }
+    }
+
+    /// With `http.bind` as it is, whatever the layers say, where a socket was handed over that listens already: so all
+    /// that depends on the address (who is let in without proof, by which names) goes by the true one.
+    #[must_use]
+    pub fn listening_at(mut self, handed: Option<SocketAddr>) -> Self {
+        if let Some(address) = handed {
+            self.env.insert(env_name("http.bind").into(), address.to_string().into());
+        }
+        self
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Fault {
     Panic = 2,
     /// A row is corrupt.
     Corrupt = 3,
+    /// It never answers.
+    Silent = 4,
 }
 
 impl FaultyStore {
@@ -54,13 +56,14 @@ impl FaultyStore {
         self.fault.store(fault as u8, Ordering::SeqCst);
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<(), StoreError> {
         match self.fault.load(Ordering::SeqCst) {
             1 => {
                 Err(StoreError::Unavailable { doing: "secret statement", source: sqlx::Error::PoolTimedOut })
             }
             2 => panic!("a bug of ours"),
             3 => Err(StoreError::Corrupt { table: "secret_table", row: "7".into(), problem: "rot".into() }),
+            4 => std::future::pending().await,
             _ => Ok(()),
         }
     }
@@ -72,7 +75,7 @@ macro_rules! delegate {
         impl $part for FaultyStore {
             $(
                 async fn $name(&self $(, $argument: $type)*) -> Result<$out, StoreError> {
-                    self.check()?;
+                    self.check().await?;
                     self.real.$name($($argument),*).await
                 }
             )+

@@ -17,3 +17,4 @@ mod lease;
 mod network;
 mod runs;
 mod suspects;
+mod watched;
