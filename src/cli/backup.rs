@@ -150,14 +150,24 @@ fn check(backups: &Backups, name: &str, console: &Console) -> Result<Exit, Probl
             Some(name.parse().map_err(|error: crate::backup::NameError| Problem::usage(error.to_string()))?)
         }
     };
-    let checked = watched(console, |_, watcher| backups.check(name.as_ref(), watcher).map_err(problem));
+    let mut damage = false;
+    let checked = watched(console, |_, watcher| {
+        backups.check(name.as_ref(), watcher).map_err(|error| {
+            damage = error.is_damage();
+            problem(error)
+        })
+    });
     let Checked { name, rows, blobs, blob_bytes, lost } = match checked {
         Ok(checked) if console.json => {
             console.json_line(&checked)?;
             return Ok(if checked.lost == 0 { Exit::Done } else { Exit::CheckFailed });
         }
         Ok(checked) => checked,
-        Err(problem) => return Ok(problem.say().or(Exit::CheckFailed)),
+        Err(problem) if damage => {
+            problem.say();
+            return Ok(Exit::CheckFailed);
+        }
+        Err(problem) => return Err(problem),
     };
     let sound = console.paint(Some(Colour::Green), "sound");
     console.line(&format!("{name}: {sound}: {rows} rows, {blobs} blobs ({})", size(blob_bytes)))?;

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_backup_is_named_by_the_end_of_its_place_as_well() {
-        let name = "20260131T030000Z-1a2b3c4d";
+        let name = "20260131T030000.000Z-1a2b3c4d";
         for (from, above) in [
             (format!("/srv/backups/{name}"), "file:/srv/backups"),
             (name.to_owned(), "file:."),
