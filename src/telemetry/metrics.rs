@@ -260,6 +260,7 @@ fn touch() {
     ActorMetrics::new();
     LeaseMetrics::new();
     JanitorMetrics::new();
+    BackupMetrics::new();
     ActionLogMetrics::new();
     BrokerMetrics::new();
     InboxMetrics::new();
