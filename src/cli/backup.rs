@@ -74,7 +74,8 @@ fn backup(arguments: &Arguments, settings: &mut Settings, console: &Console) -> 
 }
 
 fn make(backups: &Backups, settings: &Settings, console: &Console) -> Result<Exit, Problem> {
-    let made = watched(console, |handle, watcher| backups.make(handle, watcher).map_err(problem))?;
+    let made =
+        watched(console, |handle, watcher| backups.make(handle, watcher).map_err(|error| problem(&error)))?;
     if console.json {
         console.json_line(&made)?;
     } else {
@@ -110,7 +111,7 @@ fn story(made: &Summary, place: &str) -> String {
 }
 
 fn list(backups: &Backups, console: &Console) -> Result<Exit, Problem> {
-    let found = backups.list().map_err(problem)?;
+    let found = backups.list().map_err(|error| problem(&error))?;
     let mut table = Table::new(&COLUMNS);
     let mut exit = Exit::Done;
     for backup in found {
@@ -154,7 +155,7 @@ fn check(backups: &Backups, name: &str, console: &Console) -> Result<Exit, Probl
     let checked = watched(console, |_, watcher| {
         backups.check(name.as_ref(), watcher).map_err(|error| {
             damage = error.is_damage();
-            problem(error)
+            problem(&error)
         })
     });
     let Checked { name, rows, blobs, blob_bytes, lost } = match checked {

@@ -41,8 +41,9 @@ fn restore(arguments: &Arguments, settings: &Settings, console: &Console) -> Res
     let clock = Clock::system();
     let blobs = open_blobs(settings, seat.name(), clock.clone()).map_err(|error| failed(&error))?;
     let backups = open_backups(settings, blobs, clock, Some(from)).map_err(|error| failed(&error))?;
-    let restored =
-        watched(console, |handle, watcher| backups.restore(name.as_ref(), handle, watcher).map_err(problem))?;
+    let restored = watched(console, |handle, watcher| {
+        backups.restore(name.as_ref(), handle, watcher).map_err(|error| problem(&error))
+    })?;
     drop(seat);
     if console.json {
         console.json_line(&restored)?;
