@@ -119,6 +119,12 @@ pub enum BackupError {
 }
 
 impl BackupError {
+    /// Whether it is that a backup is not what it was, rather than that it could not be looked at.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::DamagedBlob { .. } | Self::Reference { .. })
+    }
+
     pub(super) fn io(doing: &'static str, what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { doing, what, source }

@@ -11,16 +11,17 @@ use uuid::Uuid;
 
 use crate::task::BlobName;
 
-/// The name of a backup: when it was begun, and something of its own, as `20260131T030000Z-1a2b3c4d`.
+/// The name of a backup: when it was begun, and something of its own, as `20260131T030000.000Z-1a2b3c4d`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
 /// A text that is no such name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not the name of a backup, as 20260131T030000Z-1a2b3c4d")]
+#[error("{0:?} is not the name of a backup, as 20260131T030000.000Z-1a2b3c4d")]
 pub struct NameError(String);
 
-const TIME: &str = "%Y%m%dT%H%M%SZ";
+/// To the millisecond: one backup after another is the later one.
+const TIME: &str = "%Y%m%dT%H%M%S%.3fZ";
 
 /// The folder of copied blobs, which all backups of a place share.
 pub(super) const BLOBS: &str = "blobs";
@@ -110,15 +111,15 @@ mod tests {
         for text in [
             "",
             "blobs",
-            "20260131T030000Z",
-            "20260131T030000Z-1A2B3C4D",
-            "20261331T030000Z-1a2b3c4d",
-            "20260131T030000Z-1a2b3c4d5",
-            "x/20260131T030000Z-1a2b3c4d",
+            "20260131T030000.000Z",
+            "20260131T030000.000Z-1A2B3C4D",
+            "20261331T030000.000Z-1a2b3c4d",
+            "20260131T030000.000Z-1a2b3c4d5",
+            "x/20260131T030000.000Z-1a2b3c4d",
         ] {
             assert!(text.parse::<Name>().is_err(), "{text}");
         }
-        assert!("20260131T030000Z-1a2b3c4d".parse::<Name>().is_ok());
+        assert!("20260131T030000.000Z-1a2b3c4d".parse::<Name>().is_ok());
     }
 
     #[test]

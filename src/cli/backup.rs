@@ -74,7 +74,8 @@ fn backup(arguments: &Arguments, settings: &mut Settings, console: &Console) -> 
 }
 
 fn make(backups: &Backups, settings: &Settings, console: &Console) -> Result<Exit, Problem> {
-    let made = watched(console, |handle, watcher| backups.make(handle, watcher).map_err(problem))?;
+    let made =
+        watched(console, |handle, watcher| backups.make(handle, watcher).map_err(|error| problem(&error)))?;
     if console.json {
         console.json_line(&made)?;
     } else {
@@ -110,7 +111,7 @@ fn story(made: &Summary, place: &str) -> String {
 }
 
 fn list(backups: &Backups, console: &Console) -> Result<Exit, Problem> {
-    let found = backups.list().map_err(problem)?;
+    let found = backups.list().map_err(|error| problem(&error))?;
     let mut table = Table::new(&COLUMNS);
     let mut exit = Exit::Done;
     for backup in found {
@@ -150,14 +151,24 @@ fn check(backups: &Backups, name: &str, console: &Console) -> Result<Exit, Probl
             Some(name.parse().map_err(|error: crate::backup::NameError| Problem::usage(error.to_string()))?)
         }
     };
-    let checked = watched(console, |_, watcher| backups.check(name.as_ref(), watcher).map_err(problem));
+    let mut damage = false;
+    let checked = watched(console, |_, watcher| {
+        backups.check(name.as_ref(), watcher).map_err(|error| {
+            damage = error.is_damage();
+            problem(&error)
+        })
+    });
     let Checked { name, rows, blobs, blob_bytes, lost } = match checked {
         Ok(checked) if console.json => {
             console.json_line(&checked)?;
             return Ok(if checked.lost == 0 { Exit::Done } else { Exit::CheckFailed });
         }
         Ok(checked) => checked,
-        Err(problem) => return Ok(problem.say().or(Exit::CheckFailed)),
+        Err(problem) if damage => {
+            problem.say();
+            return Ok(Exit::CheckFailed);
+        }
+        Err(problem) => return Err(problem),
     };
     let sound = console.paint(Some(Colour::Green), "sound");
     console.line(&format!("{name}: {sound}: {rows} rows, {blobs} blobs ({})", size(blob_bytes)))?;

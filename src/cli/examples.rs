@@ -195,7 +195,7 @@ const EXAMPLES: &[Examples] = &[
         "restore",
         &[
             ("gristmill restore /mnt/disk/mill", "the newest that is there"),
-            ("gristmill restore s3://bucket/mill --name 20260131T030000Z-1a2b3c4d", "a certain one"),
+            ("gristmill restore s3://bucket/mill --name 20260131T030000.000Z-1a2b3c4d", "a certain one"),
         ],
     ),
     (

@@ -85,7 +85,7 @@ fn move_to(to: &str, settings: &Settings, console: &Console) -> Result<Exit, Pro
         let archive = |url| open_archive(url, settings, Clock::system()).map_err(|error| failed(&error));
         let moved = move_rows(&*archive(&settings.database.url)?, &*archive(&url)?, handle, watcher);
         handle.block_on(store.close());
-        moved.map_err(problem)
+        moved.map_err(|error| problem(&error))
     })?;
     drop(seat);
     if console.json {

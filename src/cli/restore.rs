@@ -41,8 +41,9 @@ fn restore(arguments: &Arguments, settings: &Settings, console: &Console) -> Res
     let clock = Clock::system();
     let blobs = open_blobs(settings, seat.name(), clock.clone()).map_err(|error| failed(&error))?;
     let backups = open_backups(settings, blobs, clock, Some(from)).map_err(|error| failed(&error))?;
-    let restored =
-        watched(console, |handle, watcher| backups.restore(name.as_ref(), handle, watcher).map_err(problem))?;
+    let restored = watched(console, |handle, watcher| {
+        backups.restore(name.as_ref(), handle, watcher).map_err(|error| problem(&error))
+    })?;
     drop(seat);
     if console.json {
         console.json_line(&restored)?;
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_backup_is_named_by_the_end_of_its_place_as_well() {
-        let name = "20260131T030000Z-1a2b3c4d";
+        let name = "20260131T030000.000Z-1a2b3c4d";
         for (from, above) in [
             (format!("/srv/backups/{name}"), "file:/srv/backups"),
             (name.to_owned(), "file:."),

@@ -71,11 +71,11 @@ impl Watcher for Shown {
 }
 
 /// What became of a backup, as a command says it.
-pub(super) fn problem(error: BackupError) -> Problem {
-    match error {
-        BackupError::Stopped => Problem::interrupted(),
-        error => Problem::failed(error.to_string()),
+pub(super) fn problem(error: &BackupError) -> Problem {
+    if matches!(error, BackupError::Stopped) {
+        return Problem::interrupted();
     }
+    Problem::failed(error.to_string())
 }
 
 /// Where backups lie, as people name it: a folder, or a bucket.

@@ -43,9 +43,10 @@ impl Work for Backup {
 }
 
 fn failed(error: BackupError) -> RunError {
-    match error {
-        BackupError::Stopped => RunError::Cancelled,
-        error => RunError::Error(error.to_string()),
+    if matches!(error, BackupError::Stopped) {
+        RunError::Cancelled
+    } else {
+        RunError::Error(error.to_string())
     }
 }
 

@@ -276,6 +276,7 @@ fn touch() {
     ActorMetrics::new();
     LeaseMetrics::new();
     JanitorMetrics::new();
+    BackupMetrics::new();
     ActionLogMetrics::new();
     LogMetrics::new();
     TraceMetrics::new();

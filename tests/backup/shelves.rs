@@ -1,0 +1,106 @@
+//! What stays in a place, what goes, and what is nobody's to remove.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::common::Engine;
+use crate::place::{Place, begun, files_below, make_old, said};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_stay_with_their_blobs_and_nothing_else_of_ours() {
+    let place = Place::new(Engine::Sqlite).await.with("BACKUP__KEEP", 2);
+    let daemon = place.daemon().await;
+    let strangers = ["notes.txt", "blobs/README", "20260131T030000.000Z-1a2b3c4d.tar", "photos/1.jpg"];
+    for stranger in strangers {
+        let path = place.shelf.join(stranger);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "mine").unwrap();
+        make_old(&path).unwrap();
+    }
+    let mut names = Vec::new();
+    for number in 0..4 {
+        let picture = daemon.picture(number).await;
+        let made = place.json(&["backup"]);
+        names.push(made["name"].as_str().unwrap().to_owned());
+        let stay = names.len().saturating_sub(2);
+        assert_eq!(begun(&place.shelf), names[stay..], "after {} backups", names.len());
+        let gone: Vec<&String> = names[..stay].last().into_iter().collect();
+        assert_eq!(made["removed"], json!(gone));
+        // Only the backup that was just made knows this picture.
+        let (name, token) =
+            (picture["filename"].as_str().unwrap(), picture["delete_token"].as_str().unwrap());
+        daemon.delete(&format!("/images/{name}?token={token}")).await;
+    }
+    daemon.drain().await;
+    let copies = files_below(&place.shelf.join("blobs")).len() - 1;
+    assert_eq!(copies, 2, "each backup that stays has its one blob");
+    for name in &names[2..] {
+        place.json(&["backup", "--check", name]);
+    }
+    for stranger in strangers {
+        assert!(place.shelf.join(stranger).exists(), "{stranger} is not ours");
+    }
+    let output = place.run(&["backup", "--list"]);
+    let listed = said(&output);
+    assert!(names[2..].iter().all(|name| listed.contains(name)), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_at_once_to_one_place_do_not_take_each_others_blobs() {
+    let place = Place::new(Engine::Sqlite).await.with("BACKUP__KEEP", 1);
+    let daemon = place.daemon().await;
+    for number in 0..6 {
+        daemon.picture(number).await;
+    }
+    for _ in 0..2 {
+        let running: Vec<_> = (0..4)
+            .map(|_| {
+                let mut command = place.command(&["backup", "--json"]);
+                command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+                command.spawn().unwrap()
+            })
+            .collect();
+        for child in running {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", said(&output));
+            let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(made["lost"], 0, "{made}");
+        }
+        // Some were removed by those that ended after them; what is there is whole.
+        for name in begun(&place.shelf) {
+            place.json(&["backup", "--check", &name]);
+        }
+    }
+    daemon.drain().await;
+    let last = place.json(&["backup"]);
+    assert_eq!(begun(&place.shelf), [last["name"].as_str().unwrap()]);
+    assert_eq!(files_below(&place.shelf.join("blobs")).len(), 6);
+    assert!(files_below(&place.shelf.join("cleaning")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blobs_stay_while_a_backup_is_under_way_or_one_cannot_be_read() {
+    let place = Place::new(Engine::Sqlite).await.with("BACKUP__KEEP", 1);
+    let daemon = place.daemon().await;
+    let picture = daemon.picture(1).await;
+    let first = place.json(&["backup"]);
+    let (name, token) = (picture["filename"].as_str().unwrap(), picture["delete_token"].as_str().unwrap());
+    daemon.delete(&format!("/images/{name}?token={token}")).await;
+    daemon.drain().await;
+    // Somebody else's, begun a moment ago.
+    let other = place.shelf.join("20200131T030000.000Z-1a2b3c4d");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("running"), "").unwrap();
+    let copies = || files_below(&place.shelf.join("blobs")).len();
+    let second = place.json(&["backup"]);
+    assert_eq!((&second["removed"], copies()), (&json!([first["name"]]), 1));
+    // It is there now, and nobody can tell what it names.
+    fs::write(other.join("manifest.json"), "{}").unwrap();
+    place.json(&["backup"]);
+    assert!(copies() == 1 && other.exists());
+    assert_eq!(place.run(&["backup", "--list"]).status.code(), Some(3));
+    fs::remove_dir_all(&other).unwrap();
+    place.json(&["backup"]);
+    assert_eq!(copies(), 0);
+}
