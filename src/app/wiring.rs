@@ -23,8 +23,7 @@ use crate::actors::runs::Runs;
 use crate::actors::supervisor::{Family, Link};
 use crate::actors::tally::Tally;
 use crate::actors::{
-    Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, scribe, tracker,
-    warden,
+    Bench, callbacks, dispatcher, hints, inbox, janitor, notifier, relay, runner, scribe, tracker, warden,
 };
 use crate::blob::Blobs;
 use crate::broker::{Broker, DeadQueue};
@@ -108,7 +107,10 @@ impl Wiring {
             store: Arc::clone(&self.store),
             blobs: self.blobs.clone(),
             hand: Hand::Writer(self.writer.clone()),
-            retention: Arc::new(Retention::of(&self.settings.tasks, &self.kinds)),
+            retention: Arc::new(Retention::of(
+                &self.settings.tasks,
+                self.kinds.iter().map(|(kind, _)| kind).chain(self.kinds.outside()),
+            )),
             grace: self.settings.blobs.sweep_grace,
         }
     }
@@ -124,6 +126,7 @@ impl Wiring {
             blobs: self.blobs.clone(),
             imaging: self.imaging.clone(),
             hot: http::HotImages::new(&self.settings.images),
+            tidy: self.tidy(),
             backstage: http::Backstage::new(
                 self.broker.clone().map(|broker| DeadQueue::new(broker, &self.settings.broker.queue)),
                 self.settings.data_dir().to_owned(),

@@ -164,11 +164,7 @@ impl Bucket {
     }
 
     /// The same, and the copies that younger ones have replaced; removes nothing.
-    pub(super) fn look(
-        &self,
-        grace: Duration,
-        pins: &Pins,
-    ) -> Result<(Vec<BlobName>, Vec<Path>), BlobError> {
+    pub(super) fn look(&self, grace: Duration, pins: &Pins) -> Result<(Vec<BlobName>, Vec<Path>), BlobError> {
         let now = self.clock.utc();
         let mut objects = self.store.list(Some(&self.prefix));
         let (mut names, mut replaced) = (Vec::new(), Vec::new());

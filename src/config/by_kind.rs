@@ -49,17 +49,16 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(&str, u64)>, Refusal> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let pair = |part| {
-        let (name, number) =
-            str::split_once(part, '=').ok_or_else(|| format!("has {:?}, which has no `=`", part.trim()))?;
-        let number: u64 = number
-            .trim()
-            .parse()
-            .ok()
-            .filter(|number| *number <= MOST)
-            .ok_or_else(|| format!("has {:?}, which is no whole number up to {MOST}", number.trim()))?;
-        Ok((name.trim(), number))
-    };
+    let pair =
+        |part| {
+            let (name, number) = str::split_once(part, '=')
+                .ok_or_else(|| format!("has {:?}, which has no `=`", part.trim()))?;
+            let number: u64 =
+                number.trim().parse().ok().filter(|number| *number <= MOST).ok_or_else(|| {
+                    format!("has {:?}, which is no whole number up to {MOST}", number.trim())
+                })?;
+            Ok((name.trim(), number))
+        };
     text.split(',').map(pair).collect()
 }
 
@@ -76,7 +75,9 @@ mod tests {
         let Literal::Text(shown) = rule.show(&value) else { unreachable!() };
         assert_eq!(rule.parse(&Raw::Text(shown)).unwrap(), value);
         assert!(rule.parse(&Raw::Loose(String::new())).unwrap().is_empty());
-        for wrong in ["resize", "resize =", "resize = -1", "a b = 1", "x = 1, x = 2", "x = 1,", "x=2000000000000"] {
+        for wrong in
+            ["resize", "resize =", "resize = -1", "a b = 1", "x = 1, x = 2", "x = 1,", "x=2000000000000"]
+        {
             assert!(rule.parse(&Raw::Text(wrong.to_owned())).is_err(), "{wrong}");
         }
         assert!(rule.parse(&Raw::Whole(3)).is_err());

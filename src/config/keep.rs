@@ -37,7 +37,9 @@ impl Rule for KeepRule {
                 None => ENDS.iter().map(|(_, status)| *status).collect(),
                 Some(word) => match ENDS.iter().find(|(name, _)| *name == word) {
                     Some((_, status)) => vec![*status],
-                    None => return Err(format!("has {word:?}, which is none of completed, failed, cancelled")),
+                    None => {
+                        return Err(format!("has {word:?}, which is none of completed, failed, cancelled"));
+                    }
                 },
             };
             if let Some(word) = words.next() {

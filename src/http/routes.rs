@@ -17,8 +17,8 @@ use super::hosts::Hosts;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::pages::{self, When};
 use super::{
-    Problem, State, avatar, bulk, download, events, health, image_upload, images, kinds, live, login, nodes,
-    outside, questions, recordings, records, reports, serving, stats, task_image, tasks, users,
+    Problem, State, avatar, bulk, download, events, gc, health, image_upload, images, kinds, live, login,
+    nodes, outside, questions, recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -133,8 +133,14 @@ const PLAY: &[Code] = &[
 /// Routes that change a user's counters.
 const STATS: &[Code] = &[Code::UserNotFound, Code::Forbidden];
 /// The route that orders reports.
-const REPORT: &[Code] =
-    &[Code::UserNotFound, Code::Forbidden, Code::RateLimited, Code::ReportFailed, Code::TaskNotFound, Code::QueueFull];
+const REPORT: &[Code] = &[
+    Code::UserNotFound,
+    Code::Forbidden,
+    Code::RateLimited,
+    Code::ReportFailed,
+    Code::TaskNotFound,
+    Code::QueueFull,
+];
 /// The route that gives reports.
 const FETCH: &[Code] = &[
     Code::ReportNotFound,
@@ -146,7 +152,11 @@ const FETCH: &[Code] = &[
     Code::DatabaseUnavailable,
 ];
 /// The route that fetches questions.
-const QUIZ: &[Code] = &[Code::UpstreamFailed, Code::UpstreamTimeout, Code::QuizFailed, Code::TaskNotFound, Code::QueueFull];
+const QUIZ: &[Code] =
+    &[Code::UpstreamFailed, Code::UpstreamTimeout, Code::QuizFailed, Code::TaskNotFound, Code::QueueFull];
+
+/// Routes about what need not be here.
+const GC: &[Code] = &[Code::Forbidden, Code::BlobStoreUnavailable];
 
 /// Routes that give images.
 const SHOW: &[Code] = &[
@@ -223,7 +233,13 @@ const TABLE: &[Line] = &[
         &[CALLER, BODY, JSON, WRITE, CLAIM],
     ),
     line(Verb::Post, "/tasks/cancel", Access::Guests, || web::to(bulk::cancel), &[CALLER, BODY, JSON, WRITE]),
-    line(Verb::Post, "/tasks/retry", Access::Guests, || web::to(bulk::retry), &[CALLER, BODY, JSON, WRITE, &[Code::QueueFull]]),
+    line(
+        Verb::Post,
+        "/tasks/retry",
+        Access::Guests,
+        || web::to(bulk::retry),
+        &[CALLER, BODY, JSON, WRITE, &[Code::QueueFull]],
+    ),
     line(Verb::Post, "/tasks/delete", Access::Guests, || web::to(bulk::delete), &[CALLER, BODY, JSON, WRITE]),
     line(
         Verb::Get,
@@ -310,6 +326,8 @@ const TABLE: &[Line] = &[
         &[CALLER, WRITE, &[Code::NoFreeTask]],
     ),
     line(Verb::Get, "/kinds", Access::Admins, || web::to(kinds::list), &[CALLER, &[Code::Forbidden]]),
+    line(Verb::Get, "/gc", Access::Admins, || web::to(gc::look), &[CALLER, GC]),
+    line(Verb::Post, "/gc", Access::Admins, || web::to(gc::act), &[CALLER, BODY, JSON, WRITE, GC]),
     line(Verb::Get, "/nodes", Access::Admins, || web::to(nodes::list), &[CALLER, &[Code::Forbidden]]),
     line(
         Verb::Get,

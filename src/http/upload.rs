@@ -113,8 +113,16 @@ pub(super) async fn read(
     let room = state.intake.expect_file(Some(transcode::kind()), length);
     let room = room.map_err(|error| refused(error.into()))?;
     let pace = Pace::new(state.http.request_timeout);
-    let mut reading =
-        Reading { state, unproven, proof: FormProof::new(who), place: None, pace, file: None, room, seen: None };
+    let mut reading = Reading {
+        state,
+        unproven,
+        proof: FormProof::new(who),
+        place: None,
+        pace,
+        file: None,
+        room,
+        seen: None,
+    };
     let read = reading.form(Multipart::new(request.headers(), body)).await;
     let seen = reading.seen.take();
     match read {

@@ -647,7 +647,11 @@ fn check_schema(
     if least > known {
         return Err(StoreError::SchemaTooNew { found, known, least });
     }
-    tracing::warn!(found, known, "the database was made by a newer program, which says that this one can use it");
+    tracing::warn!(
+        found,
+        known,
+        "the database was made by a newer program, which says that this one can use it"
+    );
     Ok(())
 }
 

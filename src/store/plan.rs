@@ -465,9 +465,7 @@ impl<'a> Planner<'a> {
                 Reply::CountersChanged(self.change_counters(*user, *caller, change))
             }
             Command::Purge { limit } => Reply::Purged(self.purge(*limit)),
-            Command::Expire { tasks, status, before } => {
-                Reply::Purged(self.expire(tasks, *status, *before))
-            }
+            Command::Expire { tasks, status, before } => Reply::Purged(self.expire(tasks, *status, *before)),
             Command::Bulk { act, tasks, caller, so_far } => {
                 Reply::Bulk(self.bulk(*act, tasks, *caller, *so_far))
             }

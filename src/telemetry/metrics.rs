@@ -26,8 +26,8 @@ pub use self::handles::{
     QuizMetrics, TellingMetrics,
 };
 pub use self::labels::{
-    Actor, BrokerConnection, CallbackResult, Disk, HotResult, InboxResult, LeaseRenewal, Method, PublishResult,
-    QuizBreaker, QuizCall, QuizItem, StatusClass, TaskEvent, VariantResult,
+    Actor, BrokerConnection, CallbackResult, Disk, HotResult, InboxResult, LeaseRenewal, Method,
+    PublishResult, QuizBreaker, QuizCall, QuizItem, StatusClass, TaskEvent, VariantResult,
 };
 
 /// How often [`MetricsHandle::run_upkeep`] wants to be called.

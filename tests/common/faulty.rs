@@ -16,10 +16,10 @@ use gristmill::account::{
     Caller, CounterDay, CountersNow, Day, LoginName, PasswordHash, Portfolio, TokenHash, User,
 };
 use gristmill::store::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Housekeeping, Image, KindDepth, KindLoad,
-    Listener, Minute, Node, NodeReport, Overview, Page, Pause, QuestionFilter, Questions, Rate, Recording,
-    Registration, ReplyTo, Report, ReportLine, Reports, SavedQuestions, Selection, SqliteStore, Storage,
-    Store, StoreError, TaskFilter, Told, Totals, UserLine, UserSearch,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Holdings, Housekeeping, Image, KindDepth,
+    KindLoad, Listener, Minute, Node, NodeReport, Overview, Page, Pause, QuestionFilter, Questions, Rate,
+    Recording, Registration, ReplyTo, Report, ReportLine, Reports, SavedQuestions, Selection, SqliteStore,
+    Storage, Store, StoreError, TaskFilter, Told, Totals, UserLine, UserSearch,
 };
 use gristmill::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NewQuestion, NodeId, Question,

@@ -163,11 +163,13 @@ async fn a_disk_that_is_nearly_full_takes_nothing_new_and_all_else_goes_on() {
     assert_eq!(stand.get(&format!("/images/{name}?w=128")).await.status(), 200);
     let login = stand.post("/login", &json!({ "name": "Ann", "password": "correct horse" })).await;
     assert_eq!(login.status(), 200);
-    let claimed: Value = stand.post("/tasks/claim", &json!({ "id": id, "worker": "w" })).await.json().await.unwrap();
+    let claimed: Value =
+        stand.post("/tasks/claim", &json!({ "id": id, "worker": "w" })).await.json().await.unwrap();
     let attempt = claimed["attempt"].as_i64().unwrap_or_else(|| panic!("{claimed}"));
     let beat = stand.post(&format!("/tasks/{id}/heartbeat"), &json!({ "attempt": attempt })).await;
     assert_eq!(beat.status(), 200);
-    let done = stand.post(&format!("/tasks/{id}/complete"), &json!({ "attempt": attempt, "result": 1 })).await;
+    let done =
+        stand.post(&format!("/tasks/{id}/complete"), &json!({ "attempt": attempt, "result": 1 })).await;
     assert_eq!(done.status(), 200);
     let gone = stand.client.delete(stand.url(&format!("/tasks/{other}"))).send().await.unwrap();
     assert_eq!(gone.status(), 204);
@@ -201,7 +203,11 @@ async fn a_disk_that_is_really_full_harms_nothing_and_all_goes_on_once_there_is_
             for answer in answers {
                 let status = answer.status().as_u16();
                 // What fits into the pages that the log has already is done all the same.
-                assert!([200, 201, 202, 409, 503, 507].contains(&status), "{status}: {:?}", answer.text().await);
+                assert!(
+                    [200, 201, 202, 409, 503, 507].contains(&status),
+                    "{status}: {:?}",
+                    answer.text().await
+                );
             }
             assert_eq!(stand.get(&format!("/tasks/{id}")).await.status(), 200);
             assert_eq!(stand.get(&format!("/images/{name}")).await.status(), 200);

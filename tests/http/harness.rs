@@ -30,6 +30,7 @@ use gristmill::telemetry::metrics::{self, DiskMetrics, HttpMetrics};
 use gristmill::telemetry::space::Space;
 use gristmill::telemetry::{ActionLog, Health, Phase};
 use gristmill::telling::Feed;
+use gristmill::tidy::{Hand, Retention, Tidy};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -144,6 +145,13 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         blobs: blobs.clone(),
         imaging,
         hot: http::HotImages::new(&settings.images),
+        tidy: Tidy {
+            store: store.clone(),
+            blobs: blobs.clone(),
+            hand: Hand::Writer(writer.clone()),
+            retention: Arc::new(Retention::of(&settings.tasks, kinds.iter().map(|(kind, _)| kind))),
+            grace: settings.blobs.sweep_grace,
+        },
         backstage: http::Backstage::new(wishes.dead.clone(), folder.path().to_owned()),
         health: health.clone(),
         metrics: recorder,

@@ -262,9 +262,7 @@ async fn provoke(code: Code) -> Answer {
         }
         Code::BlobStoreUnavailable => recording("").await,
         // More than any disk has: nobody could sign up either.
-        Code::StorageFull => {
-            start(with("storage.min_free_bytes", "1024 TiB")).await.post("/tasks", "").await
-        }
+        Code::StorageFull => start(with("storage.min_free_bytes", "1024 TiB")).await.post("/tasks", "").await,
         Code::QueueFull => {
             daemon.post("/tasks", "").await.json(201);
             daemon.post("/tasks", "").await

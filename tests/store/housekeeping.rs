@@ -127,7 +127,11 @@ async fn events_go_with_all_of_their_task_once_it_is_gone_for_long(bench: Bench)
         bench.change(Command::Delete { task: id, caller: Caller::Admin(None) }).await.unwrap();
     }
     assert_eq!(store.forget_events(later, false, 3).await.unwrap(), 3);
-    assert_eq!(store.forget_events(later, false, 3).await.unwrap(), 0, "the newest tells how far the numbers are");
+    assert_eq!(
+        store.forget_events(later, false, 3).await.unwrap(),
+        0,
+        "the newest tells how far the numbers are"
+    );
     let newest = store.newest_event().await.unwrap();
     cancelled(&bench).await;
     assert_eq!(store.forget_events(later, false, 3).await.unwrap(), 1);

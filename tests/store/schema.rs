@@ -93,7 +93,10 @@ async fn after_a_later_program(statements: &[&str]) -> [Result<Arc<dyn Store>, S
     sqlite.close().await.unwrap();
     let sqlite = SqliteStore::open(&file, 2, STATEMENT_TIMEOUT, Clock::system()).await;
     let postgres = PostgresStore::open(&postgres_options(url), Clock::system()).await;
-    [sqlite.map(|store| Arc::new(store) as Arc<dyn Store>), postgres.map(|store| Arc::new(store) as Arc<dyn Store>)]
+    [
+        sqlite.map(|store| Arc::new(store) as Arc<dyn Store>),
+        postgres.map(|store| Arc::new(store) as Arc<dyn Store>),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]

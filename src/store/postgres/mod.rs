@@ -34,8 +34,9 @@ use super::own::Own;
 use super::plan::OutsideKinds;
 use super::row::micros;
 use super::{
-    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, Listener, Page, Rate,
-    Recording, Registration, ReplyTo, Store, StoreError, TaskFilter, Told, LEAST, NEWEST, check_schema, group_or_apart,
+    Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, LEAST, Listener, NEWEST,
+    Page, Rate, Recording, Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema,
+    group_or_apart,
 };
 use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::clock::Clock;

@@ -1,7 +1,7 @@
 //! What may go.
 
 use async_trait::async_trait;
-use sqlx::{Connection, Sqlite, QueryBuilder};
+use sqlx::{Connection, QueryBuilder, Sqlite};
 
 use super::SqliteStore;
 use crate::store::{Housekeeping, StoreError, housekeeping};

@@ -219,10 +219,7 @@ fn what_to_do(code: Code) -> (&'static str, &'static str) {
             "What came is saved. Try the task again later for the rest.",
             "Что пришло, сохранено. Остальное можно получить, повторив задачу позже.",
         ),
-        Code::Overloaded
-        | Code::QueueFull
-        | Code::DatabaseUnavailable
-        | Code::BlobStoreUnavailable => {
+        Code::Overloaded | Code::QueueFull | Code::DatabaseUnavailable | Code::BlobStoreUnavailable => {
             ("Try it again in a moment.", "Попробуйте ещё раз через минуту.")
         }
         Code::Interrupted => (
