@@ -26,7 +26,7 @@ use gristmill::store::{
     Claim, Command, Inbound, Lanes, Registration, Reply, SqliteStore, Store, WriteError, Writer, channel,
 };
 use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task, UserId};
-use gristmill::telemetry::metrics::{self, DiskMetrics, HttpMetrics};
+use gristmill::telemetry::metrics::{self, Disk, DiskMetrics, HttpMetrics};
 use gristmill::telemetry::space::Space;
 use gristmill::telemetry::{ActionLog, Health, Phase};
 use gristmill::telling::Feed;
@@ -115,7 +115,9 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         SqliteStore::open(&folder.path().join("gristmill.db"), 4, STATEMENT_TIMEOUT, clock).await.unwrap();
     let real = real.with_outside(kinds.outside().iter().cloned()).await.unwrap();
     let store = FaultyStore::new(real);
-    let (space, waiting) = (Space::of(&settings), Waiting::new(Most::of(&settings.tasks)));
+    let disks = [Disk::Database, Disk::Files].map(|disk| (disk, folder.path().to_owned()));
+    let space = Space::watching(disks.into(), settings.storage.min_free_bytes.bytes(), 0);
+    let waiting = Waiting::new(Most::of(&settings.tasks));
     space.look(0, &DiskMetrics::new());
     let policy = Policy {
         anonymous: settings.auth.anonymous,
