@@ -117,7 +117,10 @@ impl Wiring {
             store: Arc::clone(&self.store),
             blobs: self.blobs.clone(),
             hand: Hand::Writer(self.writer.clone()),
-            retention: Arc::new(Retention::of(&self.settings.tasks, &self.kinds)),
+            retention: Arc::new(Retention::of(
+                &self.settings.tasks,
+                self.kinds.iter().map(|(kind, _)| kind).chain(self.kinds.outside()),
+            )),
             grace: self.settings.blobs.sweep_grace,
         }
     }
@@ -133,6 +136,7 @@ impl Wiring {
             blobs: self.blobs.clone(),
             imaging: self.imaging.clone(),
             hot: http::HotImages::new(&self.settings.images),
+            tidy: self.tidy(),
             backstage: http::Backstage::new(
                 self.broker.clone().map(|broker| DeadQueue::new(broker, &self.settings.broker.queue)),
                 self.settings.data_dir().to_owned(),

@@ -214,6 +214,13 @@ const EXAMPLES: &[Examples] = &[
             ("gristmill dead redrive --all", "send it back"),
         ],
     ),
+    (
+        "gc",
+        &[
+            ("gristmill gc --dry-run", "what would go, and nothing is removed"),
+            ("gristmill gc --json", "remove it now, and say what that was"),
+        ],
+    ),
     ("dead list", &[("gristmill dead list --limit 10", "the ten oldest")]),
     ("dead show", &[("gristmill dead show 1", "the oldest, whole")]),
     (

@@ -23,6 +23,7 @@ mod dead;
 mod doctor;
 mod examples;
 mod follow;
+mod gc;
 mod handed;
 mod kinds;
 mod migrate;
@@ -107,6 +108,8 @@ enum Command {
         #[command(subcommand)]
         command: config::Command,
     },
+    /// Remove what need not be here: tasks that ended long ago, and files that nothing names; or only say what that is.
+    Gc(gc::Arguments),
     /// Look at the broker's messages that were no tasks; send them back, or remove them.
     Dead {
         #[command(subcommand)]
@@ -198,6 +201,7 @@ pub fn run() -> ExitCode {
             with_settings(config, |loaded| restore::run(&arguments, &loaded.settings))
         }
         Command::Config { command } => with_settings(config, |loaded| config::run(&command, &loaded)),
+        Command::Gc(arguments) => gc::run(&arguments, config),
         Command::Dead { command } => with_settings(config, |loaded| dead::run(&command, &loaded.settings)),
         Command::User { command } => with_settings(config, |loaded| user::run(&command, &loaded.settings)),
         Command::DecodeAvif => return decode_avif(),
@@ -247,7 +251,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
 }
 
 /// Does work that Ctrl-C ends cleanly: bars are wiped, half a file is removed.
-fn interruptible(work: impl Future<Output = Result<Exit, Problem>>) -> Result<Exit, Problem> {
+fn interruptible<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
     let failed = |error: std::io::Error| Problem::failed(format!("the runtime cannot be started: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let done = runtime.block_on(async {

@@ -74,6 +74,11 @@ impl Rule for Kinds {
 const OURS: [&str; 6] = ["noop", "transcode", "image", "quiz", "report", "backup"];
 
 impl KindSettings {
+    /// The kinds that the daemon does itself.
+    pub fn own() -> impl Iterator<Item = &'static str> {
+        OURS.into_iter()
+    }
+
     /// How many tasks of this kind run at once, if the kind is one that this daemon runs itself.
     pub fn concurrency(&self, kind: &str) -> Option<NonZeroUsize> {
         match kind {

@@ -4,7 +4,7 @@
 //! actors it knows nothing.
 //!
 //! - `routes` is the one table of routes; `observe` is what happens around each of them.
-//! - `tasks`, `outside`, `kinds`, `nodes`, `live`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`,
+//! - `tasks`, `outside`, `kinds`, `nodes`, `gc`, `live`, `events`, `users`, `avatar`, `stats`, `login`, `records`, `recordings`, `download`,
 //!   `reports`, `questions`, `health`: a file a resource. `task_form` and `task_view` are a task as it comes and as it is
 //!   shown; `task_list` is a page of many, `task_filter` which of them a query means, `bulk` what is done to all of these; `upload` is a recording on
 //!   its way to the disk; `outside` is
@@ -43,6 +43,7 @@ mod extract;
 mod file;
 mod filename;
 mod form_proof;
+mod gc;
 mod health;
 mod hosts;
 mod hot;
@@ -108,6 +109,7 @@ pub use catalogue::{Code, problems_markdown};
 pub use closing::Closing;
 pub use file::{Part, wanted};
 pub use filename::{Shown, disposition, kept as kept_name, said as said_name};
+pub use gc::{EndedView, GarbageView, LooseView, collect};
 pub use hot::HotImages;
 pub use image_limits::image_quota;
 pub use operator::Operator;
@@ -124,6 +126,7 @@ use crate::telemetry::metrics::HttpMetrics;
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{ActionLog, Health, MetricsHandle};
 use crate::telling::Feed;
+use crate::tidy::Tidy;
 
 /// How long an idle connection is kept for its next request. Longer than what proxies keep, so that it is the proxy
 /// that closes.
@@ -151,6 +154,8 @@ pub struct State {
     pub imaging: Imaging,
     /// The images that are asked for often.
     pub hot: HotImages,
+    /// Which removes what need not be here, when asked to.
+    pub tidy: Tidy,
     /// What only those see who run the daemon.
     pub backstage: Backstage,
     /// What `/health/ready` shows.

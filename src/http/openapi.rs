@@ -10,9 +10,9 @@ use utoipa::OpenApi;
 use super::catalogue::Code;
 use super::routes::{self, RouteInfo};
 use super::{
-    avatar, bulk, download, events, file, health, idempotency, image_upload, image_view, images, kinds, live,
-    login, nodes, outside, outside_form, questions, recordings, records, reports, serving, session, stats,
-    task_form, task_image, task_view, tasks, user_form, user_view, users,
+    avatar, bulk, download, events, file, gc, health, idempotency, image_upload, image_view, images, kinds,
+    live, login, nodes, outside, outside_form, questions, recordings, records, reports, serving, session,
+    stats, task_form, task_image, task_view, tasks, user_form, user_view, users,
 };
 use crate::account::Access;
 
@@ -29,7 +29,7 @@ use crate::account::Access;
         tasks::create, tasks::create_batch, tasks::list, tasks::get, tasks::delete, tasks::cancel, tasks::retry,
         outside::claim, outside::heartbeat, outside::progress, outside::complete, outside::fail, outside::release,
         outside::take_free, outside::total,
-        bulk::cancel, bulk::retry, bulk::delete, kinds::list, kinds::pause, kinds::resume, nodes::list,
+        bulk::cancel, bulk::retry, bulk::delete, kinds::list, kinds::pause, kinds::resume, nodes::list, gc::look, gc::act,
         live::live,
         events::all, events::of_task, serving::get, task_image::get,
         users::create, users::create_alias, users::list, users::get, users::change, users::delete,
@@ -47,7 +47,7 @@ use crate::account::Access;
         login::LoginSchema, records::RecordingView<'_>, records::NewRecordingSchema,
         stats::StatsView<'_>, stats::DayView, stats::NewStatsSchema, reports::ReportView<'_>, reports::NewReportSchema,
         bulk::BulkView, kinds::KindView, kinds::DepthView, kinds::PauseView,
-        nodes::NodeView, nodes::ReportView, nodes::ComponentView, nodes::PermitsView,
+        gc::GarbageView, gc::EndedView, gc::LooseView, nodes::NodeView, nodes::ReportView, nodes::ComponentView, nodes::PermitsView,
         kinds::RatesView, kinds::RateView, kinds::QuantilesView,
         questions::QuestionSchema, questions::NewQuestionsSchema,
         image_view::ImageView, image_view::UploadedView<'_>, image_upload::NewImagesSchema,

@@ -17,8 +17,8 @@ use super::hosts::Hosts;
 use super::observe::{AtOnce, Way, no_route, observe};
 use super::pages::{self, When};
 use super::{
-    Problem, State, avatar, bulk, download, events, health, image_upload, images, kinds, live, login, nodes,
-    outside, questions, recordings, records, reports, serving, stats, task_image, tasks, users,
+    Problem, State, avatar, bulk, download, events, gc, health, image_upload, images, kinds, live, login,
+    nodes, outside, questions, recordings, records, reports, serving, stats, task_image, tasks, users,
 };
 use crate::account::Access;
 
@@ -154,6 +154,9 @@ const FETCH: &[Code] = &[
 /// The route that fetches questions.
 const QUIZ: &[Code] =
     &[Code::UpstreamFailed, Code::UpstreamTimeout, Code::QuizFailed, Code::TaskNotFound, Code::QueueFull];
+
+/// Routes about what need not be here.
+const GC: &[Code] = &[Code::Forbidden, Code::BlobStoreUnavailable];
 
 /// Routes that give images.
 const SHOW: &[Code] = &[
@@ -323,6 +326,8 @@ const TABLE: &[Line] = &[
         &[CALLER, WRITE, &[Code::NoFreeTask]],
     ),
     line(Verb::Get, "/kinds", Access::Admins, || web::to(kinds::list), &[CALLER, &[Code::Forbidden]]),
+    line(Verb::Get, "/gc", Access::Admins, || web::to(gc::look), &[CALLER, GC]),
+    line(Verb::Post, "/gc", Access::Admins, || web::to(gc::act), &[CALLER, BODY, JSON, WRITE, GC]),
     line(Verb::Get, "/nodes", Access::Admins, || web::to(nodes::list), &[CALLER, &[Code::Forbidden]]),
     line(
         Verb::Get,

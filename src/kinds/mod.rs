@@ -297,6 +297,12 @@ pub fn outside(settings: &KindSettings) -> BTreeSet<Kind> {
     settings.outside.iter().cloned().chain([manual::kind()]).collect()
 }
 
+/// All kinds that there are by these settings, without what does them.
+#[must_use]
+pub fn all(settings: &KindSettings) -> BTreeSet<Kind> {
+    KindSettings::own().map(name).chain(outside(settings)).collect()
+}
+
 fn name(name: &'static str) -> Kind {
     match name.parse() {
         Ok(kind) => kind,

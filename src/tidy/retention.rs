@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::TaskSettings;
-use crate::kinds::{Registry, image, report, transcode};
+use crate::kinds::{image, report, transcode};
 use crate::task::{Kind, Status};
 
 /// How long tasks of a kind are kept that ended in one way.
@@ -29,13 +29,11 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// As the settings say, for the kinds of the registry and those that the settings name. Tasks of a kind that neither
-    /// knows are left alone.
+    /// As the settings say, for these kinds and those that the settings name. Tasks of any other are left alone.
     #[must_use]
-    pub fn of(settings: &TaskSettings, kinds: &Registry) -> Self {
-        let own = kinds.iter().map(|(kind, _)| kind).chain(kinds.outside());
+    pub fn of<'a>(settings: &'a TaskSettings, kinds: impl IntoIterator<Item = &'a Kind>) -> Self {
         let named = settings.keep_kinds.keys().map(|(kind, _)| kind);
-        let all: BTreeSet<&Kind> = own.chain(named).collect();
+        let all: BTreeSet<&Kind> = kinds.into_iter().chain(named).collect();
         let general = BTreeMap::from([
             (Status::Completed, settings.keep_completed),
             (Status::Failed, settings.keep_failed),
@@ -63,5 +61,65 @@ impl Retention {
     #[must_use]
     pub fn events(&self) -> Option<Duration> {
         self.events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Keep;
+
+    fn settings(completed: u64, failed: u64, keep: Keep) -> TaskSettings {
+        let options = crate::config::LoadOptions {
+            files: Vec::new(),
+            directory: "/nonexistent".into(),
+            env: BTreeMap::new(),
+        };
+        let tasks = crate::config::Settings::load(options).unwrap().settings.tasks;
+        let (completed, failed) = (Duration::from_secs(completed), Duration::from_secs(failed));
+        TaskSettings { keep_completed: completed, keep_failed: failed, keep_kinds: keep, ..tasks }
+    }
+
+    fn terms(settings: &TaskSettings) -> Vec<(String, Status, u64)> {
+        let kinds: Vec<Kind> = ["noop", "image", "resize"].map(|name| name.parse().unwrap()).into();
+        let retention = Retention::of(settings, &kinds);
+        retention.terms().map(|term| (term.kind.to_string(), term.status, term.keep.as_secs())).collect()
+    }
+
+    #[test]
+    fn without_settings_everything_is_kept() {
+        assert_eq!(terms(&settings(0, 0, Keep::new())), []);
+    }
+
+    #[test]
+    fn what_users_keep_goes_only_where_its_kind_is_named() {
+        let line = |kind: &str, status, keep| (kind.to_owned(), status, keep);
+        let general = terms(&settings(60, 70, Keep::new()));
+        assert_eq!(
+            general,
+            [
+                line("image", Status::Failed, 70),
+                line("noop", Status::Completed, 60),
+                line("noop", Status::Failed, 70),
+                line("resize", Status::Completed, 60),
+                line("resize", Status::Failed, 70),
+            ]
+        );
+        let own = |kind: &str, status, keep| ((kind.parse().unwrap(), status), Duration::from_secs(keep));
+        let keep = Keep::from([
+            own("image", Status::Completed, 5),
+            own("resize", Status::Completed, 0),
+            own("other", Status::Cancelled, 6),
+        ]);
+        let own = terms(&settings(60, 0, keep));
+        assert_eq!(
+            own,
+            [
+                line("image", Status::Completed, 5),
+                line("noop", Status::Completed, 60),
+                line("other", Status::Completed, 60),
+                line("other", Status::Cancelled, 6),
+            ]
+        );
     }
 }

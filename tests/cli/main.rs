@@ -8,6 +8,7 @@ mod acts;
 mod errors;
 mod fake;
 mod files;
+mod gc;
 mod profiles;
 mod pty;
 mod shown;

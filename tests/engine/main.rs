@@ -14,6 +14,7 @@ mod events;
 mod harness;
 mod images;
 mod lease;
+mod limits;
 mod network;
 mod runs;
 mod suspects;

@@ -164,7 +164,9 @@ impl Town {
             ("POST", "/tasks") => Asked::json(route.path, json!({})),
             ("POST", "/tasks/batch") => Asked::json(route.path, json!([{}])),
             ("GET", "/tasks" | "/total_tasks_created" | "/events") => Asked::plain(route.path),
-            ("GET", "/kinds" | "/nodes" | "/admin/live") => Asked::plain(route.path),
+            ("GET", "/kinds" | "/nodes" | "/admin/live" | "/gc") | ("POST", "/gc") => {
+                Asked::plain(route.path)
+            }
             ("POST", "/kinds/{kind}/pause" | "/kinds/{kind}/resume") => {
                 // A kind of which nothing is asked here.
                 Asked::plain(route.path.replace("{kind}", "failing"))

@@ -26,10 +26,11 @@ use gristmill::store::{
     Claim, Command, Inbound, Lanes, Registration, Reply, SqliteStore, Store, WriteError, Writer, channel,
 };
 use gristmill::task::{Attachment, Backoff, Failure, FailureReason, NodeId, Outcome, Role, Task, UserId};
-use gristmill::telemetry::metrics::{self, DiskMetrics, HttpMetrics};
+use gristmill::telemetry::metrics::{self, Disk, DiskMetrics, HttpMetrics};
 use gristmill::telemetry::space::Space;
 use gristmill::telemetry::{ActionLog, Health, Phase};
 use gristmill::telling::Feed;
+use gristmill::tidy::{Hand, Retention, Tidy};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -114,7 +115,9 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         SqliteStore::open(&folder.path().join("gristmill.db"), 4, STATEMENT_TIMEOUT, clock).await.unwrap();
     let real = real.with_outside(kinds.outside().iter().cloned()).await.unwrap();
     let store = FaultyStore::new(real);
-    let (space, waiting) = (Space::of(&settings), Waiting::new(Most::of(&settings.tasks)));
+    let disks = [Disk::Database, Disk::Files].map(|disk| (disk, folder.path().to_owned()));
+    let space = Space::watching(disks.into(), settings.storage.min_free_bytes.bytes(), 0);
+    let waiting = Waiting::new(Most::of(&settings.tasks));
     space.look(0, &DiskMetrics::new());
     let policy = Policy {
         anonymous: settings.auth.anonymous,
@@ -144,6 +147,13 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         blobs: blobs.clone(),
         imaging,
         hot: http::HotImages::new(&settings.images),
+        tidy: Tidy {
+            store: store.clone(),
+            blobs: blobs.clone(),
+            hand: Hand::Writer(writer.clone()),
+            retention: Arc::new(Retention::of(&settings.tasks, kinds.iter().map(|(kind, _)| kind))),
+            grace: settings.blobs.sweep_grace,
+        },
         backstage: http::Backstage::new(wishes.dead.clone(), folder.path().to_owned()),
         health: health.clone(),
         metrics: recorder,

@@ -25,7 +25,7 @@ use self::place::{Connection, Place};
 use super::problem::Problem;
 use super::terminal::{Console, Manners};
 use super::{Exit, interruptible};
-use crate::config::Network;
+use crate::config::{Network, Settings};
 use crate::outbound::{Client, Flow, Limits, Method, Policy, Request, Source, SystemResolver, Target};
 
 /// How long nothing may move, beyond what the daemon was asked to wait.
@@ -56,6 +56,19 @@ pub(super) fn with_daemon(
     let done = way.connection.place(config).and_then(|place| {
         let daemon = Daemon::new(place)?;
         interruptible(work(&daemon, &console))
+    });
+    done.unwrap_or_else(|problem| problem.say())
+}
+
+/// The same with the daemon that has the data folder of these settings, as its operator.
+pub(super) fn with_operator(
+    settings: &Settings,
+    console: &Console,
+    work: impl AsyncFnOnce(&Daemon, &Console) -> Result<Exit, Problem>,
+) -> Exit {
+    let done = Place::of_operator(settings).and_then(|place| {
+        let daemon = Daemon::new(place)?;
+        interruptible(work(&daemon, console))
     });
     done.unwrap_or_else(|problem| problem.say())
 }

@@ -137,6 +137,16 @@ impl Connection {
 }
 
 impl Place {
+    /// The daemon that has the data folder of these settings.
+    pub(in crate::cli) fn of_operator(settings: &Settings) -> Result<Self, Problem> {
+        let Operator { url, token } = Operator::read(settings.data_dir()).map_err(|error| {
+            Problem::failed(format!("a daemon has the database, and cannot be asked instead: {error}"))
+                .hint("it may be starting or ending: try again in a moment, as the user that it runs as")
+        })?;
+        let place = Self::bare(url, From::Operator);
+        Ok(Self { token: Some(token), token_from: "of the data folder", ..place })
+    }
+
     fn bare(url: String, url_from: From) -> Self {
         Self { url, url_from, token: None, token_from: "", user: None }
     }

@@ -1,0 +1,139 @@
+//! `gristmill gc`: what is here that need not be, and removing it now.
+//!
+//! Opens the database, so it works where no daemon runs; where a daemon has its SQLite database to itself, it asks that
+//! daemon, as its operator. Both do what the daemon's janitor does by itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use uuid::Uuid;
+
+use super::client::{Call, Daemon, with_operator};
+use super::problem::Problem;
+use super::terminal::{Console, Manners};
+use super::{Exit, interruptible, with_settings};
+use crate::app::{open_blobs, open_store};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::http::{GarbageView, collect};
+use crate::kinds;
+use crate::store::StoreError;
+use crate::tidy::{Hand, Retention, Tidy};
+
+/// How long a step takes between two words about it.
+const STEP: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Only say what would go.
+    #[arg(long)]
+    dry_run: bool,
+    /// Name so many of the blobs that would go.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=1000))]
+    names: u16,
+    #[command(flatten)]
+    manners: Manners,
+}
+
+/// Does it.
+pub(super) fn run(arguments: &Arguments, config: Vec<PathBuf>) -> Exit {
+    with_settings(config, |loaded| {
+        let console = Console::new(&arguments.manners);
+        match interruptible(here(arguments, &loaded.settings, &console)) {
+            Ok(Some(exit)) => exit,
+            Ok(None) => with_operator(&loaded.settings, &console, async |daemon, console| {
+                there(arguments, daemon, console).await
+            }),
+            Err(problem) => problem.say(),
+        }
+    })
+}
+
+/// Through the database itself; `None` where a daemon has it.
+async fn here(
+    arguments: &Arguments,
+    settings: &Settings,
+    console: &Console,
+) -> Result<Option<Exit>, Problem> {
+    let failed = |error: &dyn std::fmt::Display| Problem::failed(error.to_string());
+    let clock = Clock::system();
+    let store = match open_store(settings, &kinds::outside(&settings.kinds), clock.clone()).await {
+        Ok(store) => store,
+        Err(StoreError::InUse { .. }) => return Ok(None),
+        Err(error) => return Err(failed(&error)),
+    };
+    // A seat that nobody had: what another process left half written is not ours to judge.
+    let seat = Uuid::new_v4().to_string();
+    let blobs = open_blobs(settings, &seat, clock).map_err(|error| failed(&error))?;
+    let tidy = Tidy {
+        store: Arc::clone(&store),
+        blobs,
+        hand: Hand::Store,
+        retention: Arc::new(Retention::of(&settings.tasks, &kinds::all(&settings.kinds))),
+        grace: settings.blobs.sweep_grace,
+    };
+    let done = if arguments.dry_run {
+        let found = tidy.look(arguments.names.into()).await.map_err(|error| failed(&error))?;
+        show(&GarbageView::of(found), true, console)
+    } else {
+        act(console, async || collect(&tidy, STEP).await.map_err(|error| failed(&error))).await
+    };
+    store.close().await;
+    done.map(Some)
+}
+
+/// Through the daemon that has the database.
+async fn there(arguments: &Arguments, daemon: &Daemon, console: &Console) -> Result<Exit, Problem> {
+    if arguments.dry_run {
+        let found = daemon.read(Call::get(format!("/gc?names={}", arguments.names))).await?;
+        return show(&found, true, console);
+    }
+    act(console, async || daemon.read(Call::post("/gc")).await).await
+}
+
+/// Removes step by step, until there is no more.
+async fn act(
+    console: &Console,
+    step: impl AsyncFn() -> Result<GarbageView, Problem>,
+) -> Result<Exit, Problem> {
+    let mut all = GarbageView::default();
+    loop {
+        let view = step().await?;
+        for ended in view.tasks {
+            let same =
+                all.tasks.iter_mut().find(|old| (&old.kind, &old.status) == (&ended.kind, &ended.status));
+            match same {
+                Some(same) => same.tasks += ended.tasks,
+                None => all.tasks.push(ended),
+            }
+        }
+        all.blobs.count += view.blobs.count;
+        all.blobs.bytes += view.blobs.bytes;
+        if !view.more {
+            return show(&all, false, console);
+        }
+        let tasks: u64 = all.tasks.iter().map(|ended| ended.tasks).sum();
+        console.remark(&format!("{tasks} tasks so far"));
+    }
+}
+
+fn show(view: &GarbageView, dry: bool, console: &Console) -> Result<Exit, Problem> {
+    if console.json {
+        console.json_line(view)?;
+        return Ok(Exit::Done);
+    }
+    let word = if dry { "would go" } else { "removed" };
+    for ended in &view.tasks {
+        let (kind, status) = (super::terminal::text::harmless(&ended.kind), &ended.status);
+        console
+            .line(&format!("{word}: {} tasks of kind {kind} ({status}) that ended long ago", ended.tasks))?;
+    }
+    let (count, size) = (view.blobs.count, view.blobs.bytes);
+    console.line(&format!("{word}: {count} blobs that nothing names, {size} bytes"))?;
+    for name in &view.blobs.names {
+        console.line(&format!("  {}", super::terminal::text::harmless(name)))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,174 @@
+//! `/gc`: what is here that need not be, and removing it now.
+//!
+//! Called by the route table; for admins alone. The janitor does the same by itself, on one node for all; this is for whoever
+//! wants to know what it would do, or wants it done at once. Nothing younger than the grace is touched either way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::extract::Query;
+use super::task_view::TaskView;
+use super::tasks::{json_answer, nothing};
+use super::{Problem, State, auth, extract};
+use crate::task::{Kind, Status};
+use crate::tidy::{Found, Tidy, TidyError};
+
+/// After so long a call takes no further step, and says that there is more.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The most names of blobs in an answer.
+const MOST_NAMES: usize = 1_000;
+
+/// What may go, or went.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = Garbage, example = json!({
+    "tasks": [{"kind": "resize", "status": "Completed", "tasks": 1200}],
+    "blobs": {"count": 2, "bytes": 81920, "names": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]},
+    "more": false
+}))]
+pub struct GarbageView {
+    /// Tasks that ended longer ago than `tasks.keep_completed_s` and its like say, by kind and status.
+    pub tasks: Vec<EndedView>,
+    /// Blobs that no row names, older than `blobs.sweep_grace_s`.
+    pub blobs: LooseView,
+    /// Whether the call ended before all was done: send it again for the rest.
+    pub more: bool,
+}
+
+/// Tasks of a kind that ended so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = GarbageTasks)]
+pub struct EndedView {
+    /// Of which kind.
+    pub kind: String,
+    /// How they ended.
+    pub status: String,
+    /// How many.
+    pub tasks: u64,
+}
+
+/// Blobs that no row names.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = GarbageBlobs)]
+pub struct LooseView {
+    /// How many.
+    pub count: u64,
+    /// What they take, in bytes.
+    pub bytes: u64,
+    /// The first of them, as many as were asked for; not after a removal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+impl GarbageView {
+    /// What was found.
+    #[must_use]
+    pub fn of(found: Found) -> Self {
+        let names = found.names.iter().map(|name| name.as_str().to_owned()).collect();
+        let blobs = LooseView { count: found.blobs, bytes: found.bytes, names };
+        Self { tasks: ended(&found.tasks), blobs, more: false }
+    }
+}
+
+fn ended(tasks: &BTreeMap<(Kind, Status), u64>) -> Vec<EndedView> {
+    let view = |((kind, status), tasks): (&(Kind, Status), &u64)| EndedView {
+        kind: kind.to_string(),
+        status: status.as_str().to_owned(),
+        tasks: *tasks,
+    };
+    tasks.iter().map(view).collect()
+}
+
+/// Removes what may go, for no longer than `patience` and then some, and says what that was.
+///
+/// # Errors
+/// [`TidyError`] when nothing was removed before it; else what was is told, and that there is more.
+pub async fn collect(tidy: &Tidy, patience: Duration) -> Result<GarbageView, TidyError> {
+    let until = Instant::now() + patience;
+    let (mut removed, mut view) = (BTreeMap::new(), GarbageView::default());
+    loop {
+        let expired = tidy.expire().await?;
+        for (key, tasks) in expired.tasks {
+            *removed.entry(key).or_default() += tasks;
+        }
+        view.tasks = ended(&removed);
+        if !expired.more {
+            break;
+        }
+        if Instant::now() >= until {
+            view.more = true;
+            return Ok(view);
+        }
+    }
+    let swept = tidy.sweep().await?;
+    view.blobs = LooseView { count: swept.blobs, bytes: swept.bytes, names: Vec::new() };
+    Ok(view)
+}
+
+/// What a removal would remove now: tasks whose time is over, and blobs that no row names. Changes nothing.
+#[utoipa::path(
+    get, path = "/gc", operation_id = "lookForGarbage", tag = "Administration", params(GcParams),
+    responses((status = 200, description = "What would go.", body = GarbageView)),
+)]
+pub(super) async fn look(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request, &["names", "user_id"]);
+    let names = query.parsed("names", |text| {
+        extract::number(text).and_then(|number| {
+            usize::try_from(number)
+                .ok()
+                .filter(|names| *names <= MOST_NAMES)
+                .ok_or_else(|| "expected at most 1000".to_owned())
+        })
+    });
+    let named = query.user_id();
+    query.finish()?;
+    auth::admin(&state, &request, named).await?;
+    let found = state.tidy.look(names.unwrap_or(0)).await?;
+    Ok(json_answer(HttpResponse::Ok(), TaskView::many(&GarbageView::of(found))))
+}
+
+/// Removes it, as the janitor does by itself from time to time.
+#[utoipa::path(
+    post, path = "/gc", operation_id = "collectGarbage", tag = "Administration", params(super::tasks::UserParam),
+    responses((status = 200, description = "What went.", body = GarbageView)),
+)]
+pub(super) async fn act(
+    state: Data<State>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    auth::admin(&state, &request, super::tasks::named(&request)?).await?;
+    nothing(&state, &request, body).await?;
+    let view = collect(&state.tidy, PATIENCE).await?;
+    Ok(json_answer(HttpResponse::Ok(), TaskView::many(&view)))
+}
+
+impl From<TidyError> for Problem {
+    fn from(error: TidyError) -> Self {
+        match error {
+            TidyError::Blob(error) => error.into(),
+            TidyError::Store(error) => error.into(),
+            TidyError::Write(error) => error.into(),
+            TidyError::Panicked => Self::internal(error.to_string()),
+        }
+    }
+}
+
+/// What to show.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what `look` reads")]
+struct GcParams {
+    /// How many of the blobs to name.
+    #[param(minimum = 0, maximum = 1000)]
+    names: Option<u32>,
+    /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
+    #[param(minimum = 1)]
+    user_id: Option<i64>,
+}

@@ -1,0 +1,105 @@
+//! `gristmill gc`: what it says would go is what goes, by itself, by the command here, or by the daemon that it asks.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use gristmill::blob::Blobs;
+use gristmill::task::BlobName;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// A blob that no row names, of that age.
+fn loose(home: &Path, bytes: &[u8], age: Duration) -> BlobName {
+    let root = home.join("data/blobs");
+    let name = Blobs::open(&root, "a seat of the test").unwrap().keep_bytes(bytes).unwrap().name.clone();
+    let (prefix, rest) = name.as_str().split_at(2);
+    let file = File::options().write(true).open(root.join(prefix).join(rest)).unwrap();
+    file.set_modified(SystemTime::now() - age).unwrap();
+    name
+}
+
+fn gc(world: &World, more: &[&str]) -> Value {
+    let mut arguments = vec!["gc", "--json"];
+    arguments.extend(more);
+    let said = world.run_at_home(&arguments);
+    let lines = said.json();
+    assert_eq!((said.code, lines.len()), (Some(0), 1), "{said:?}");
+    lines[0].clone()
+}
+
+fn settings(world: &World, sweep_s: u32) {
+    let folder = world.home.path().join("config");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = format!("[tasks]\nkeep_completed_s = 0.001\nsweep_s = {sweep_s}\n");
+    std::fs::write(folder.join("gristmill.toml"), text).unwrap();
+}
+
+const DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
+
+#[test]
+fn what_would_go_is_what_goes_and_nothing_younger_than_the_grace() {
+    let mut world = World::new();
+    for _ in 0..5 {
+        world.run(&["submit", "noop", "--wait", "-q"]).done();
+    }
+    let waits = world.waiting();
+    world.stop();
+    settings(&world, 1);
+    let home = world.home.path().to_owned();
+    let old = loose(&home, b"old and loose", DAYS);
+    let young = loose(&home, b"young and loose", Duration::ZERO);
+
+    // Without a daemon, and as often as one likes.
+    for _ in 0..2 {
+        let found = gc(&world, &["--dry-run"]);
+        assert_eq!(found["tasks"], json!([{ "kind": "noop", "status": "Completed", "tasks": 5 }]));
+        assert_eq!(found["blobs"], json!({ "count": 1, "bytes": 13, "names": [old.as_str()] }));
+        assert_eq!(gc(&world, &["--dry-run", "--names", "0"])["blobs"], json!({ "count": 1, "bytes": 13 }));
+    }
+    let told = world.run_at_home(&["gc", "--dry-run"]).done();
+    assert!(told.contains("would go: 5 tasks of kind noop (Completed)"), "{told}");
+
+    // The janitor does just that.
+    world.start_again();
+    let begun = Instant::now();
+    let nothing = loop {
+        let found = gc(&world, &["--dry-run"]);
+        if found["tasks"] == json!([]) && found["blobs"]["count"] == 0 {
+            break found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{found}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(nothing["more"], false);
+    let metrics = fetched(&world, "/metrics");
+    for line in ["gristmill_tasks_expired_total{kind=\"noop\"} 5", "gristmill_blobs_swept_total 1"] {
+        assert!(metrics.lines().any(|told| told == line), "{line} is not in {metrics}");
+    }
+    assert!(world.run(&["tasks", "show", &waits.to_string()]).code == Some(0));
+
+    // Asked to, the daemon does it at once; and so does the command where there is none.
+    loose(&home, b"more of it", DAYS);
+    gc(&world, &[]);
+    assert_eq!(gc(&world, &["--dry-run"])["blobs"]["count"], 0);
+    world.run(&["submit", "noop", "--wait", "-q"]).done();
+    world.stop();
+    let old = loose(&home, b"and more", DAYS);
+    let (found, removed) = (gc(&world, &["--dry-run"]), gc(&world, &[]));
+    assert_eq!((&found["tasks"], &found["blobs"]["bytes"]), (&removed["tasks"], &removed["blobs"]["bytes"]));
+    assert_eq!((&removed["blobs"]["count"], &removed["more"]), (&json!(1), &json!(false)), "{removed}");
+    let blobs = Blobs::open(&home.join("data/blobs"), "a seat of the test").unwrap();
+    assert!(blobs.read(&old).is_err());
+    assert!(blobs.read(&young).is_ok(), "somebody may just be about to name it");
+}
+
+fn fetched(world: &World, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(&world.address).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", world.address);
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
