@@ -464,6 +464,30 @@ def a_removal_stops_and_a_purge_leaves_the_data():
     assert not left, left
 
 
+def the_page_on_operations_is_true():
+    """what docs/operations.md says to do from an empty machine on, works; so do a backup by its timer and the journal's fields"""
+    pathlib.Path("/etc/gristmill").mkdir(exist_ok=True)
+    folder = pathlib.Path("/root/page")
+    folder.mkdir()
+    (folder / "gristmill_0_amd64.deb").write_bytes((TRY / "gristmill.deb").read_bytes())
+    done = subprocess.run(
+        ["bash", "-euxo", "pipefail", str(TRY / "commands")],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "token" in done.stdout and "active (running)" in done.stdout, done.stdout
+    _, made = ask("POST", "/tasks")
+    assert ended(made["id"])["status"] == "Completed"
+    by_task = run("journalctl", "-u", UNIT, "--no-pager", "-o", "json", "_SYSTEMD_UNIT=gristmill.service")
+    lines = [json.loads(line) for line in by_task.splitlines()]
+    assert any(line.get("CODE_FILE") or line.get("TARGET") for line in lines), lines[-3:]
+    ctl("start", "gristmill-backup.service")
+    assert show("Result", "gristmill-backup.service") == "success"
+    assert any(pathlib.Path("/var/lib/gristmill").rglob("manifest.json")) or any(
+        pathlib.Path("/var/backups/gristmill").rglob("manifest.json")
+    ), run("journalctl", "-u", "gristmill-backup.service", "--no-pager", "-n", "20", good=False)
+
+
 CHECKS = [
     installs_and_starts_nothing,
     units_are_sound,
@@ -477,6 +501,7 @@ CHECKS = [
     watchdog_kills_what_waits_for_the_database,
     an_upgrade_keeps_everything,
     a_removal_stops_and_a_purge_leaves_the_data,
+    the_page_on_operations_is_true,
 ]
 
 
