@@ -18,3 +18,4 @@ mod limits;
 mod network;
 mod runs;
 mod suspects;
+mod time;
