@@ -24,7 +24,7 @@ use super::tracker::Metrics;
 use crate::account::Caller;
 use crate::blob::{Blobs, Swept};
 use crate::broker::Broker;
-use crate::clock::Clock;
+use crate::clock::{Clock, Watch};
 use crate::imaging::{Imaging, ImagingError};
 use crate::intake::Waiting;
 use crate::kinds::Registry;
@@ -107,6 +107,8 @@ pub struct Janitor {
     duty: Option<NodeId>,
     metrics: JanitorMetrics,
     rescue: Looking,
+    /// Whether the clock was set forward: blobs look older then than they are.
+    watch: Watch,
     /// Whether a look at the blob store is under way: there is one at a time.
     probing: bool,
 }
@@ -146,6 +148,7 @@ impl Janitor {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self {
+            watch: parts.clock.watch(),
             parts,
             duty: None,
             metrics: JanitorMetrics::new(),
@@ -242,6 +245,13 @@ impl Handler<Sweep> for Janitor {
 
     fn handle(&mut self, _: Sweep, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
+        if self.watch.stepped_within(self.parts.tidy.grace) {
+            tracing::warn!(
+                "the clock was set forward: blobs are swept again once their grace has really passed"
+            );
+            ctx.notify_later(Sweep, self.parts.sweep);
+            return;
+        }
         let duty = self.has_duty();
         let sweep = async move { if duty { parts.tidy.sweep().await } else { Ok(Swept::default()) } };
         ctx.spawn(sweep.into_actor(self).map(|swept, this, ctx| {

@@ -212,10 +212,11 @@ macro_rules! clerk {
                 let cost = micros(rate.cost.saturating_mul(uses));
                 let most = now.after(rate.burst).as_micros();
                 let mut connection = self.$connection.borrow().await?;
+                // More was spent ahead than may be: the clock was set back, and it is not held against anybody.
                 let spent = sqlx::query(
                     "INSERT INTO allowances (key, spent_until) SELECT $1, $2 + $3 WHERE $2 + $3 <= $4 \
-                     ON CONFLICT (key) DO UPDATE SET spent_until = (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) \
-                     + $3 WHERE (CASE WHEN allowances.spent_until > $2 THEN allowances.spent_until ELSE $2 END) + $3 \
+                     ON CONFLICT (key) DO UPDATE SET spent_until = (CASE WHEN allowances.spent_until BETWEEN $2 AND $4 THEN allowances.spent_until ELSE $2 END) \
+                     + $3 WHERE (CASE WHEN allowances.spent_until BETWEEN $2 AND $4 THEN allowances.spent_until ELSE $2 END) + $3 \
                      <= $4",
                 )
                 .bind(key)

@@ -59,16 +59,25 @@ impl Daemon {
 
     /// Starts on a store whose faults the test decides.
     pub(crate) async fn start_faulty(folder: &Path, more: &[(&str, &str)]) -> (Self, Arc<FaultyStore>) {
+        Self::start_by(folder, more, Clock::system()).await
+    }
+
+    /// The same, by a clock that the test sets.
+    pub(crate) async fn start_by(
+        folder: &Path,
+        more: &[(&str, &str)],
+        clock: Clock,
+    ) -> (Self, Arc<FaultyStore>) {
         let settings = settings(folder, more);
         let seat = Seat::take(folder).unwrap();
-        let clock = Clock::system();
-        let real = SqliteStore::open(&folder.join("gristmill.db"), 2, STATEMENT_TIMEOUT, clock.clone())
-            .await
-            .unwrap();
-        let store = FaultyStore::new(real);
         let chaos = Chaos::default();
         let imaging = open_imaging(&settings).unwrap();
         let kinds = Registry::configured(&settings, &imaging).with(chaos.clone());
+        let real = SqliteStore::open(&folder.join("gristmill.db"), 2, STATEMENT_TIMEOUT, clock.clone())
+            .await
+            .unwrap();
+        let real = real.with_outside(kinds.outside().iter().cloned()).await.unwrap();
+        let store = FaultyStore::new(real);
         let app = App::start_on(settings, (kinds, imaging), store.clone(), clock, seat).await.unwrap();
         let base = format!("http://{}", app.address());
         (Self { app, chaos, base, client: reqwest::Client::new() }, store)

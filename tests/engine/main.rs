@@ -18,4 +18,5 @@ mod limits;
 mod network;
 mod runs;
 mod suspects;
+mod time;
 mod watched;

@@ -6,7 +6,7 @@ use gristmill::telemetry::Health;
 use serde_json::json;
 
 use crate::browser::{Browser, DESKTOP};
-use crate::common::eventually;
+use crate::common::{eventually, rabbit};
 use crate::look;
 use crate::sights::{Names, Page, Sights, Viewer};
 use crate::world::{World, picture};
@@ -173,11 +173,11 @@ async fn how_far_many_steps_are_is_told_for_everybody() {
 #[tokio::test]
 async fn a_dead_letter_is_told_for_everybody() {
     let queue = format!("test.seen.{}", std::process::id());
-    let url = crate::rabbit::shared();
+    let url = rabbit::shared();
     let world = World::start_with(&[("GRISTMILL__BROKER__URL", &url), ("GRISTMILL__BROKER__QUEUE", &queue)]);
     let browser = Browser::start().await;
     let broker =
-        Broker::start(&crate::rabbit::settings(&url, &[]), Health::new(), Clock::system()).unwrap().unwrap();
+        Broker::start(&rabbit::settings(&url, &[]), Health::new(), Clock::system()).unwrap().unwrap();
     eventually("the daemon has declared its queue", || async {
         let letter = Publish::to_queue(&queue, "{\"kind\": \"<b>no such kind</b>\"".to_owned());
         broker.publish_one(letter.message_id("m1")).await.ok()

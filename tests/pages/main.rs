@@ -4,8 +4,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../common/rabbit.rs"]
-mod rabbit;
 
 mod admin;
 mod browser;
