@@ -286,18 +286,24 @@ impl Parts {
 
     /// What to tell the producer; `None` when the task was made ready again meanwhile, and has not ended after all.
     async fn ending(&self, task: TaskId, reply_to: &ReplyTo) -> Result<Option<Publish>, StoreError> {
-        let body = match self.store.task(task).await? {
-            Some(row) => match Ending::of(&row) {
+        let row = self.store.task(task).await?;
+        let body = match &row {
+            Some(row) => match Ending::of(row) {
                 Some(ending) => ending.json(),
                 None => return Ok(None),
             },
             None => format!(r#"{{"id":{task},"status":"Deleted"}}"#),
         };
+        let trace = row.and_then(|row| row.traceparent);
         let message = Publish::to_queue(&reply_to.queue, body)
             .content_type("application/json")
             .kind("gristmill.ending")
             .persistent(true)
             .mandatory(true);
+        let message = match trace {
+            Some(trace) => message.header("traceparent", &trace.to_string()),
+            None => message,
+        };
         Ok(Some(match &reply_to.correlation_id {
             Some(id) => message.correlation_id(id),
             None => message,

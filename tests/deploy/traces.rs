@@ -181,6 +181,40 @@ async fn one_id_goes_from_the_request_to_the_run_on_another_node_and_to_the_call
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_says_and_whom_it_asks_belongs_to_its_task() {
+    let place = tempfile::tempdir().unwrap();
+    let collector = Collector::start();
+    let settings = [
+        ("TRACING__OTLP_URL", collector.url.as_str()),
+        ("QUIZ__PROVIDER", "jservice"),
+        ("QUIZ__URL", "http://127.0.0.1:1/questions"),
+        ("QUIZ__ALLOW", "127.0.0.1/32"),
+    ];
+    let settings = settings.map(|(key, value)| (key, value.to_owned()));
+    let node = Node::start(place.path(), "node", &settings).await;
+    let asked = reqwest::Client::new().post(node.url("/quiz")).json(&json!({"questions_num": 1}));
+    let answer = asked.send().await.unwrap();
+    assert_eq!(answer.status(), 502);
+    let place_in_trace = answer.headers()["traceresponse"].to_str().unwrap().to_owned();
+    let trace = place_in_trace.split('-').nth(1).unwrap();
+    let run = collector.span(trace, "run quiz").await;
+    assert_eq!((&run["status"], &run["attributes"]["gristmill.run.outcome"]), (&json!(2), &json!("failed")));
+    let call = collector.span(trace, "GET").await;
+    assert_eq!((&call["parent"], &call["kind"]), (&run["span"], &json!(3)));
+    assert_eq!(
+        (&call["attributes"]["error.type"], &call["attributes"]["server.address"]),
+        (&json!("connect"), &json!("127.0.0.1"))
+    );
+    let lines = lines_of(&node, trace);
+    let said = lines.iter().find(|line| line["message"] == "a source of questions could not be asked");
+    let said = said.unwrap_or_else(|| panic!("not of the trace: {}", node.log()));
+    assert_eq!(
+        (&said["kind"], &said["attempt"], &said["level"]),
+        (&json!("quiz"), &json!(1), &json!("WARN"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_one_line_and_no_request_and_the_end_ships_the_rest() {
     let place = tempfile::tempdir().unwrap();
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();

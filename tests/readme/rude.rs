@@ -55,6 +55,35 @@ async fn next(consumer: &mut Consumer) -> (String, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_hands_its_trace_to_its_task_and_has_it_back_with_the_ending() {
+    let world = World::with_broker(&[]);
+    let channel = channel(&world).await;
+    declare(&channel, "task_queue", FieldTable::default()).await;
+    declare(&channel, "answers", FieldTable::default()).await;
+    let mut answers = consume(&channel, "answers").await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut headers = FieldTable::default();
+    headers.insert("reply-on".into(), AMQPValue::LongString("completed".into()));
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    headers.insert("traceparent".into(), AMQPValue::LongString(parent.into()));
+    let properties = BasicProperties::default().with_reply_to("answers".into()).with_headers(headers);
+    publish(&channel, "task_queue", "{}", properties).await;
+    let ending = loop {
+        let patience = std::time::Duration::from_secs(60);
+        let heard =
+            tokio::time::timeout(patience, answers.next()).await.expect("a message").unwrap().unwrap();
+        if heard.properties.kind().as_ref().is_some_and(|kind| kind.as_str() == "gristmill.ending") {
+            break heard;
+        }
+    };
+    let headers = ending.properties.headers().clone().unwrap();
+    let Some(AMQPValue::LongString(place)) = headers.inner().get("traceparent") else {
+        panic!("no trace in {headers:?}")
+    };
+    assert!(place.to_string().starts_with(&format!("00-{trace}-")), "{place}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_cannot_be_given_holds_up_neither_events_nor_other_answers() {
     let world = World::with_broker(&[]);
     let channel = channel(&world).await;
