@@ -521,6 +521,7 @@ impl Handler<Measure> for Janitor {
             match measured {
                 Ok((depths, pauses)) => {
                     this.parts.waiting.counted(mark, &depths);
+                    let now = this.parts.clock.now();
                     // A kind of which nothing waits has no row: its gauge falls to 0 all the same.
                     let kinds =
                         this.parts.kinds.iter().map(|(kind, _)| kind).chain(this.parts.kinds.outside());
@@ -533,11 +534,12 @@ impl Handler<Measure> for Janitor {
                     for depth in &depths {
                         unseen.remove(&depth.kind);
                         if let Some(metrics) = this.parts.metrics.of(&depth.kind) {
-                            metrics.set_ready(depth.ready);
+                            let waits = depth.oldest.map(|oldest| now.since(oldest)).unwrap_or_default();
+                            metrics.set_ready(depth.ready, waits);
                         }
                     }
                     for metrics in unseen.into_iter().filter_map(|kind| this.parts.metrics.of(kind)) {
-                        metrics.set_ready(0);
+                        metrics.set_ready(0, Duration::ZERO);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "the depth of the queue could not be read"),

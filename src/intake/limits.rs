@@ -346,7 +346,7 @@ mod tests {
         assert!(queue.enter(some("a", 1)).is_ok());
         let mark = queue.mark();
         queue.tell(&[created()]);
-        queue.counted(mark, &[KindDepth { kind: kind("a"), ready: 2 }]);
+        queue.counted(mark, &[KindDepth { kind: kind("a"), ready: 2, oldest: None }]);
         assert_eq!(queue.enter(some("a", 1)).unwrap_err().waiting, 3, "two were counted, and one came since");
         queue.counted(queue.mark(), &[]);
         assert!(queue.enter(some("a", 3)).is_ok(), "somebody removed them all");

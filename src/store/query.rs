@@ -151,6 +151,8 @@ pub struct KindDepth {
     pub kind: Kind,
     /// Rows in the ready table: claimable now, parked for later, or suspect.
     pub ready: u64,
+    /// Since when the first of them could have been claimed; none where all are parked.
+    pub oldest: Option<Timestamp>,
 }
 
 /// Adds the conditions of `filter` to a statement that ends in `WHERE `. The same on both databases.
@@ -244,14 +246,23 @@ pub(super) fn held(rows: Vec<(i64, i64)>) -> Vec<(TaskId, Attempt)> {
 
 /// Depths of what waits by kind and lane.
 pub(super) fn depths(rows: Vec<(String, i64, i64, i64)>) -> Result<Vec<KindDepth>, StoreError> {
-    let mut kinds = BTreeMap::<String, i64>::new();
-    for (kind, _, tasks, _) in rows {
-        *kinds.entry(kind).or_default() += tasks;
+    /// The lane of what is parked.
+    const PARKED: i64 = 1;
+    let mut kinds = BTreeMap::<String, (i64, Option<i64>)>::new();
+    for (kind, lane, tasks, first) in rows {
+        let (ready, oldest) = kinds.entry(kind).or_default();
+        *ready += tasks;
+        if lane != PARKED {
+            *oldest = Some(oldest.map_or(first, |oldest| oldest.min(first)));
+        }
     }
     kinds
         .into_iter()
-        .map(|(kind, ready)| match kind.parse() {
-            Ok(kind) => Ok(KindDepth { kind, ready: ready.unsigned_abs() }),
+        .map(|(kind, (ready, oldest))| match kind.parse() {
+            Ok(kind) => {
+                let oldest = oldest.map(Timestamp::from_micros);
+                Ok(KindDepth { kind, ready: ready.unsigned_abs(), oldest })
+            }
             Err(error) => {
                 Err(StoreError::Corrupt { table: "ready", row: kind.clone(), problem: format!("{error}") })
             }

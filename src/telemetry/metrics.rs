@@ -109,6 +109,8 @@ catalogue! {
     TASK_EVENTS = "task_events_total", MetricType::Counter, None, ["kind", "event"];
     /// Tasks ready to run now, over all nodes, as last polled.
     READY_TASKS = "ready_tasks", MetricType::Gauge, None, ["kind"];
+    /// How long the first task of a kind that could be claimed has been waiting, as seen in the database; 0 where none waits, or all are for later.
+    OLDEST_READY = "oldest_ready_age_seconds", MetricType::Gauge, Some(Unit::Seconds), ["kind"];
     /// Whether nothing of the kind starts, on any node, since an admin paused it (1), or it goes on (0), as last polled.
     KIND_PAUSED = "kind_paused", MetricType::Gauge, None, ["kind"];
     /// Runs going on on this node.
@@ -439,7 +441,7 @@ mod tests {
             for (count, event) in TaskEvent::ALL.iter().enumerate() {
                 kind.event(*event, count as u64);
             }
-            kind.set_ready(9);
+            kind.set_ready(9, Duration::from_secs(60));
             kind.set_paused(true);
             kind.run_took(Duration::from_millis(20));
             kind.waited(Duration::from_millis(20));
@@ -488,6 +490,7 @@ mod tests {
         }
         for line in [
             "gristmill_ready_tasks{kind=\"noop\"} 9",
+            "gristmill_oldest_ready_age_seconds{kind=\"noop\"} 60",
             "gristmill_kind_paused{kind=\"noop\"} 1",
             "gristmill_run_duration_seconds_bucket{kind=\"noop\",le=\"0.01\"} 0",
             "gristmill_run_duration_seconds_bucket{kind=\"noop\",le=\"0.05\"} 1",

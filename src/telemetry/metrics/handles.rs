@@ -18,9 +18,9 @@ use super::{
     ACTION_LOG_DROPPED, ACTOR_RESTARTS, BLOBS_SWEPT, BROKER_ACKED, BROKER_CONFIRM, BROKER_CONNECTED,
     BROKER_DELIVERED, BROKER_PUBLISHED, BROKER_RECONNECTS, CALLBACKS, COMMIT_DURATION, COMMIT_FAILURES,
     COMMIT_GROUP, DISK_FREE, DISK_LOW, DISK_REFUSED, DISK_TOTAL, EVENT_LISTENERS, EVENTS_RELAYED,
-    HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES, KIND_PAUSED, LEASE_RENEWALS, LOG_DROPPED, QUEUE_DEPTH,
-    QUEUE_FULL, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED, RUNS_IN_PROGRESS,
-    TASK_EVENTS, TASK_WAIT, TASKS_EXPIRED, TRACE_SPANS, counter, gauge, histogram,
+    HTTP_DURATION, HTTP_REQUESTS, INBOX_MESSAGES, KIND_PAUSED, LEASE_RENEWALS, LOG_DROPPED, OLDEST_READY,
+    QUEUE_DEPTH, QUEUE_FULL, QUEUE_REFUSED, READY_TASKS, RESCUED_TASKS, RUN_DURATION, RUNS_ABANDONED,
+    RUNS_IN_PROGRESS, TASK_EVENTS, TASK_WAIT, TASKS_EXPIRED, TRACE_SPANS, counter, gauge, histogram,
 };
 
 pub use self::backups::BackupMetrics;
@@ -94,6 +94,7 @@ impl OneRouteMetrics {
 pub struct KindMetrics {
     events: Arc<[Counter]>,
     ready: Gauge,
+    oldest: Gauge,
     paused: Gauge,
     in_progress: Gauge,
     abandoned: Gauge,
@@ -111,6 +112,7 @@ impl KindMetrics {
                 .map(|event| counter(&TASK_EVENTS, &[kind, event.as_str()]))
                 .collect(),
             ready: gauge(&READY_TASKS, &[kind]),
+            oldest: gauge(&OLDEST_READY, &[kind]),
             paused: gauge(&KIND_PAUSED, &[kind]),
             in_progress: gauge(&RUNS_IN_PROGRESS, &[kind]),
             abandoned: gauge(&RUNS_ABANDONED, &[kind]),
@@ -128,9 +130,10 @@ impl KindMetrics {
         }
     }
 
-    /// So many tasks are ready now.
-    pub fn set_ready(&self, tasks: u64) {
+    /// So many tasks are ready now, of which the first could have been claimed for this long.
+    pub fn set_ready(&self, tasks: u64, oldest: Duration) {
         self.ready.set(tasks as f64);
+        self.oldest.set(oldest.as_secs_f64());
     }
 
     /// Whether nothing of it starts.
