@@ -152,6 +152,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
         auth: settings.auth.clone(),
         operator: wishes.operator.clone(),
         draining: draining.clone(),
+        closing: http::Closing::default(),
     };
 
     let node = NodeId::fresh();
