@@ -435,6 +435,36 @@ def watchdog_kills_what_waits_for_the_database():
     drop_in("")
 
 
+def another_address_is_the_sockets():
+    """the socket's unit says where it listens and so who is let in; without it, `http.bind` does"""
+    folder = pathlib.Path("/run/systemd/system/gristmill.socket.d")
+    folder.mkdir()
+    (folder / "try.conf").write_text("[Socket]\nListenStream=\nListenStream=[::]:5001\n")
+    settings(HTTP__BIND="127.0.0.1:5002")
+
+    def start_anew():
+        ctl("daemon-reload")
+        ctl("start", "gristmill")
+
+    def post(port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("POST", "/tasks", "{}", {"content-type": "application/json"})
+        return connection.getresponse().status
+
+    ctl("stop", "gristmill.socket", "gristmill")
+    start_anew()
+    assert post(5001) == 401, "everybody reaches that address, so callers have to prove who they are"
+    ctl("stop", "gristmill.socket", "gristmill")
+    ctl("mask", "--now", "--runtime", "gristmill.socket")
+    start_anew()
+    assert post(5002) == 201
+    ctl("stop", "gristmill")
+    ctl("unmask", "--runtime", "gristmill.socket")
+    (folder / "try.conf").unlink()
+    folder.rmdir()
+    start_anew()
+
+
 def an_upgrade_keeps_everything():
     """an upgrade keeps data and settings, and restarts what ran, with nobody refused"""
     conffile = pathlib.Path("/etc/gristmill/gristmill.toml")
@@ -499,6 +529,7 @@ CHECKS = [
     drain_lets_finish_and_gives_back,
     watchdog_kills_what_stands_still,
     watchdog_kills_what_waits_for_the_database,
+    another_address_is_the_sockets,
     an_upgrade_keeps_everything,
     a_removal_stops_and_a_purge_leaves_the_data,
     the_page_on_operations_is_true,
