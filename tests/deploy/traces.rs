@@ -189,6 +189,7 @@ async fn what_a_run_says_and_whom_it_asks_belongs_to_its_task() {
         ("QUIZ__PROVIDER", "jservice"),
         ("QUIZ__URL", "http://127.0.0.1:1/questions"),
         ("QUIZ__ALLOW", "127.0.0.1/32"),
+        ("QUIZ__BREAKER_FAILURES", "1"),
     ];
     let settings = settings.map(|(key, value)| (key, value.to_owned()));
     let node = Node::start(place.path(), "node", &settings).await;
