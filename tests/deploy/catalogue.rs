@@ -15,7 +15,8 @@ const FOREIGN: [&str; 4] =
 const ADDED: [&str; 2] = ["instance", "job"];
 
 /// The words of PromQL that are used here and are no metrics.
-const WORDS: [&str; 17] = [
+const WORDS: [&str; 18] = [
+    "time",
     "sum",
     "max",
     "by",
