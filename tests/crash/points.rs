@@ -19,6 +19,11 @@ fn times(point: Failpoint) -> &'static [u64] {
         Failpoint::LeaseRenewed => &[1, 2],
         Failpoint::InboxBeforeAck | Failpoint::RelayBeforeNote => unreachable!("there is no broker here"),
         Failpoint::QuestionsSaved => unreachable!("nobody asks for questions here"),
+        Failpoint::BackupRowsPut
+        | Failpoint::BackupBlobCopied
+        | Failpoint::BackupBeforeManifest
+        | Failpoint::RestoreBlobsPut
+        | Failpoint::RestoreRowsPut => unreachable!("nobody makes backups here"),
         // A daemon drains once.
         Failpoint::DrainBegun => &[1],
     }
