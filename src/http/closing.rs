@@ -134,6 +134,7 @@ mod tests {
         closing.quiet(Duration::from_secs(60)).await;
         assert!(begun.elapsed() >= QUIET - LOOK, "{:?}", begun.elapsed());
 
+        closing.asked();
         let busy = closing.clone();
         let asking = tokio::spawn(async move {
             loop {
