@@ -33,6 +33,9 @@ use crate::task::TraceParent;
 /// Where systemd's journal listens.
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
+/// How long a panic of the main thread waits for its line to be written.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// Why logging could not start or be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
@@ -55,7 +58,14 @@ pub fn init(settings: &LogSettings) -> Result<LogHandle, LoggingError> {
     let paper = paper(settings.format, &Surroundings::look())?;
     let (subscriber, handle) = subscriber(&settings.level, paper)?;
     subscriber.try_init().map_err(|_| LoggingError::AlreadyStarted)?;
-    std::panic::set_hook(Box::new(tell_of_panic));
+    let last = handle.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell_of_panic(panic);
+        // What ends this thread ends the process, and the thread that writes with it.
+        if std::thread::current().name() == Some("main") {
+            last.flush(LAST_WORDS);
+        }
+    }));
     Ok(handle)
 }
 

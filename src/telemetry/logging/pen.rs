@@ -123,7 +123,9 @@ impl Writer {
                 }
                 next = if lines.len() < BATCH { orders.try_recv().ok() } else { None };
             }
-            self.write(&lines);
+            if !self.write(&lines) {
+                drop_lines(&self.dropped, lines.len() as u64);
+            }
             self.confess();
             for done in flushed {
                 // Whoever asked may have lost patience.
@@ -132,7 +134,7 @@ impl Writer {
         }
     }
 
-    /// Writes lines, or counts them; tells which.
+    /// Writes lines; tells whether that could be done.
     fn write(&mut self, lines: &[Box<Line>]) -> bool {
         let written = match &mut self.paper {
             Paper::Stream { form, out } => {
@@ -160,9 +162,6 @@ impl Writer {
                 put(otherwise, &mut self.broken_line, &text)
             }
         };
-        if written.is_err() {
-            drop_lines(&self.dropped, lines.len() as u64);
-        }
         written.is_ok()
     }
 
@@ -176,7 +175,7 @@ impl Writer {
             "{lines} lines of the log were dropped: they could not be written fast enough, or at all"
         );
         if !self.write(&[Box::new(Line::own(Level::WARN, told))]) {
-            self.dropped.store(lines, Ordering::Relaxed);
+            self.dropped.fetch_add(lines, Ordering::Relaxed);
         }
     }
 }
