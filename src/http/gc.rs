@@ -1,7 +1,8 @@
 //! `/gc`: what is here that need not be, and removing it now.
 //!
 //! Called by the route table; for admins alone. The janitor does the same by itself, on one node for all; this is for whoever
-//! wants to know what it would do, or wants it done at once. Nothing younger than the grace is touched either way.
+//! wants to know what it would do, or wants it done at once: doing it twice is doing it once, so it takes no key. Nothing
+//! younger than the grace is touched either way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -327,7 +327,13 @@ const TABLE: &[Line] = &[
     ),
     line(Verb::Get, "/kinds", Access::Admins, || web::to(kinds::list), &[CALLER, &[Code::Forbidden]]),
     line(Verb::Get, "/gc", Access::Admins, || web::to(gc::look), &[CALLER, GC]),
-    line(Verb::Post, "/gc", Access::Admins, || web::to(gc::act), &[CALLER, BODY, JSON, WRITE, GC]),
+    line(
+        Verb::Post,
+        "/gc",
+        Access::Admins,
+        || web::to(gc::act),
+        &[CALLER, BODY, JSON, GC, &[Code::Interrupted]],
+    ),
     line(Verb::Get, "/nodes", Access::Admins, || web::to(nodes::list), &[CALLER, &[Code::Forbidden]]),
     line(
         Verb::Get,
