@@ -87,7 +87,7 @@ async fn the_first_connection_waits_for_the_daemon_and_the_socket_decides_who_is
     let answer = ask(here, "POST /tasks HTTP/1.1");
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     let log = daemon.log();
-    assert!(log.contains(&format!("at=[::]:{port}")) && log.contains("not on `http.bind`"), "{log}");
+    assert!(log.contains(&format!("\"at\":\"[::]:{port}\"")) && log.contains("not on `http.bind`"), "{log}");
 }
 
 #[tokio::test]
