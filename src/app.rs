@@ -8,18 +8,16 @@
 //! and shuts once nobody asks; the lease is given back; the pools are closed. A crash leaves the same states behind, only later.
 
 mod attendant;
+mod error;
 mod handed;
+mod open;
 mod operator;
 mod pulse;
 mod reload;
+mod seat;
 mod wiring;
 
-use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +26,15 @@ use actix_rt::Arbiter;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 pub use self::attendant::{Attendant, Starting};
+pub use self::error::StartError;
 pub use self::handed::{Handed, HandedError};
+pub use self::open::{open_archive, open_backups, open_blobs, open_imaging, open_store, schema_of};
 pub use self::operator::Operator;
 use self::pulse::Pulse;
 pub use self::reload::{Reload, Reloaded};
+pub use self::seat::Seat;
 use self::wiring::Wiring;
 use crate::account::Token;
 use crate::actors::demand::Demand;
@@ -46,83 +46,21 @@ use crate::actors::runs::{Runs, Stop};
 use crate::actors::supervisor::{Drain, Link, Patience, Supervisor};
 use crate::actors::tally::Tally;
 use crate::actors::{hints, janitor, relay, tracker, warden};
-use crate::backup::{self, Backups};
-use crate::blob::{BlobError, Blobs};
-use crate::broker::{Broker, BrokerFileError};
+use crate::blob::Blobs;
+use crate::broker::Broker;
 use crate::clock::Clock;
-use crate::config::{BlobUrl, DatabaseUrl, Role, Settings};
+use crate::config::{Role, Settings};
 use crate::failpoint::{self, Failpoint};
 use crate::http;
-use crate::imaging::{FolderError, Imaging};
+use crate::imaging::Imaging;
 use crate::intake::{Arrivals, Most, Openings, Waiting};
 use crate::kinds::Registry;
-use crate::outbound;
-use crate::store::{
-    self, Archive, PostgresArchive, PostgresOptions, PostgresStore, SqliteArchive, SqliteStore, Store,
-    StoreError,
-};
-use crate::task::Kind;
+use crate::store::{self, Store};
 use crate::telemetry::ActionLog;
-use crate::telemetry::action_log::ActionLogError;
 use crate::telemetry::health::{Health, Importance, Phase};
 use crate::telemetry::metrics::{self, DiskMetrics};
-use crate::telemetry::space::Space;
 use crate::telemetry::traces::Traces;
 use crate::telling::{Bell, Feed};
-
-/// Why the daemon did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Another process has the data folder.
-    #[error("{path} is the data folder of another gristmill process: stop that one, or set `data_dir`")]
-    SeatTaken {
-        /// Which folder.
-        path: String,
-    },
-    /// A file or folder cannot be made or read.
-    #[error("{path}: {source}")]
-    Folder {
-        /// Which.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {bind} (`http.bind`): {source}")]
-    Bind {
-        /// Which address.
-        bind: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The database.
-    #[error("database: {0}")]
-    Store(#[from] StoreError),
-    /// The blob store.
-    #[error("blob store: {0}")]
-    Blobs(#[from] BlobError),
-    /// The action log.
-    #[error("action log: {0}")]
-    ActionLog(#[from] ActionLogError),
-    /// The metrics.
-    #[error("metrics: {0}")]
-    Metrics(#[from] metrics_exporter_prometheus::BuildError),
-    /// The broker's files.
-    #[error("broker: {0}")]
-    Broker(#[from] BrokerFileError),
-    /// The folder of variants of images.
-    #[error("images: {0}")]
-    Imaging(#[from] FolderError),
-    /// The address of the collector of spans.
-    #[error("tracing.otlp_url {0}")]
-    Collector(outbound::BadTarget),
-    /// The secret that callbacks are signed with.
-    #[error("webhooks: {0}")]
-    Secret(#[from] outbound::webhook::SecretFileError),
-    /// The system gives no thread.
-    #[error("no thread to be had: {0}")]
-    Thread(std::io::Error),
-}
 
 /// The running daemon.
 pub struct App {
@@ -151,159 +89,6 @@ pub struct App {
     /// Goes before the seat: the next process writes its own.
     _operator: operator::Written,
     _seat: Seat,
-}
-
-/// The lock on a data folder, and the name that the folder keeps: who holds it knows that whoever had it before is
-/// dead.
-pub struct Seat {
-    name: String,
-    _lock: File,
-}
-
-impl Seat {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Takes the seat, making the folder where it is missing.
-    ///
-    /// # Errors
-    /// [`StartError::SeatTaken`] while another process has it.
-    pub fn take(data_dir: &Path) -> Result<Self, StartError> {
-        let path = data_dir.join("seat");
-        let folder = |source| StartError::Folder { path: path.display().to_string(), source };
-        // For its owner alone: it holds recordings, e-mails and the hashes of tokens.
-        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(folder)?;
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(folder)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StartError::SeatTaken { path: data_dir.display().to_string() });
-            }
-            Err(TryLockError::Error(source)) => return Err(folder(source)),
-        }
-        let mut name = String::new();
-        file.read_to_string(&mut name).map_err(folder)?;
-        if name.trim().parse::<Uuid>().is_err() {
-            name = Uuid::new_v4().to_string();
-            file.rewind().and_then(|()| file.set_len(0)).map_err(folder)?;
-            file.write_all(name.as_bytes()).and_then(|()| file.sync_all()).map_err(folder)?;
-        }
-        // With the machine's name for itself: a copied folder is another machine's seat, not the same one twice.
-        let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-        Ok(Self { name: format!("{}@{}", name.trim(), machine.trim()), _lock: file })
-    }
-}
-
-/// Opens the configured database, bringing its schema up to date. `outside` are the kinds that workers outside do.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn open_store(
-    settings: &Settings,
-    outside: &BTreeSet<Kind>,
-    clock: Clock,
-) -> Result<Arc<dyn Store>, StoreError> {
-    let readers = settings.database.readers;
-    Ok(match &settings.database.url {
-        DatabaseUrl::Sqlite { path } => {
-            let store = SqliteStore::open(path, readers, settings.database.statement_timeout, clock).await?;
-            Arc::new(store.with_outside(outside.iter().cloned()).await?)
-        }
-        DatabaseUrl::Postgres(url) => {
-            let options = PostgresOptions {
-                url: url.expose().to_owned(),
-                readers,
-                connect_timeout: settings.database.connect_timeout,
-                statement_timeout: settings.database.statement_timeout,
-            };
-            let store = PostgresStore::open(&options, clock).await?;
-            Arc::new(store.with_outside(outside.iter().cloned()).await?)
-        }
-    })
-}
-
-/// The schema of the configured database (`None` when it has none yet) and the one that this program knows. Changes
-/// nothing.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn schema_of(settings: &Settings) -> Result<(Option<i64>, i64), StoreError> {
-    match &settings.database.url {
-        DatabaseUrl::Sqlite { path } => SqliteStore::schema_of(path).await,
-        DatabaseUrl::Postgres(url) => {
-            PostgresStore::schema_of(url.expose(), settings.database.connect_timeout).await
-        }
-    }
-}
-
-/// Opens the room in which images are worked on. Whoever opens it has the seat of its data folder.
-///
-/// # Errors
-/// [`StartError::Imaging`], or [`StartError::Metrics`], since what it counts needs somewhere to be counted.
-pub fn open_imaging(settings: &Settings) -> Result<Imaging, StartError> {
-    metrics::install()?;
-    Ok(Imaging::within(&settings.images, Space::of(settings))?)
-}
-
-/// Opens the configured blob store for a process in this seat. Asks a bucket nothing.
-///
-/// # Errors
-/// [`BlobError`].
-pub fn open_blobs(settings: &Settings, seat: &str, clock: Clock) -> Result<Blobs, BlobError> {
-    Blobs::configured(&settings.blobs, settings.data_dir(), seat, clock)
-}
-
-/// The configured database as backups see it. Opens nothing.
-///
-/// # Errors
-/// [`StoreError`] when its address cannot be read.
-pub fn open_archive(
-    url: &DatabaseUrl,
-    settings: &Settings,
-    clock: Clock,
-) -> Result<Arc<dyn Archive>, StoreError> {
-    Ok(match url {
-        DatabaseUrl::Sqlite { path } => Arc::new(SqliteArchive::new(path, clock)),
-        DatabaseUrl::Postgres(url) => {
-            let options = PostgresOptions {
-                url: url.expose().to_owned(),
-                readers: 1,
-                connect_timeout: settings.database.connect_timeout,
-                statement_timeout: settings.database.statement_timeout,
-            };
-            Arc::new(PostgresArchive::new(&options, url.to_string(), clock)?)
-        }
-    })
-}
-
-/// The backups of this installation, in the configured place or in another. Opens nothing.
-///
-/// # Errors
-/// As [`open_archive`].
-pub fn open_backups(
-    settings: &Settings,
-    blobs: Blobs,
-    clock: Clock,
-    to: Option<BlobUrl>,
-) -> Result<Backups, StoreError> {
-    let parts = backup::Parts {
-        archive: open_archive(&settings.database.url, settings, clock.clone())?,
-        blobs,
-        scratch: settings.data_dir().join("backup-drafts"),
-        clock,
-    };
-    let to = to.unwrap_or_else(|| settings.backup.to.clone());
-    Ok(Backups::to(parts, &settings.backup, &settings.blobs, to))
 }
 
 /// How long the start waits to hear from the blob store. What comes later, the janitor sees: a daemon starts without
@@ -392,7 +177,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let recorder = metrics::install()?;
         let health = Health::new();
-        let blobs = open_blobs(&settings, &seat.name, clock.clone())?;
+        let blobs = open_blobs(&settings, seat.name(), clock.clone())?;
         let actions = ActionLog::open(&settings.log)?;
         let listener = match handed {
             Some(handed) => handed.listener,
@@ -490,7 +275,7 @@ impl App {
             store: Arc::clone(&store),
             lease,
             runs: runs.clone(),
-            seat: seat.name.clone(),
+            seat: seat.name().to_owned(),
             name: node_name(),
             duration: wiring.settings.tasks.lease,
             health: health.clone(),

@@ -43,7 +43,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use archive::{
-    Archive, Column, ColumnType, Each, LEFT_OUT, LoadError, Row, Session, Shape, TABLES, Table, Value,
+    Archive, Column, ColumnType, Each, LEFT_OUT, LoadError, Row, SEEDED, Session, Shape, TABLES, Table, Value,
 };
 pub use bulk::{Bulk, BulkAct};
 pub use clerk::{Callback, CallbackState, CreatedTotal, Listener, Rate, Told};

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::tables::{LEFT_OUT, TABLES, Table};
+pub use self::tables::{LEFT_OUT, SEEDED, TABLES, Table};
 
 use super::StoreError;
 

@@ -1,7 +1,7 @@
 //! What both databases are told in the same words. Used by the two adapters' sessions: a macro, since the drivers' types have
 //! nothing in common that would be shorter to write.
 
-use super::Shape;
+use super::{SEEDED, Shape};
 
 /// The blobs that rows name, each once.
 pub(in crate::store) const BLOBS: &str = "SELECT blob, max(bytes) FROM (SELECT blob, bytes FROM task_blobs \
@@ -48,6 +48,16 @@ pub(in crate::store) fn count(table: &str) -> String {
 
 pub(in crate::store) fn any(table: &str) -> String {
     format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(table))
+}
+
+/// Whether rows of that table say that a database is in use.
+pub(in crate::store) fn tells(table: &str) -> bool {
+    !SEEDED.contains(&table)
+}
+
+/// Takes away the rows that a new database has from the start.
+pub(in crate::store) fn clear(table: &str) -> String {
+    format!("DELETE FROM {}", quoted(table))
 }
 
 pub(in crate::store) fn insert(table: &Shape) -> String {

@@ -43,6 +43,10 @@ impl Table {
 /// Tables that stay where they are: the holds are those of backups under way, the migrations are the schema itself.
 pub const LEFT_OUT: &[&str] = &["holds", "_sqlx_migrations"];
 
+/// Tables in which a new database has rows from its first migration on: they say nothing against its being empty, and those
+/// of the backup take their place.
+pub const SEEDED: &[&str] = &["marks"];
+
 /// All others, those first that others refer to.
 pub const TABLES: &[Table] = &[
     Table {
@@ -339,6 +343,13 @@ pub const TABLES: &[Table] = &[
             ("waits", Text),
             ("runs", Text),
         ],
+        instead: &[],
+    },
+    Table {
+        name: "marks",
+        key: &["name"],
+        numbered: false,
+        columns: &[("name", Text), ("value", Int)],
         instead: &[],
     },
 ];

@@ -114,12 +114,14 @@ archive! { impl PostgresArchive {
         let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", locked.join(", "));
         let locked = sqlx::query(sqlx::AssertSqlSafe(lock)).execute(&mut session.connection).await;
         locked.map_err(doing())?;
-        match session.occupied(&there).await? {
-            Some(table) => {
-                Err(LoadError::Occupied { place: self.shown.clone(), table: table.to_owned() })
-            }
-            None => Ok(Box::new(session)),
+        if let Some(table) = session.occupied(&there).await? {
+            return Err(LoadError::Occupied { place: self.shown.clone(), table: table.to_owned() });
         }
+        for table in there.iter().filter(|table| !speak::tells(table)) {
+            let clear = sqlx::query(sqlx::AssertSqlSafe(speak::clear(table)));
+            clear.execute(&mut session.connection).await.map_err(doing())?;
+        }
+        Ok(Box::new(session))
     }
 } }
 
@@ -132,7 +134,7 @@ struct PostgresSession {
 impl PostgresSession {
     /// The table that has rows, if one has.
     async fn occupied(&mut self, tables: &[&'static str]) -> Result<Option<&'static str>, StoreError> {
-        for table in tables {
+        for table in tables.iter().filter(|table| speak::tells(table)) {
             let any = sqlx::query_scalar(sqlx::AssertSqlSafe(speak::any(table)));
             let any = any.fetch_one(&mut self.connection).await;
             if any.map_err(StoreError::of("look whether it is empty"))? {

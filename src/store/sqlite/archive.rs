@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::store::StoreError;
 use crate::store::archive::speak::{self, archive, session};
 use crate::store::archive::{
-    Archive, Column, ColumnType, Each, LoadError, Row, Session, Shape, TABLES, Value,
+    Archive, Column, ColumnType, Each, LoadError, Row, SEEDED, Session, Shape, TABLES, Value,
 };
 use crate::store::row::micros;
 
@@ -64,7 +64,8 @@ impl SqliteArchive {
             .await
             .map_err(doing())?;
         let mut found = None;
-        for table in TABLES.iter().filter(|table| there.iter().any(|name| name == table.name)) {
+        let ours = TABLES.iter().filter(|table| there.iter().any(|name| name == table.name));
+        for table in ours.filter(|table| speak::tells(table.name)) {
             let any = sqlx::query_scalar(sqlx::AssertSqlSafe(speak::any(table.name)));
             if any.fetch_one(&mut connection).await.map_err(doing())? {
                 found = Some(table.name);
@@ -118,6 +119,14 @@ archive! { impl SqliteArchive {
         MIGRATIONS.run_direct(Some(schema), &mut connection, false).await.map_err(StoreError::from)?;
         let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await;
         begun.map_err(StoreError::of("begin to fill"))?;
+        let there: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            .fetch_all(&mut connection)
+            .await
+            .map_err(StoreError::of("look which tables there are"))?;
+        for table in SEEDED.iter().filter(|table| there.iter().any(|name| name == *table)) {
+            let clear = sqlx::query(sqlx::AssertSqlSafe(speak::clear(table))).execute(&mut connection).await;
+            clear.map_err(StoreError::of("begin to fill"))?;
+        }
         let filling = Filling { draft, file: self.file.clone(), _lock: lock };
         Ok(Box::new(SqliteSession { connection, filling: Some(filling) }))
     }
