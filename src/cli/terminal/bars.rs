@@ -58,11 +58,7 @@ impl Bars {
 
     /// Something of which nobody knows how far it is.
     pub(in crate::cli) fn spinner(&self, name: &str) -> Bar {
-        let bar = self.add(name, 0, "{spinner} {prefix} {elapsed}");
-        if self.width.is_some() {
-            bar.0.enable_steady_tick(TICK);
-        }
-        bar
+        self.add(name, 0, "{spinner} {prefix} {elapsed}")
     }
 
     /// Something said on standard error, above the bars.
@@ -85,6 +81,10 @@ impl Bars {
         let columns = self.width.unwrap_or(80) / 3;
         bar.set_prefix(padded(&cut(&harmless(name), columns), columns, false));
         bar.tick();
+        if self.width.is_some() {
+            // Drawn also while nothing moves: what came last may have come too soon after what was drawn last.
+            bar.enable_steady_tick(TICK);
+        }
         Bar(bar)
     }
 }
