@@ -19,7 +19,8 @@ RUN apt-get update && \
 # Volumes that Docker makes here take over the owner.
 RUN groupadd --gid 10001 gristmill && \
     useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/gristmill --shell /usr/sbin/nologin gristmill && \
-    install -d -o 10001 -g 10001 -m 0750 /var/lib/gristmill /var/lib/gristmill-blobs /var/log/gristmill
+    install -d -o 10001 -g 10001 -m 0750 /var/lib/gristmill /var/lib/gristmill-blobs /var/lib/gristmill-backups \
+      /var/log/gristmill
 COPY --from=build /built/gristmill /usr/local/bin/gristmill
 COPY scripts/healthy /usr/local/bin/gristmill-healthy
 

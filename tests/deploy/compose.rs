@@ -172,6 +172,7 @@ fn each_service_is_pinned_checked_and_started_again_and_keeps_its_data_in_a_volu
         ("postgres", "postgres:/var/lib/postgresql/data"),
         ("rabbitmq", "rabbitmq:/var/lib/rabbitmq"),
         ("gristmill", "blobs:/var/lib/gristmill-blobs"),
+        ("gristmill", "backups:/var/lib/gristmill-backups"),
         ("gristmill", "logs:/var/log/gristmill"),
         ("nginx", "images:/var/cache/nginx"),
         ("prometheus", "prometheus:/prometheus"),
