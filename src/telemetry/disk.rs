@@ -1,6 +1,6 @@
 //! How much room a disk has.
 //!
-//! Asked by the pages of the admins. True here: it asks the file system once and writes nothing; what it says is of that
+//! Asked by the pages of the admins, and by `space` every second. True here: it asks the file system once and writes nothing; what it says is of that
 //! moment.
 
 use std::io;

@@ -508,6 +508,7 @@ def the_page_on_operations_is_true():
     assert "token" in done.stdout and "active (running)" in done.stdout, done.stdout
     _, made = ask("POST", "/tasks")
     assert ended(made["id"])["status"] == "Completed"
+    assert (DATA.stat().st_mode & 0o777, pathlib.Path("/var/log/gristmill").stat().st_mode & 0o777) == (0o700, 0o750)
     by_task = run("journalctl", "-u", UNIT, "--no-pager", "-o", "json", "_SYSTEMD_UNIT=gristmill.service")
     lines = [json.loads(line) for line in by_task.splitlines()]
     assert any(line.get("CODE_FILE") or line.get("TARGET") for line in lines), lines[-3:]
