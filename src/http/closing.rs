@@ -113,6 +113,8 @@ impl Drop for OpenConnection {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -120,9 +122,7 @@ mod tests {
         let closing = Closing::default();
         drop(closing.opened());
         closing.begin();
-        let begun = Instant::now();
-        closing.quiet(Duration::from_secs(60)).await;
-        assert!(begun.elapsed() < QUIET, "{:?}", begun.elapsed());
+        assert!(closing.quiet(Duration::from_secs(60)).now_or_never().is_some());
     }
 
     #[tokio::test]

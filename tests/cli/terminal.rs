@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::compare;
 use crate::fake::serve;
 use crate::pty::Terminal;
-use crate::world::{World, bare};
+use crate::world::{World, bare, png};
 
 /// A list as a daemon would give it, the same at every run.
 const TASKS: &str = r#"[
@@ -219,4 +219,28 @@ fn the_screen_is_given_back_after_ctrl_c_and_sigterm_and_says_when_the_daemon_is
     terminal.until_it_shows("1 New");
     terminal.press("\u{1b}");
     assert_eq!(terminal.ended().0, 0, "Escape quits as well");
+}
+
+#[test]
+fn a_backup_shows_how_far_it_is_and_is_one_line_without_a_terminal() {
+    let world = World::new();
+    let picture = world.file("a.png", &png());
+    world.run(&["upload", &picture.display().to_string()]).done();
+    let mut command = bare(world.home.path(), &["backup"]);
+    command.env("GRISTMILL_FAILPOINT", "backup_blob_copied=HANG");
+    let terminal = Terminal::run(60, 10, &command);
+    let line = terminal.until("how far it is", |screen| {
+        screen.contents().lines().find(|line| line.starts_with("blobs ")).map(str::to_owned)
+    });
+    assert!(line.contains(" of ") && line.chars().count() <= 60, "{line}");
+    let kill = std::process::Command::new("kill").args(["-KILL", &terminal.pid().to_string()]).status();
+    assert!(kill.unwrap().success());
+    assert_eq!(terminal.ended().0, 128 + 9);
+
+    let (code, screen, bytes) = Terminal::run(200, 10, &bare(world.home.path(), &["backup"])).ended();
+    let shown = screen.contents();
+    assert_eq!((code, shown.lines().count(), screen.hide_cursor()), (0, 1, false), "{bytes}");
+    assert!(shown.contains(" rows") && shown.contains("blobs"), "{shown}");
+    let plain = world.run_at_home(&["backup"]).done();
+    assert!(plain.lines().count() == 1 && !plain.contains('\u{1b}'), "{plain}");
 }
