@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::compare;
 use crate::fake::serve;
 use crate::pty::Terminal;
-use crate::world::{World, bare, png};
+use crate::world::{World, bare, png_in};
 
 /// A list as a daemon would give it, the same at every run.
 const TASKS: &str = r#"[
@@ -224,10 +224,12 @@ fn the_screen_is_given_back_after_ctrl_c_and_sigterm_and_says_when_the_daemon_is
 #[test]
 fn a_backup_shows_how_far_it_is_and_is_one_line_without_a_terminal() {
     let world = World::new();
-    let picture = world.file("a.png", &png());
-    world.run(&["upload", &picture.display().to_string()]).done();
+    for grey in [1, 2] {
+        let picture = world.file("a.png", &png_in(grey));
+        world.run(&["upload", &picture.display().to_string()]).done();
+    }
     let mut command = bare(world.home.path(), &["backup"]);
-    command.env("GRISTMILL_FAILPOINT", "backup_blob_copied=HANG");
+    command.env("GRISTMILL_FAILPOINT", "backup_blob_copied:2=HANG");
     let terminal = Terminal::run(60, 10, &command);
     let line = terminal.until("how far it is", |screen| {
         screen.contents().lines().find(|line| line.starts_with("blobs ")).map(str::to_owned)

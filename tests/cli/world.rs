@@ -199,11 +199,16 @@ pub(crate) fn said(command: &mut Command) -> Said {
 
 /// A picture of 64 pixels.
 pub(crate) fn png() -> Vec<u8> {
+    png_in(90)
+}
+
+/// One of that grey.
+pub(crate) fn png_in(grey: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 8, 8);
     encoder.set_color(png::ColorType::Rgb);
     let mut writer = encoder.write_header().unwrap();
-    writer.write_image_data(&[90; 8 * 8 * 3]).unwrap();
+    writer.write_image_data(&[grey; 8 * 8 * 3]).unwrap();
     writer.finish().unwrap();
     bytes
 }
