@@ -55,7 +55,7 @@ use crate::http;
 use crate::imaging::Imaging;
 use crate::intake::{Arrivals, Most, Openings, Waiting};
 use crate::kinds::Registry;
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoreError};
 use crate::telemetry::ActionLog;
 use crate::telemetry::health::{Health, Importance, Phase};
 use crate::telemetry::metrics::{self, DiskMetrics};
@@ -87,7 +87,7 @@ pub struct App {
     pulse: Pulse,
     engine: Arbiter,
     /// Goes before the seat: the next process writes its own.
-    _operator: operator::Written,
+    _operator: Option<operator::Written>,
     _seat: Seat,
 }
 
@@ -108,6 +108,26 @@ async fn look_at_blobs(blobs: &Blobs, health: &Health, clock: &Clock) {
     };
     tracing::warn!(error = why, "the blob store cannot be used");
     health.down(janitor::BLOBS, clock.utc(), why);
+}
+
+/// How long the start waits for a database that another process has, as `gristmill gc` or `user` do for a moment.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens the database, once whoever has it for a moment has let it go.
+async fn open_freed(
+    settings: &Settings,
+    kinds: &Registry,
+    clock: &Clock,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let begun = Instant::now();
+    loop {
+        match open_store(settings, kinds.outside(), clock.clone()).await {
+            Err(StoreError::InUse { .. }) if begun.elapsed() < LOCK_PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// How the grace of a drain is divided: runs finish; those that did not are given back; callers get their answers.
@@ -148,7 +168,7 @@ impl App {
         let clock = Clock::system();
         let imaging = open_imaging(&settings)?;
         let kinds = kinds(&settings, &imaging);
-        let store = open_store(&settings, kinds.outside(), clock.clone()).await?;
+        let store = open_freed(&settings, &kinds, &clock).await?;
         Self::start_with(settings, (kinds, imaging), store, clock, seat, handed).await
     }
 
@@ -186,7 +206,10 @@ impl App {
         let address = listener.local_addr().map_err(|source| bind_error(settings.http.bind, source))?;
 
         let token = Token::fresh();
-        let written = operator::Written::new(settings.data_dir(), address, &token)?;
+        // Without it, who runs the daemon has no way to it past logins; on a full disk, say. The daemon has its work all the same.
+        let written = operator::Written::new(settings.data_dir(), address, &token)
+            .inspect_err(|error| tracing::warn!(%error, "the operator's token cannot be written"))
+            .ok();
 
         let roles = &settings.general.roles;
         let kinds = Arc::new(if roles.has(Role::Worker) { kinds } else { kinds.without_permits() });

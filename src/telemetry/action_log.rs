@@ -161,6 +161,11 @@ fn russian(language: Language) -> AtomicBool {
 /// For appending: whoever else writes to the file, lines stay whole. Readable by the group, as logs are; not
 /// by all.
 fn open_append(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::FileTypeExt as _;
+    // Opening one would wait for whoever reads it.
+    if std::fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a FIFO: give a file"));
+    }
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]

@@ -1,10 +1,14 @@
 //! What systemd is told of this process, and what it asks of it, by the protocol of `sd_notify`.
 //!
 //! Told by `gristmill serve` and by the attendant of the composition root. True here: where nobody listens (no
-//! `NOTIFY_SOCKET`) all of this does nothing; what cannot be told is said in the log, once, and hurts nobody. Processes that
-//! the daemon starts get an environment of their own, so none of them speaks in its name.
+//! `NOTIFY_SOCKET`) all of this does nothing; what cannot be told is said in the log, once, and hurts nobody: a thread of its
+//! own speaks, so whoever does not listen holds up no reload and no drain. Processes that the daemon starts get an environment
+//! of their own, so none of them speaks in its name.
 
-use std::sync::Once;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{LazyLock, Once};
+use std::thread;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -55,13 +59,40 @@ fn extension(by: Duration) -> NotifyState<'static> {
     NotifyState::ExtendTimeoutUsec(u32::try_from(by.as_micros()).unwrap_or(u32::MAX))
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        unheard(&error);
+/// As many messages wait for whoever listens; more are not told.
+const WAITING: usize = 16;
+
+/// The way to the thread that speaks; none where nobody listens, or no thread is to be had.
+static VOICE: LazyLock<Option<SyncSender<Vec<String>>>> = LazyLock::new(|| {
+    std::env::var_os("NOTIFY_SOCKET")?;
+    let (voice, words) = sync_channel(WAITING);
+    match thread::Builder::new().name("sd-notify".to_owned()).spawn(move || speak(&words)) {
+        Ok(_) => Some(voice),
+        Err(error) => {
+            unheard(&error);
+            None
+        }
+    }
+});
+
+/// Sends what is to be told, in its order, for as long as the process lives. It may take as long as whoever listens.
+fn speak(words: &Receiver<Vec<String>>) {
+    for lines in words {
+        let states: Vec<NotifyState<'_>> = lines.iter().map(|line| NotifyState::Custom(line)).collect();
+        if let Err(error) = sd_notify::notify(&states) {
+            unheard(&error);
+        }
     }
 }
 
-fn unheard(error: &std::io::Error) {
+fn tell(states: &[NotifyState<'_>]) {
+    let Some(voice) = &*VOICE else { return };
+    if voice.try_send(states.iter().map(ToString::to_string).collect()).is_err() {
+        unheard(&io::Error::from(io::ErrorKind::WouldBlock));
+    }
+}
+
+fn unheard(error: &io::Error) {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         tracing::warn!(%error, "systemd cannot be told how this process is (NOTIFY_SOCKET); this is said once");

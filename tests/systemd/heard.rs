@@ -44,6 +44,20 @@ async fn ready_is_said_once_with_a_status_before_it_and_the_end_is_said_too() {
 }
 
 #[tokio::test]
+async fn a_systemd_that_hears_nothing_holds_up_no_reload_and_no_drain() {
+    let mut service = Service::unheard(Duration::from_millis(20));
+    let reloads = || service.log().matches("the settings were read again").count();
+    eventually("it is ready", async || service.log().contains("\"message\":\"ready\"").then_some(())).await;
+    // More than any queue between the two holds.
+    for nth in 1..=60 {
+        service.signal("-HUP");
+        eventually("the settings are read again", async || (reloads() >= nth).then_some(())).await;
+    }
+    service.signal("-TERM");
+    assert!(service.ends().await.success());
+}
+
+#[tokio::test]
 async fn who_lacks_what_is_required_is_not_ready_and_says_what() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let settings = [

@@ -23,12 +23,24 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it with a watchdog of so long, and settings as in the environment.
     pub(crate) fn start(watchdog: Duration, settings: &[(&str, String)]) -> Self {
+        Self::heard_by(watchdog, settings, true)
+    }
+
+    /// The same of one whose systemd hears nothing, and lets it wait.
+    pub(crate) fn unheard(watchdog: Duration) -> Self {
+        Self::heard_by(watchdog, &[], false)
+    }
+
+    fn heard_by(watchdog: Duration, settings: &[(&str, String)], listens: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ear = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         let heard = Arc::<Mutex<Words>>::default();
         let notes = Arc::clone(&heard);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
+            while !listens {
+                std::thread::park();
+            }
             while let Ok(read) = ear.recv(&mut bytes) {
                 let text = String::from_utf8_lossy(&bytes[..read]);
                 let lines = text.lines().map(|line| (Instant::now(), line.to_owned()));
