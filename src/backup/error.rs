@@ -61,6 +61,14 @@ pub enum BackupError {
         /// What is wrong.
         problem: String,
     },
+    /// None was named, and one that is newer than all that are whole is damaged.
+    #[error("the newest backup is damaged: {problem}; {whole}")]
+    NewestDamaged {
+        /// Which, and what is wrong with it.
+        problem: String,
+        /// Which can be used in its place.
+        whole: String,
+    },
     /// A copied blob is not what it was.
     #[error(
         "{place}: the copy of blob {blob} {problem}; remove it ({file}), and the next backup copies it anew if it is still \
@@ -122,7 +130,13 @@ impl BackupError {
     /// Whether it is that a backup is not what it was, rather than that it could not be looked at.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::DamagedBlob { .. } | Self::Reference { .. })
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::NewestDamaged { .. }
+                | Self::DamagedBlob { .. }
+                | Self::Reference { .. }
+        )
     }
 
     pub(super) fn io(doing: &'static str, what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::time::Instant;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
 
 use super::error::BackupError;
@@ -28,6 +29,9 @@ const TELL: u64 = 1_000;
 
 /// So many lost blobs are named.
 const TOLD: usize = 20;
+
+/// Clocks of machines that are kept right differ by less.
+const APART: TimeDelta = TimeDelta::minutes(1);
 
 /// A file that is written and not in its place yet.
 struct Written {
@@ -50,7 +54,8 @@ pub(super) fn make(
 ) -> Result<Summary, BackupError> {
     let begun = Instant::now();
     let schema = schema(parts, handle)?;
-    let name = Name::fresh(parts.clock.utc());
+    let (now, newest) = (parts.clock.utc(), keep::names(shelf)?.pop());
+    let name = Name::fresh(now, newest.as_ref());
     shelf.put_bytes(b"", &name.sign_of_life())?;
     let making = Making { parts, shelf, name: &name, handle, watcher };
     let made = making.make(schema);
@@ -62,10 +67,17 @@ pub(super) fn make(
         }
     };
     // The backup is there; what is left over is for the next one, should this fail.
-    let removed = keep::clean(shelf, parts.keep, &name).unwrap_or_else(|error| {
+    let keep::Cleaned { gone, mut remarks } = keep::clean(shelf, parts.keep, &name).unwrap_or_else(|error| {
         tracing::warn!(%error, "older backups could not be cleaned up; the next backup tries again");
-        Vec::new()
+        let remark = format!("older backups could not be cleaned up; the next backup tries again: {error}");
+        keep::Cleaned { gone: Vec::new(), remarks: vec![remark] }
     });
+    remarks.extend(newest.filter(|newest| is_ahead(newest, now)).map(|newest| {
+        format!(
+            "backup {newest} has a name of the future, as if a clock was ahead when it was made: the new one is named after \
+             it, and shows what its `created_at` says"
+        )
+    }));
     Ok(Summary {
         name: name.to_string(),
         created_at: manifest.created_at,
@@ -77,9 +89,15 @@ pub(super) fn make(
         copied_bytes: copied.bytes,
         lost: manifest.lost,
         lost_blobs: copied.lost_blobs,
-        removed,
+        removed: gone,
+        remarks,
         took_ms: millis(begun.elapsed()),
     })
+}
+
+/// Whether that is later than clocks of several machines are apart.
+fn is_ahead(name: &Name, now: DateTime<Utc>) -> bool {
+    name.begun_at().is_some_and(|begun| begun.signed_duration_since(now) > APART)
 }
 
 /// The schema of the database, which must be this program's: its tables are those that are known here.

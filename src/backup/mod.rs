@@ -102,6 +102,9 @@ pub struct Summary {
     pub lost_blobs: Vec<String>,
     /// Backups that were removed since there were more than should stay.
     pub removed: Vec<String>,
+    /// What else whoever looks after backups should know: what is damaged in the place, or could not be cleaned up.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }

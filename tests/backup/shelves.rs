@@ -1,11 +1,13 @@
 //! What stays in a place, what goes, and what is nobody's to remove.
 
 use std::fs;
+use std::time::Duration;
 
+use gristmill::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::common::Engine;
-use crate::place::{Place, begun, files_below, make_old, said};
+use crate::place::{Patient, Place, begun, files_below, make_old, said};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newest_stay_with_their_blobs_and_nothing_else_of_ours() {
@@ -103,4 +105,48 @@ async fn blobs_stay_while_a_backup_is_under_way_or_one_cannot_be_read() {
     fs::remove_dir_all(&other).unwrap();
     place.json(&["backup"]);
     assert_eq!(copies(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_time_with_the_clock_ahead_new_backups_are_the_newest_and_stay() {
+    let place = Place::new(Engine::Sqlite).await.with("BACKUP__KEEP", 2);
+    place.daemon().await.drain().await;
+    let ahead = Clock::system();
+    ahead.advance(Duration::from_secs(400 * 86_400));
+    let backups = place.backups_by(ahead);
+    let handle = tokio::runtime::Handle::current();
+    let dated =
+        tokio::task::spawn_blocking(move || [(); 2].map(|()| backups.make(&handle, &Patient).unwrap().name));
+    let dated = dated.await.unwrap();
+    assert_eq!(begun(&place.shelf), dated);
+
+    let output = place.run(&["backup"]);
+    assert!(output.status.success() && said(&output).contains("name of the future"), "{}", said(&output));
+    let next = place.json(&["backup"]);
+    let name = next["name"].as_str().unwrap();
+    let there = begun(&place.shelf);
+    assert_eq!((there.len(), there.last().unwrap().as_str()), (2, name), "{there:?} after {dated:?}");
+    assert!(dated.iter().all(|dated| !there.contains(dated)), "the oldest went: {there:?}");
+    assert_eq!(place.json(&["backup", "--check"])["name"], name);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_backup_is_never_taken_in_silence_for_a_damaged_one() {
+    let place = Place::new(Engine::Sqlite).await;
+    place.daemon().await.drain().await;
+    let [older, newer] = [(); 2].map(|()| place.json(&["backup"])["name"].as_str().unwrap().to_owned());
+    let manifest = place.shelf.join(&newer).join("manifest.json");
+    fs::write(&manifest, fs::read_to_string(&manifest).unwrap().replacen("\"lost\":0", "\"lost\":1", 1))
+        .unwrap();
+    let new = place.beside(Engine::Sqlite).await;
+    let shelf = place.shelf.display().to_string();
+    for (code, problem) in
+        [(1, new.fails(&["restore", &shelf], 1)), (3, place.fails(&["backup", "--check"], 3))]
+    {
+        assert!(problem.contains(&newer) && problem.contains(&older), "{code}: {problem}");
+    }
+    // Whoever makes the next one is told as well.
+    let output = place.run(&["backup"]);
+    assert!(output.status.success() && said(&output).contains(&newer), "{}", said(&output));
+    new.json(&["restore", &shelf, "--name", &older]);
 }
