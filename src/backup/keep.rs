@@ -176,6 +176,21 @@ pub(super) fn clean(shelf: &Shelf, keep: usize, made: &Name) -> Result<Cleaned, 
     Ok(cleaned)
 }
 
+/// Removes copied blobs that no manifest names, after a backup failed and was taken back; nothing where another is under way,
+/// or a manifest cannot be read.
+pub(super) fn clean_after_failure(shelf: &Shelf, failed: &Name) -> Result<(), BackupError> {
+    let names = names(shelf)?;
+    let mut stay = Vec::new();
+    for name in names.iter().filter(|name| *name != failed) {
+        match Manifest::read(shelf, name)? {
+            Some(manifest) => stay.push((name, manifest)),
+            None if silence(&shelf.list(name.as_str())?) < SILENT => return Ok(()),
+            None => {}
+        }
+    }
+    clean_blobs(shelf, &stay, failed)
+}
+
 /// How long a backup has been silent.
 fn silence(files: &[Item]) -> Duration {
     files.iter().map(|file| file.age).min().unwrap_or(Duration::ZERO)

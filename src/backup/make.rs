@@ -23,6 +23,7 @@ use crate::config::BlobCare;
 use crate::failpoint::{self, Failpoint};
 use crate::store::{Session, Shape, Value};
 use crate::task::BlobName;
+use crate::telemetry::disk::room_at;
 
 /// So often whoever waits is told, in rows.
 const TELL: u64 = 1_000;
@@ -54,6 +55,8 @@ pub(super) fn make(
 ) -> Result<Summary, BackupError> {
     let begun = Instant::now();
     let schema = schema(parts, handle)?;
+    // The first draft makes the place where it is missing.
+    drop(shelf.draft()?);
     let (now, newest) = (parts.clock.utc(), keep::names(shelf)?.pop());
     let name = Name::fresh(now, newest.as_ref());
     shelf.put_bytes(b"", &name.sign_of_life())?;
@@ -62,7 +65,7 @@ pub(super) fn make(
     let (manifest, copied) = match made {
         Ok(made) => made,
         Err(error) => {
-            making.take_back();
+            making.take_back(&error);
             return Err(error);
         }
     };
@@ -130,6 +133,7 @@ struct Making<'a> {
 
 impl Making<'_> {
     fn make(&self, schema: i64) -> Result<(Manifest, Copied), BackupError> {
+        self.leaves_room(0)?;
         keep::wait_for_cleaners(self.shelf, || self.watcher.is_over())?;
         let hold = Hold::take(&self.parts.archive, self.shelf, self.name, self.handle)?;
         let mut look = self.handle.block_on(self.parts.archive.look())?;
@@ -172,6 +176,20 @@ impl Making<'_> {
         Ok((manifest, copied))
     }
 
+    /// Refuses to write so many bytes more where that would leave less than must stay free.
+    fn leaves_room(&self, more: u64) -> Result<(), BackupError> {
+        let Some(folder) = self.parts.place.url.folder() else { return Ok(()) };
+        let told = room_at(folder);
+        let room =
+            told.map_err(BackupError::io("cannot look at the disk of", folder.display().to_string()))?;
+        let (bytes, percent) = self.parts.floor;
+        let needed = bytes.max(room.total / 100 * percent).saturating_add(more);
+        if room.free >= needed {
+            return Ok(());
+        }
+        Err(BackupError::NoRoom { place: self.shelf.to_string(), free: room.free, needed })
+    }
+
     /// Reads every table into a file.
     fn rows(&self, look: &mut dyn Session) -> Result<Vec<(Shape, Option<i64>, Written)>, BackupError> {
         let shapes = Shape::all();
@@ -193,6 +211,8 @@ impl Making<'_> {
                     self.watcher.progress(Progress { phase: Phase::Rows, done, total });
                     if self.watcher.is_over() {
                         ended = Some(BackupError::Stopped);
+                    } else if let Err(error) = self.leaves_room(0) {
+                        ended = Some(error);
                     }
                 }
                 ended.is_none()
@@ -283,6 +303,7 @@ impl Making<'_> {
             return Ok(Some(bytes));
         }
         let Some(mut reader) = self.open(blob)? else { return Ok(None) };
+        self.leaves_room(reader.len())?;
         let mut draft = self.shelf.draft()?;
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -322,14 +343,20 @@ impl Making<'_> {
         }
     }
 
-    /// Removes what there is of a backup that came to nothing; copied blobs stay for the next one.
-    fn take_back(&self) {
+    /// Removes what there is of a backup that came to nothing. Copied blobs stay for the next one, unless there was no room:
+    /// then they would keep the disk full.
+    fn take_back(&self, error: &BackupError) {
         let files = self.shelf.list(self.name.as_str());
         let removed = files.and_then(|files| {
             self.shelf.remove(&files.into_iter().map(|file| file.name).collect::<Vec<_>>())
         });
         if let Err(error) = removed {
             tracing::warn!(%error, name = %self.name, "what is left of a broken-off backup is removed after a day");
+        }
+        if error.is_for_room()
+            && let Err(error) = keep::clean_after_failure(self.shelf, self.name)
+        {
+            tracing::warn!(%error, "blobs that a broken-off backup copied stay until the next one is made");
         }
     }
 }

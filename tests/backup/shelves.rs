@@ -150,3 +150,57 @@ async fn an_older_backup_is_never_taken_in_silence_for_a_damaged_one() {
     assert!(output.status.success() && said(&output).contains(&newer), "{}", said(&output));
     new.json(&["restore", &shelf, "--name", &older]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_only_reads_makes_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new(Engine::Sqlite).await;
+    place.daemon().await.drain().await;
+    let typo = place.path().join("typo");
+    let text = typo.display().to_string();
+    for arguments in [&["backup", "--list", "--to", &text][..], &["backup", "--check", "--to", &text]] {
+        let problem = place.fails(arguments, 1);
+        assert!(problem.contains("there is no such folder"), "{problem}");
+    }
+    assert!(!typo.exists());
+
+    let name = place.json(&["backup"])["name"].clone();
+    fs::remove_dir_all(place.shelf.join("tmp")).unwrap();
+    let may = |mode| fs::set_permissions(&place.shelf, fs::Permissions::from_mode(mode)).unwrap();
+    may(0o500);
+    let new = place.beside(Engine::Sqlite).await;
+    assert_eq!(place.json(&["backup", "--list"])["name"], name);
+    place.json(&["backup", "--check"]);
+    new.json(&["restore", &place.shelf.display().to_string()]);
+    may(0o700);
+    assert!(!place.shelf.join("tmp").exists(), "nothing was written there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_do_not_lie_among_the_blobs() {
+    let place = Place::new(Engine::Sqlite).await;
+    place.daemon().await.drain().await;
+    let blobs = place.blob_folder();
+    let same = blobs.join("..").join(blobs.file_name().unwrap()).display().to_string();
+    let problem = place.fails(&["backup", "--to", &same], 1);
+    assert!(problem.contains("is where the blobs are kept"), "{problem}");
+    assert_eq!(begun(&blobs), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_leaves_the_room_that_must_stay_free_and_takes_its_copies_away_again() {
+    let place = Place::new(Engine::Sqlite).await;
+    let daemon = place.daemon().await;
+    daemon.picture(1).await;
+    daemon.drain().await;
+    // As one leaves it that was killed: a copy that no manifest names.
+    place.json(&["backup"]);
+    for name in begun(&place.shelf) {
+        fs::remove_dir_all(place.shelf.join(name)).unwrap();
+    }
+    assert_eq!(files_below(&place.shelf.join("blobs")).len(), 1);
+    let full = place.with("STORAGE__MIN_FREE_BYTES", "1024 TiB");
+    let problem = full.fails(&["backup"], 1);
+    assert!(problem.contains("bytes free") && problem.contains("storage.min_free_bytes"), "{problem}");
+    assert_eq!(files_below(&full.shelf), Vec::<std::path::PathBuf>::new());
+}
