@@ -115,6 +115,7 @@ pub fn open_backups(
         blobs,
         scratch: settings.data_dir().join("backup-drafts"),
         clock,
+        storage: settings.storage.clone(),
     };
     let to = to.unwrap_or_else(|| settings.backup.to.clone());
     Ok(Backups::to(parts, &settings.backup, &settings.blobs, to))

@@ -33,15 +33,32 @@ pub enum BackupError {
     #[error("there is no database yet: nothing to back up")]
     NoDatabase,
     /// The database has another schema than this program.
-    #[error(
-        "the database has schema {found}, this program {known}: back it up with the program that made it, or bring it up \
-         to date first (gristmill migrate)"
-    )]
+    #[error("the database has schema {found}, this program knows {known}: {}", advice(*found, *known))]
     Schema {
         /// What the database has.
         found: i64,
         /// What this program knows.
         known: i64,
+    },
+    /// The folder of the backups is not there.
+    #[error("{0}: there is no such folder, and so no backup")]
+    NoPlace(String),
+    /// Backups would lie among the blobs.
+    #[error("{0} is where the blobs are kept: give backups a place of their own (backup.to, or --to)")]
+    AmongBlobs(String),
+    /// It would leave less room on the disk than must stay free.
+    #[error(
+        "the disk of {place} has {free} bytes free, and the backup needs {needed}, with what must stay free there \
+         (storage.min_free_bytes, storage.min_free_percent): make room, keep fewer backups (backup.keep), or give another \
+         place (backup.to)"
+    )]
+    NoRoom {
+        /// Where.
+        place: String,
+        /// How much is free, in bytes.
+        free: u64,
+        /// How much should be, in bytes.
+        needed: u64,
     },
     /// There is no such backup.
     #[error("{place} has no backup{which}")]
@@ -60,6 +77,14 @@ pub enum BackupError {
         file: String,
         /// What is wrong.
         problem: String,
+    },
+    /// None was named, and one that is newer than all that are whole is damaged.
+    #[error("the newest backup is damaged: {problem}; {whole}")]
+    NewestDamaged {
+        /// Which, and what is wrong with it.
+        problem: String,
+        /// Which can be used in its place.
+        whole: String,
     },
     /// A copied blob is not what it was.
     #[error(
@@ -122,11 +147,31 @@ impl BackupError {
     /// Whether it is that a backup is not what it was, rather than that it could not be looked at.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::DamagedBlob { .. } | Self::Reference { .. })
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::NewestDamaged { .. }
+                | Self::DamagedBlob { .. }
+                | Self::Reference { .. }
+        )
+    }
+
+    /// Whether the disk of the backups is too full for it.
+    pub(super) fn is_for_room(&self) -> bool {
+        matches!(self, Self::NoRoom { .. } | Self::Blob(BlobError::Full { .. }))
     }
 
     pub(super) fn io(doing: &'static str, what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { doing, what, source }
+    }
+}
+
+/// What to do about a database of another schema.
+fn advice(found: i64, known: i64) -> &'static str {
+    if found > known {
+        "a newer program has brought it up to date, and only that one knows all of its tables: run that one's backup"
+    } else {
+        "bring it up to date first (gristmill migrate), or back it up with the program that made it"
     }
 }

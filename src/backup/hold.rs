@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::error::BackupError;
@@ -28,7 +30,9 @@ pub(super) struct Hold {
     id: Uuid,
     archive: Arc<dyn Archive>,
     handle: Handle,
-    renewing: JoinHandle<()>,
+    /// Dropped, it ends the renewing.
+    over: Option<oneshot::Sender<()>>,
+    renewing: Option<JoinHandle<()>>,
     lost: Arc<AtomicBool>,
     shelf: Shelf,
     name: Name,
@@ -45,12 +49,14 @@ impl Hold {
         let id = Uuid::new_v4();
         handle.block_on(archive.hold(id, SPAN))?;
         let lost = Arc::new(AtomicBool::new(false));
-        let renewal = renew(Arc::clone(archive), id, Arc::clone(&lost), shelf.clone(), name.clone());
-        let renewing = handle.spawn(renewal);
+        let (over, ended) = oneshot::channel();
+        let renewal = renew(Arc::clone(archive), id, Arc::clone(&lost), shelf.clone(), name.clone(), ended);
+        let renewing = Some(handle.spawn(renewal));
         Ok(Self {
             id,
             archive: Arc::clone(archive),
             handle: handle.clone(),
+            over: Some(over),
             renewing,
             lost,
             shelf: shelf.clone(),
@@ -67,7 +73,13 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.renewing.abort();
+        // Waited for, not cut off: a sign that is on its way would be there again after it was removed.
+        drop(self.over.take());
+        if let Some(renewing) = self.renewing.take()
+            && let Err(error) = self.handle.block_on(renewing)
+        {
+            tracing::warn!(%error, "the renewing of a backup's hold ended early");
+        }
         // Whatever fails here goes by itself: the hold with its time, the sign of life when it is old.
         if let Err(error) = self.handle.block_on(self.archive.let_go(self.id)) {
             tracing::warn!(%error, "the hold of a backup could not be taken back: it ends by itself");
@@ -78,9 +90,16 @@ impl Drop for Hold {
     }
 }
 
-async fn renew(archive: Arc<dyn Archive>, id: Uuid, lost: Arc<AtomicBool>, shelf: Shelf, name: Name) {
-    loop {
-        tokio::time::sleep(RENEWAL).await;
+async fn renew(
+    archive: Arc<dyn Archive>,
+    id: Uuid,
+    lost: Arc<AtomicBool>,
+    shelf: Shelf,
+    name: Name,
+    mut ended: oneshot::Receiver<()>,
+) {
+    // Whatever it says, and most of all when its sender is gone, it is over.
+    while timeout(RENEWAL, &mut ended).await.is_err() {
         match archive.prolong(id, SPAN).await {
             Ok(true) => {}
             Ok(false) => {

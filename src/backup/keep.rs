@@ -1,7 +1,7 @@
 //! Which backups stay, and what goes with the others.
 //!
 //! Called at the end of every backup that was made. True here:
-//! - Of whole backups the newest `keep` stay; one that lacks blobs pushes out none that has them all, so the newest of those
+//! - The backup that was just made stays. Of whole backups the newest `keep` stay; one that lacks blobs pushes out none that has them all, so the newest of those
 //!   stays too.
 //! - A backup that was broken off is removed once it has shown no sign of life for a day.
 //! - A copied blob is removed when no manifest names it, and no backup is under way: one that is may have found it there, and
@@ -40,8 +40,17 @@ const AT_ONCE: usize = 100;
 /// About so many names of blobs are in memory at once.
 const NAMES: u64 = 200_000;
 
+/// What a cleaning came to.
+#[derive(Debug, Default)]
+pub(super) struct Cleaned {
+    /// The names of backups that went.
+    pub(super) gone: Vec<String>,
+    /// What stayed, and somebody should know of.
+    pub(super) remarks: Vec<String>,
+}
+
 /// The names of all that was begun there, the oldest first.
-fn names(shelf: &Shelf) -> Result<Vec<Name>, BackupError> {
+pub(super) fn names(shelf: &Shelf) -> Result<Vec<Name>, BackupError> {
     let mut names: Vec<Name> = shelf.folders()?.iter().filter_map(|name| name.parse().ok()).collect();
     names.sort();
     Ok(names)
@@ -66,11 +75,36 @@ pub(super) fn newest(shelf: &Shelf) -> Result<Option<Manifest>, BackupError> {
     Ok(None)
 }
 
-/// The backup of that name, or the newest.
+/// The newest that is whole, or what is wrong with a newer one.
+fn newest_or_damaged(shelf: &Shelf) -> Result<Option<Result<Manifest, BackupError>>, BackupError> {
+    for name in names(shelf)?.iter().rev() {
+        match Manifest::read(shelf, name) {
+            Ok(Some(manifest)) => return Ok(Some(Ok(manifest))),
+            Ok(None) => {}
+            Err(error @ BackupError::Damaged { .. }) => return Ok(Some(Err(error))),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// The backup of that name, or the newest. An older one is never taken in silence for a newer that is damaged.
 pub(super) fn find(shelf: &Shelf, name: Option<&Name>) -> Result<Manifest, BackupError> {
     let found = match name {
         Some(name) => Manifest::read(shelf, name)?,
-        None => newest(shelf)?,
+        None => match newest_or_damaged(shelf)? {
+            Some(Ok(manifest)) => Some(manifest),
+            Some(Err(error)) => {
+                let whole = newest(shelf)?.map_or_else(
+                    || "no other is whole".to_owned(),
+                    |manifest| {
+                        format!("to use an older one, name it: {} is the newest that is whole", manifest.name)
+                    },
+                );
+                return Err(BackupError::NewestDamaged { problem: error.to_string(), whole });
+            }
+            None => None,
+        },
     };
     found.ok_or_else(|| BackupError::NoBackup {
         place: shelf.to_string(),
@@ -94,8 +128,9 @@ pub(super) fn wait_for_cleaners(shelf: &Shelf, is_over: impl Fn() -> bool) -> Re
     Ok(())
 }
 
-/// Removes what is too much, after `made` was; gives the names of backups that went.
-pub(super) fn clean(shelf: &Shelf, keep: usize, made: &Name) -> Result<Vec<String>, BackupError> {
+/// Removes what is too much, after `made` was, which stays whatever the names of others say.
+pub(super) fn clean(shelf: &Shelf, keep: usize, made: &Name) -> Result<Cleaned, BackupError> {
+    let mut cleaned = Cleaned::default();
     let names = names(shelf)?;
     let (mut whole, mut unread, mut under_way) = (Vec::new(), false, false);
     for name in &names {
@@ -113,6 +148,9 @@ pub(super) fn clean(shelf: &Shelf, keep: usize, made: &Name) -> Result<Vec<Strin
             }
             Err(error @ BackupError::Damaged { .. }) => {
                 tracing::warn!(%error, "a backup is damaged, and stays; so do all copied blobs until it is removed");
+                cleaned
+                    .remarks
+                    .push(format!("{error}; it stays, and so do all copied blobs until it is removed"));
                 unread = true;
             }
             Err(error) => return Err(error),
@@ -120,23 +158,37 @@ pub(super) fn clean(shelf: &Shelf, keep: usize, made: &Name) -> Result<Vec<Strin
     }
     let sound = whole.iter().rposition(|(_, manifest)| manifest.lost == 0);
     let first = whole.len().saturating_sub(keep);
-    let mut gone = Vec::new();
     let mut stay = Vec::new();
     for (place, (name, manifest)) in whole.into_iter().enumerate() {
-        if place >= first || Some(place) == sound {
+        if place >= first || Some(place) == sound || name == made {
             stay.push((name, manifest));
             continue;
         }
         // The manifest first: half a backup must not look like a whole one.
         shelf.remove(&[name.manifest()])?;
         remove(shelf, name, &shelf.list(name.as_str())?)?;
-        gone.push(name.to_string());
+        cleaned.gone.push(name.to_string());
     }
     // Nothing lost any backup: what could be removed was removed before, or waits for its next chance.
     if !unread && !under_way {
         clean_blobs(shelf, &stay, made)?;
     }
-    Ok(gone)
+    Ok(cleaned)
+}
+
+/// Removes copied blobs that no manifest names, after a backup failed and was taken back; nothing where another is under way,
+/// or a manifest cannot be read.
+pub(super) fn clean_after_failure(shelf: &Shelf, failed: &Name) -> Result<(), BackupError> {
+    let names = names(shelf)?;
+    let mut stay = Vec::new();
+    for name in names.iter().filter(|name| *name != failed) {
+        match Manifest::read(shelf, name)? {
+            Some(manifest) => stay.push((name, manifest)),
+            None if silence(&shelf.list(name.as_str())?) < SILENT => return Ok(()),
+            None => {}
+        }
+    }
+    clean_blobs(shelf, &stay, failed)
 }
 
 /// How long a backup has been silent.

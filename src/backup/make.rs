@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::time::Instant;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
 
 use super::error::BackupError;
@@ -22,12 +23,16 @@ use crate::config::BlobCare;
 use crate::failpoint::{self, Failpoint};
 use crate::store::{Session, Shape, Value};
 use crate::task::BlobName;
+use crate::telemetry::disk::room_at;
 
 /// So often whoever waits is told, in rows.
 const TELL: u64 = 1_000;
 
 /// So many lost blobs are named.
 const TOLD: usize = 20;
+
+/// Clocks of machines that are kept right differ by less.
+const APART: TimeDelta = TimeDelta::minutes(1);
 
 /// A file that is written and not in its place yet.
 struct Written {
@@ -50,22 +55,32 @@ pub(super) fn make(
 ) -> Result<Summary, BackupError> {
     let begun = Instant::now();
     let schema = schema(parts, handle)?;
-    let name = Name::fresh(parts.clock.utc());
+    // The first draft makes the place where it is missing.
+    drop(shelf.draft()?);
+    let (now, newest) = (parts.clock.utc(), keep::names(shelf)?.pop());
+    let name = Name::fresh(now, newest.as_ref());
     shelf.put_bytes(b"", &name.sign_of_life())?;
     let making = Making { parts, shelf, name: &name, handle, watcher };
     let made = making.make(schema);
     let (manifest, copied) = match made {
         Ok(made) => made,
         Err(error) => {
-            making.take_back();
+            making.take_back(&error);
             return Err(error);
         }
     };
     // The backup is there; what is left over is for the next one, should this fail.
-    let removed = keep::clean(shelf, parts.keep, &name).unwrap_or_else(|error| {
+    let keep::Cleaned { gone, mut remarks } = keep::clean(shelf, parts.keep, &name).unwrap_or_else(|error| {
         tracing::warn!(%error, "older backups could not be cleaned up; the next backup tries again");
-        Vec::new()
+        let remark = format!("older backups could not be cleaned up; the next backup tries again: {error}");
+        keep::Cleaned { gone: Vec::new(), remarks: vec![remark] }
     });
+    remarks.extend(newest.filter(|newest| is_ahead(newest, now)).map(|newest| {
+        format!(
+            "backup {newest} has a name of the future, as if a clock was ahead when it was made: the new one is named after \
+             it, and shows what its `created_at` says"
+        )
+    }));
     Ok(Summary {
         name: name.to_string(),
         created_at: manifest.created_at,
@@ -77,9 +92,15 @@ pub(super) fn make(
         copied_bytes: copied.bytes,
         lost: manifest.lost,
         lost_blobs: copied.lost_blobs,
-        removed,
+        removed: gone,
+        remarks,
         took_ms: millis(begun.elapsed()),
     })
+}
+
+/// Whether that is later than clocks of several machines are apart.
+fn is_ahead(name: &Name, now: DateTime<Utc>) -> bool {
+    name.begun_at().is_some_and(|begun| begun.signed_duration_since(now) > APART)
 }
 
 /// The schema of the database, which must be this program's: its tables are those that are known here.
@@ -112,6 +133,7 @@ struct Making<'a> {
 
 impl Making<'_> {
     fn make(&self, schema: i64) -> Result<(Manifest, Copied), BackupError> {
+        self.leaves_room(0)?;
         keep::wait_for_cleaners(self.shelf, || self.watcher.is_over())?;
         let hold = Hold::take(&self.parts.archive, self.shelf, self.name, self.handle)?;
         let mut look = self.handle.block_on(self.parts.archive.look())?;
@@ -154,6 +176,20 @@ impl Making<'_> {
         Ok((manifest, copied))
     }
 
+    /// Refuses to write so many bytes more where that would leave less than must stay free.
+    fn leaves_room(&self, more: u64) -> Result<(), BackupError> {
+        let Some(folder) = self.parts.place.url.folder() else { return Ok(()) };
+        let told = room_at(folder);
+        let room =
+            told.map_err(BackupError::io("cannot look at the disk of", folder.display().to_string()))?;
+        let (bytes, percent) = self.parts.floor;
+        let needed = bytes.max(room.total / 100 * percent).saturating_add(more);
+        if room.free >= needed {
+            return Ok(());
+        }
+        Err(BackupError::NoRoom { place: self.shelf.to_string(), free: room.free, needed })
+    }
+
     /// Reads every table into a file.
     fn rows(&self, look: &mut dyn Session) -> Result<Vec<(Shape, Option<i64>, Written)>, BackupError> {
         let shapes = Shape::all();
@@ -175,6 +211,8 @@ impl Making<'_> {
                     self.watcher.progress(Progress { phase: Phase::Rows, done, total });
                     if self.watcher.is_over() {
                         ended = Some(BackupError::Stopped);
+                    } else if let Err(error) = self.leaves_room(0) {
+                        ended = Some(error);
                     }
                 }
                 ended.is_none()
@@ -265,6 +303,7 @@ impl Making<'_> {
             return Ok(Some(bytes));
         }
         let Some(mut reader) = self.open(blob)? else { return Ok(None) };
+        self.leaves_room(reader.len())?;
         let mut draft = self.shelf.draft()?;
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -304,14 +343,20 @@ impl Making<'_> {
         }
     }
 
-    /// Removes what there is of a backup that came to nothing; copied blobs stay for the next one.
-    fn take_back(&self) {
+    /// Removes what there is of a backup that came to nothing. Copied blobs stay for the next one, unless there was no room:
+    /// then they would keep the disk full.
+    fn take_back(&self, error: &BackupError) {
         let files = self.shelf.list(self.name.as_str());
         let removed = files.and_then(|files| {
             self.shelf.remove(&files.into_iter().map(|file| file.name).collect::<Vec<_>>())
         });
         if let Err(error) = removed {
             tracing::warn!(%error, name = %self.name, "what is left of a broken-off backup is removed after a day");
+        }
+        if error.is_for_room()
+            && let Err(error) = keep::clean_after_failure(self.shelf, self.name)
+        {
+            tracing::warn!(%error, "blobs that a broken-off backup copied stay until the next one is made");
         }
     }
 }

@@ -27,7 +27,7 @@ mod name;
 mod restore;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ pub use self::restore::Restored;
 
 use crate::blob::{Blobs, Shelf};
 use crate::clock::Clock;
-use crate::config::{BackupSettings, BlobCare, BlobSettings, BlobUrl};
+use crate::config::{BackupSettings, BlobCare, BlobSettings, BlobUrl, StorageSettings};
 use crate::store::Archive;
 use crate::task::Timestamp;
 
@@ -102,6 +102,9 @@ pub struct Summary {
     pub lost_blobs: Vec<String>,
     /// Backups that were removed since there were more than should stay.
     pub removed: Vec<String>,
+    /// What else whoever looks after backups should know: what is damaged in the place, or could not be cleaned up.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }
@@ -167,6 +170,10 @@ struct Inner {
     keep: usize,
     care: BlobCare,
     clock: Clock,
+    /// What must stay free on the disk of the place: bytes, and percent of it.
+    floor: (u64, u64),
+    /// Whether the blobs are kept in the same place.
+    among_blobs: bool,
 }
 
 /// What is saved, and how.
@@ -179,21 +186,26 @@ pub struct Parts {
     pub scratch: PathBuf,
     /// The time.
     pub clock: Clock,
+    /// What must stay free on the disk of a folder that backups are written to.
+    pub storage: StorageSettings,
 }
 
 impl Backups {
     /// The backups of that place; opens nothing.
     #[must_use]
     pub fn to(parts: Parts, settings: &BackupSettings, blobs: &BlobSettings, url: BlobUrl) -> Self {
-        let Parts { archive, blobs: store, scratch, clock } = parts;
+        let Parts { archive, blobs: store, scratch, clock, storage } = parts;
+        let place = settings.place(url, blobs);
         let inner = Inner {
             archive,
             blobs: store,
-            place: settings.place(url, blobs),
+            among_blobs: are_one(&place, blobs),
+            place,
             scratch,
             keep: usize::try_from(settings.keep).unwrap_or(usize::MAX).max(1),
             care: settings.blobs,
             clock,
+            floor: (storage.min_free_bytes.bytes(), u64::from(storage.min_free_percent)),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -201,10 +213,18 @@ impl Backups {
     /// Where they lie.
     ///
     /// # Errors
-    /// [`BackupError::Blob`] when the folder cannot be made, or the bucket's settings cannot be used.
+    /// [`BackupError::Blob`] when the bucket's settings cannot be used.
     pub fn shelf(&self) -> Result<Shelf, BackupError> {
         let Inner { place, scratch, clock, .. } = &*self.inner;
         Ok(Shelf::open(place, scratch, clock.clone())?)
+    }
+
+    /// The same, to read from: what is not there is not made.
+    fn shelf_that_is_there(&self) -> Result<Shelf, BackupError> {
+        match self.inner.place.url.folder() {
+            Some(folder) if !folder.is_dir() => Err(BackupError::NoPlace(folder.display().to_string())),
+            Some(_) | None => self.shelf(),
+        }
     }
 
     /// Makes a backup, and removes those that are too many by then.
@@ -212,6 +232,9 @@ impl Backups {
     /// # Errors
     /// [`BackupError`]; there is no new backup then.
     pub fn make(&self, handle: &Handle, watcher: &dyn Watcher) -> Result<Summary, BackupError> {
+        if self.inner.among_blobs {
+            return Err(BackupError::AmongBlobs(self.inner.place.url.to_string()));
+        }
         make::make(&self.inner, &self.shelf()?, handle, watcher)
     }
 
@@ -220,7 +243,7 @@ impl Backups {
     /// # Errors
     /// When the place cannot be listed.
     pub fn list(&self) -> Result<Vec<Result<Manifest, BackupError>>, BackupError> {
-        keep::manifests(&self.shelf()?)
+        keep::manifests(&self.shelf_that_is_there()?)
     }
 
     /// The newest backup that is whole; `None` where there is none. Makes no folder.
@@ -239,7 +262,7 @@ impl Backups {
     /// # Errors
     /// [`BackupError`] with the first thing that is not as it was.
     pub fn check(&self, name: Option<&Name>, watcher: &dyn Watcher) -> Result<Checked, BackupError> {
-        let shelf = self.shelf()?;
+        let shelf = self.shelf_that_is_there()?;
         let manifest = keep::find(&shelf, name)?;
         check::check(&shelf, manifest, &self.inner.blobs, watcher)
     }
@@ -254,9 +277,21 @@ impl Backups {
         handle: &Handle,
         watcher: &dyn Watcher,
     ) -> Result<Restored, BackupError> {
-        let shelf = self.shelf()?;
+        let shelf = self.shelf_that_is_there()?;
         let manifest = keep::find(&shelf, name)?;
         restore::restore(&self.inner, &shelf, manifest, handle, watcher)
+    }
+}
+
+/// Whether that is one and the same place.
+fn are_one(place: &BlobSettings, blobs: &BlobSettings) -> bool {
+    match (place.url.folder(), blobs.url.folder()) {
+        (Some(one), Some(other)) => {
+            let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+            real(one) == real(other)
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+        (None, None) => place.url == blobs.url && place.s3_endpoint == blobs.s3_endpoint,
     }
 }
 

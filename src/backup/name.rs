@@ -1,12 +1,12 @@
 //! What a backup is called, and where its files lie.
 //!
-//! Used by all of this room. True here: names order backups by the time at which they were begun, and nothing else in the
-//! place has a name of this form.
+//! Used by all of this room. True here: names order backups as they were begun, whatever the clock was set to meanwhile, and
+//! nothing else in the place has a name of this form.
 
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::task::BlobName;
@@ -23,6 +23,9 @@ pub struct NameError(String);
 /// To the millisecond: one backup after another is the later one.
 const TIME: &str = "%Y%m%dT%H%M%S%.3fZ";
 
+/// What lies between two names at least.
+const STEP: TimeDelta = TimeDelta::milliseconds(1);
+
 /// The folder of copied blobs, which all backups of a place share.
 pub(super) const BLOBS: &str = "blobs";
 
@@ -30,10 +33,13 @@ pub(super) const BLOBS: &str = "blobs";
 pub(super) const CLEANING: &str = "cleaning";
 
 impl Name {
-    /// A new one.
-    pub(super) fn fresh(now: DateTime<Utc>) -> Self {
+    /// A new one, which is later than the newest that is there: a clock that was ahead, and is right again, must not make what
+    /// is new look old.
+    pub(super) fn fresh(now: DateTime<Utc>, newest: Option<&Self>) -> Self {
+        let after = newest.and_then(Self::begun_at).and_then(|time| time.checked_add_signed(STEP));
+        let time = after.map_or(now, |after| after.max(now));
         let own = Uuid::new_v4().simple().to_string();
-        Self(format!("{}-{}", now.format(TIME), own.get(..8).unwrap_or("00000000")))
+        Self(format!("{}-{}", time.format(TIME), own.get(..8).unwrap_or("00000000")))
     }
 
     /// As text.
@@ -42,7 +48,7 @@ impl Name {
         &self.0
     }
 
-    /// When it was begun.
+    /// When it was begun; later where the place had one that was dated later.
     #[must_use]
     pub fn begun_at(&self) -> Option<DateTime<Utc>> {
         let (time, _) = self.0.split_once('-')?;
@@ -105,7 +111,7 @@ mod tests {
     #[test]
     fn names_are_read_as_they_are_written_and_nothing_else_is_one() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let name = Name::fresh(now);
+        let name = Name::fresh(now, None);
         assert_eq!(name.as_str().parse(), Ok(name.clone()));
         assert_eq!(name.begun_at(), Some(now));
         for text in [
@@ -120,6 +126,18 @@ mod tests {
             assert!(text.parse::<Name>().is_err(), "{text}");
         }
         assert!("20260131T030000.000Z-1a2b3c4d".parse::<Name>().is_ok());
+    }
+
+    #[test]
+    fn a_name_is_later_than_the_newest_that_is_there_whatever_the_clock_says() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let ahead = Name::fresh(now + TimeDelta::days(400), None);
+        let next = Name::fresh(now, Some(&ahead));
+        assert!(next > ahead && next.as_str().parse() == Ok(next.clone()), "{next} after {ahead}");
+        assert_eq!(
+            Name::fresh(now + TimeDelta::days(800), Some(&next)).begun_at(),
+            Some(now + TimeDelta::days(800))
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::name::{Name, blob_file};
 use super::{Inner, Phase, Progress, Watcher};
 use crate::blob::{Blobs, Shelf};
 use crate::failpoint::{self, Failpoint};
+use crate::store::TABLES;
 use crate::task::BlobName;
 
 /// What was restored.
@@ -52,6 +53,7 @@ pub(super) fn restore(
     if manifest.schema > known {
         return Err(BackupError::TooNew { backup: manifest.name, found: manifest.schema, known });
     }
+    only_our_tables(&manifest)?;
     // Locked from here to the end, so that no daemon begins with half of it.
     let session = handle.block_on(parts.archive.fill(manifest.schema))?;
     let checked = check(shelf, manifest.clone(), &parts.blobs, watcher)?;
@@ -78,6 +80,38 @@ pub(super) fn restore(
         blob_bytes: checked.blob_bytes,
         lost: checked.lost,
     })
+}
+
+/// Refuses a manifest with a table or a column that programs of ours do not save: it was written by somebody else, and what it
+/// names is written to. An older schema's tables and columns are all there still, since migrations only add.
+fn only_our_tables(manifest: &Manifest) -> Result<(), BackupError> {
+    let refused = |problem: String| {
+        Err(BackupError::Damaged {
+            backup: manifest.name.clone(),
+            file: "manifest.json".to_owned(),
+            problem: format!("{problem}: it was not written by this program"),
+        })
+    };
+    let mut seen = HashSet::new();
+    for entry in &manifest.tables {
+        let Some(known) = TABLES.iter().find(|table| table.name == entry.table) else {
+            return refused(format!("it names the table {}, which no backup has", entry.table));
+        };
+        if !seen.insert(known.name) {
+            return refused(format!("it names the table {} twice", entry.table));
+        }
+        let mut columns = HashSet::new();
+        for column in &entry.columns {
+            if !known.columns.contains(&(column.name.as_str(), column.holds)) || !columns.insert(&column.name)
+            {
+                return refused(format!(
+                    "it has a column {}.{} that no backup has",
+                    entry.table, column.name
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a blob store that has anything which the backup does not name.

@@ -10,7 +10,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
@@ -37,7 +37,10 @@ pub struct Shelf {
 
 #[derive(Debug)]
 struct Inner {
-    drafts: Drafts,
+    /// Where drafts lie.
+    tmp: PathBuf,
+    /// Opened by the first draft: a place that is only read from is not written to.
+    drafts: Mutex<Option<Drafts>>,
     place: Place,
     /// As the settings name it.
     shown: String,
@@ -61,11 +64,11 @@ pub struct Item {
 }
 
 impl Shelf {
-    /// Opens what the settings name, making a folder where it is missing; asks a bucket nothing. What is written for a bucket
-    /// lies in `scratch` until it is there.
+    /// Opens what the settings name; makes no folder before something is written, and asks a bucket nothing. What is written
+    /// for a bucket lies in `scratch` until it is there.
     ///
     /// # Errors
-    /// [`BlobError`] when a folder cannot be made, or the bucket's settings cannot be used.
+    /// [`BlobError`] when the bucket's settings cannot be used.
     pub fn open(settings: &BlobSettings, scratch: &Path, clock: Clock) -> Result<Self, BlobError> {
         let (tmp, place) = match &settings.url {
             BlobUrl::File { folder } => (folder.join(TMP), Place::Folder(folder.clone())),
@@ -74,18 +77,27 @@ impl Shelf {
                 (scratch.to_owned(), Place::Bucket(Arc::new(bucket)))
             }
         };
-        // Of a seat that nobody had before: others' drafts are let alone.
-        let drafts = Drafts::open(tmp.clone(), &Uuid::new_v4().simple().to_string())?;
-        remove_old(&tmp)?;
-        Ok(Self { inner: Arc::new(Inner { drafts, place, shown: settings.url.to_string() }) })
+        let inner = Inner { tmp, drafts: Mutex::new(None), place, shown: settings.url.to_string() };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Begins a file.
+    /// Begins a file; the first makes the folder where it is missing, and removes what is forgotten there.
     ///
     /// # Errors
     /// [`BlobError`] when it cannot be made.
     pub fn draft(&self) -> Result<Draft, BlobError> {
-        self.inner.drafts.begin()
+        let mut drafts = self.inner.drafts.lock().unwrap_or_else(PoisonError::into_inner);
+        let drafts = match &mut *drafts {
+            Some(drafts) => drafts,
+            none => {
+                let tmp = &self.inner.tmp;
+                // Of a seat that nobody had before: others' drafts are let alone.
+                let opened = Drafts::open(tmp.clone(), &Uuid::new_v4().simple().to_string())?;
+                remove_old(tmp)?;
+                none.insert(opened)
+            }
+        };
+        drafts.begin()
     }
 
     /// Puts a draft in its place, over what was there; gives the digest of its bytes, and their number.

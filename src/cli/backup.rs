@@ -81,6 +81,9 @@ fn make(backups: &Backups, settings: &Settings, console: &Console) -> Result<Exi
     } else {
         console.line(&story(&made, &settings.backup.to.to_string()))?;
     }
+    for remark in &made.remarks {
+        console.warn(remark);
+    }
     if made.lost == 0 {
         return Ok(Exit::Done);
     }

@@ -101,6 +101,6 @@ fn move_to(to: &str, settings: &Settings, console: &Console) -> Result<Exit, Pro
     console.remark(
         "Now set `database.url` to the new address, and start the daemon. Blobs stay where they are.",
     );
-    console.remark(&format!("{} is as it was: keep it until all is well.", path.display()));
+    console.remark(&format!("{} has all its rows still: keep it until all is well.", path.display()));
     Ok(Exit::Done)
 }

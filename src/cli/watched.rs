@@ -1,6 +1,6 @@
-//! Work of this machine's own that takes its time: with bars on a terminal, and an end by Ctrl-C that leaves nothing behind.
+//! Work of this machine's own that takes its time: with bars on a terminal, and an end by Ctrl-C or SIGTERM that leaves nothing behind.
 //!
-//! Used by the commands about backups. The first Ctrl-C asks the work to stop, which it does at the next row or piece of a blob;
+//! Used by the commands about backups. The first of these asks the work to stop, which it does at the next row or piece of a blob;
 //! the second ends the process, which leaves no more than a crash would.
 
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use super::problem::Problem;
@@ -26,10 +27,21 @@ pub(super) fn watched<T>(
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
     let shown = Shown { bars: console.bars(), bar: Mutex::default(), over: Arc::default() };
     let over = Arc::clone(&shown.over);
+    let (mut interrupted, mut terminated) = {
+        let _runtime = runtime.enter();
+        let heard =
+            |kind| signal(kind).map_err(|error| Problem::failed(format!("signals cannot be heard: {error}")));
+        (heard(SignalKind::interrupt())?, heard(SignalKind::terminate())?)
+    };
     runtime.spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
+        loop {
+            let code = tokio::select! {
+                heard = interrupted.recv() => heard.map(|()| 130),
+                heard = terminated.recv() => heard.map(|()| 143),
+            };
+            let Some(code) = code else { return };
             if over.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
+                std::process::exit(code);
             }
         }
     });

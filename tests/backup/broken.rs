@@ -125,19 +125,21 @@ async fn a_byte_that_is_another_is_found_wherever_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ctrl_c_ends_a_backup_and_leaves_nothing() {
+async fn ctrl_c_or_sigterm_ends_a_backup_and_leaves_nothing() {
     let place = filled(Engine::Sqlite).await;
-    let mut child =
-        place.command(&["backup"]).env("GRISTMILL_FAILPOINT", "backup_rows_put=STOP").spawn().unwrap();
-    crate::common::eventually("it has begun", || async {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-        stat.rsplit_once(") ").unwrap().1.starts_with('T').then_some(())
-    })
-    .await;
-    crate::place::signal(child.id(), "INT");
-    crate::place::signal(child.id(), "CONT");
-    let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
-    assert_eq!(status.code(), Some(130));
-    assert_eq!(begun(&place.shelf), Vec::<String>::new());
+    for name in ["INT", "TERM"] {
+        let mut child =
+            place.command(&["backup"]).env("GRISTMILL_FAILPOINT", "backup_rows_put=STOP").spawn().unwrap();
+        crate::common::eventually("it has begun", || async {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T').then_some(())
+        })
+        .await;
+        crate::place::signal(child.id(), name);
+        crate::place::signal(child.id(), "CONT");
+        let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+        assert_eq!(status.code(), Some(130));
+        assert_eq!(begun(&place.shelf), Vec::<String>::new());
+    }
     assert_eq!(place.json(&["backup"])["removed"], json!([]));
 }

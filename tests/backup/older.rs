@@ -28,8 +28,11 @@ async fn a_backup_of_an_older_schema_is_restored_and_brought_up_to_date() {
         daemon.drain().await;
         let name = place.json(&["backup"])["name"].as_str().unwrap().to_owned();
         let before = sums(&place.manifest(&name));
-        // Schema 8 had all tables that are saved, and no `holds`.
-        rewrite(&place, &name, |manifest| manifest["schema"] = 8.into());
+        // Schema 8 had all tables that are saved but the marks, and no `holds`.
+        rewrite(&place, &name, |manifest| {
+            manifest["schema"] = 8.into();
+            manifest["tables"].as_array_mut().unwrap().retain(|table| table["table"] != "marks");
+        });
         let new = place.beside(engine).await;
         let shelf = place.shelf.display().to_string();
         new.json(&["restore", &shelf]);
@@ -48,6 +51,20 @@ async fn a_backup_of_an_older_schema_is_restored_and_brought_up_to_date() {
         rewrite(&place, &name, |manifest| manifest["tables"][0]["table"] = "users; DROP TABLE tasks".into());
         let problem = new.fails(&["restore", &shelf, "--name", &name], 1);
         assert!(problem.contains("names that are none"), "{problem}");
+        for (pointer, other) in [
+            ("/tables/0/table", "holds"),
+            ("/tables/0/table", "tasks"),
+            ("/tables/0/columns/1/name", "until"),
+        ] {
+            let file = place.shelf.join(&name).join("manifest.json");
+            rewrite(&place, &name, |manifest| {
+                manifest["schema"] = 8.into();
+                manifest["tables"][0]["table"] = "users".into();
+                *manifest.pointer_mut(pointer).unwrap() = other.into();
+            });
+            let problem = new.fails(&["restore", &shelf, "--name", &name], 1);
+            assert!(problem.contains("not written by this program"), "{}: {problem}", file.display());
+        }
     }
 }
 
@@ -61,5 +78,5 @@ async fn a_database_of_another_schema_is_saved_by_the_program_that_made_it() {
     sqlx::query(newer).execute(&mut sqlite).await.unwrap();
     sqlite.close().await.unwrap();
     let problem = place.fails(&["backup"], 1);
-    assert!(problem.contains("has schema 9999"), "{problem}");
+    assert!(problem.contains("has schema 9999") && problem.contains("run that one's backup"), "{problem}");
 }

@@ -127,9 +127,14 @@ impl Place {
 
     /// The backups, in this process.
     pub(crate) fn backups(&self) -> Backups {
+        self.backups_by(Clock::system())
+    }
+
+    /// The same, by another clock.
+    pub(crate) fn backups_by(&self, clock: Clock) -> Backups {
         let settings = self.settings();
-        let blobs = open_blobs(&settings, "test", Clock::system()).unwrap();
-        open_backups(&settings, blobs, Clock::system(), None).unwrap()
+        let blobs = open_blobs(&settings, "test", clock.clone()).unwrap();
+        open_backups(&settings, blobs, clock, None).unwrap()
     }
 
     pub(crate) fn archive(&self) -> Arc<dyn Archive> {

@@ -1,11 +1,13 @@
 //! What stays in a place, what goes, and what is nobody's to remove.
 
 use std::fs;
+use std::time::Duration;
 
+use gristmill::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::common::Engine;
-use crate::place::{Place, begun, files_below, make_old, said};
+use crate::place::{Patient, Place, begun, files_below, make_old, said};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newest_stay_with_their_blobs_and_nothing_else_of_ours() {
@@ -103,4 +105,102 @@ async fn blobs_stay_while_a_backup_is_under_way_or_one_cannot_be_read() {
     fs::remove_dir_all(&other).unwrap();
     place.json(&["backup"]);
     assert_eq!(copies(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_time_with_the_clock_ahead_new_backups_are_the_newest_and_stay() {
+    let place = Place::new(Engine::Sqlite).await.with("BACKUP__KEEP", 2);
+    place.daemon().await.drain().await;
+    let ahead = Clock::system();
+    ahead.advance(Duration::from_secs(400 * 86_400));
+    let backups = place.backups_by(ahead);
+    let handle = tokio::runtime::Handle::current();
+    let dated =
+        tokio::task::spawn_blocking(move || [(); 2].map(|()| backups.make(&handle, &Patient).unwrap().name));
+    let dated = dated.await.unwrap();
+    assert_eq!(begun(&place.shelf), dated);
+
+    let output = place.run(&["backup"]);
+    assert!(output.status.success() && said(&output).contains("name of the future"), "{}", said(&output));
+    let next = place.json(&["backup"]);
+    let name = next["name"].as_str().unwrap();
+    let there = begun(&place.shelf);
+    assert_eq!((there.len(), there.last().unwrap().as_str()), (2, name), "{there:?} after {dated:?}");
+    assert!(dated.iter().all(|dated| !there.contains(dated)), "the oldest went: {there:?}");
+    assert_eq!(place.json(&["backup", "--check"])["name"], name);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_backup_is_never_taken_in_silence_for_a_damaged_one() {
+    let place = Place::new(Engine::Sqlite).await;
+    place.daemon().await.drain().await;
+    let [older, newer] = [(); 2].map(|()| place.json(&["backup"])["name"].as_str().unwrap().to_owned());
+    let manifest = place.shelf.join(&newer).join("manifest.json");
+    fs::write(&manifest, fs::read_to_string(&manifest).unwrap().replacen("\"lost\":0", "\"lost\":1", 1))
+        .unwrap();
+    let new = place.beside(Engine::Sqlite).await;
+    let shelf = place.shelf.display().to_string();
+    for (code, problem) in
+        [(1, new.fails(&["restore", &shelf], 1)), (3, place.fails(&["backup", "--check"], 3))]
+    {
+        assert!(problem.contains(&newer) && problem.contains(&older), "{code}: {problem}");
+    }
+    // Whoever makes the next one is told as well.
+    let output = place.run(&["backup"]);
+    assert!(output.status.success() && said(&output).contains(&newer), "{}", said(&output));
+    new.json(&["restore", &shelf, "--name", &older]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_only_reads_makes_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new(Engine::Sqlite).await;
+    place.daemon().await.drain().await;
+    let typo = place.path().join("typo");
+    let text = typo.display().to_string();
+    for arguments in [&["backup", "--list", "--to", &text][..], &["backup", "--check", "--to", &text]] {
+        let problem = place.fails(arguments, 1);
+        assert!(problem.contains("there is no such folder"), "{problem}");
+    }
+    assert!(!typo.exists());
+
+    let name = place.json(&["backup"])["name"].clone();
+    fs::remove_dir_all(place.shelf.join("tmp")).unwrap();
+    let may = |mode| fs::set_permissions(&place.shelf, fs::Permissions::from_mode(mode)).unwrap();
+    may(0o500);
+    let new = place.beside(Engine::Sqlite).await;
+    assert_eq!(place.json(&["backup", "--list"])["name"], name);
+    place.json(&["backup", "--check"]);
+    new.json(&["restore", &place.shelf.display().to_string()]);
+    may(0o700);
+    assert!(!place.shelf.join("tmp").exists(), "nothing was written there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_do_not_lie_among_the_blobs() {
+    let place = Place::new(Engine::Sqlite).await;
+    place.daemon().await.drain().await;
+    let blobs = place.blob_folder();
+    let same = blobs.join("..").join(blobs.file_name().unwrap()).display().to_string();
+    let problem = place.fails(&["backup", "--to", &same], 1);
+    assert!(problem.contains("is where the blobs are kept"), "{problem}");
+    assert_eq!(begun(&blobs), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_leaves_the_room_that_must_stay_free_and_takes_its_copies_away_again() {
+    let place = Place::new(Engine::Sqlite).await;
+    let daemon = place.daemon().await;
+    daemon.picture(1).await;
+    daemon.drain().await;
+    // As one leaves it that was killed: a copy that no manifest names.
+    place.json(&["backup"]);
+    for name in begun(&place.shelf) {
+        fs::remove_dir_all(place.shelf.join(name)).unwrap();
+    }
+    assert_eq!(files_below(&place.shelf.join("blobs")).len(), 1);
+    let full = place.with("STORAGE__MIN_FREE_BYTES", "1024 TiB");
+    let problem = full.fails(&["backup"], 1);
+    assert!(problem.contains("bytes free") && problem.contains("storage.min_free_bytes"), "{problem}");
+    assert_eq!(files_below(&full.shelf), Vec::<std::path::PathBuf>::new());
 }

@@ -1,7 +1,12 @@
 //! What both databases are told in the same words. Used by the two adapters' sessions: a macro, since the drivers' types have
 //! nothing in common that would be shorter to write.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::{SEEDED, Shape};
+use crate::store::StoreError;
 
 /// The blobs that rows name, each once.
 pub(in crate::store) const BLOBS: &str = "SELECT blob, max(bytes) FROM (SELECT blob, bytes FROM task_blobs \
@@ -64,6 +69,34 @@ pub(in crate::store) fn insert(table: &Shape) -> String {
     format!("INSERT INTO {} ({}) ", quoted(&table.name), columns(table))
 }
 
+/// A small statement takes this long at most: a database that went away in the middle of it does not answer at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A row comes within this, also the first of a large table that is sorted.
+const ROW: Duration = Duration::from_secs(900);
+
+/// Does what is small, or gives up.
+pub(in crate::store) async fn within<T>(
+    doing: &'static str,
+    small: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match timeout(PATIENCE, small).await {
+        Ok(done) => done,
+        Err(_) => Err(StoreError::Unavailable { doing, source: sqlx::Error::PoolTimedOut }),
+    }
+}
+
+/// Waits for the next row, or gives up.
+pub(in crate::store) async fn next<T>(
+    doing: &'static str,
+    row: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match timeout(ROW, row).await {
+        Ok(row) => row.map_err(StoreError::of(doing)),
+        Err(_) => Err(StoreError::Unavailable { doing, source: sqlx::Error::PoolTimedOut }),
+    }
+}
+
 /// A session whose connection, of the driver `$driver`, is in `self.connection`; `$more` are the methods in which the databases
 /// differ.
 macro_rules! session {
@@ -84,7 +117,7 @@ macro_rules! session {
             let mut rows = sqlx::query(sqlx::AssertSqlSafe(speak::select(table, $bytewise)))
                 .persistent(false)
                 .fetch(&mut self.connection);
-            while let Some(row) = rows.try_next().await.map_err(doing())? {
+            while let Some(row) = speak::next("read all rows", rows.try_next()).await? {
                 let read = |(place, column): (usize, &Column)| match column.holds {
                     ColumnType::Int => {
                         row.try_get(place).map(|value: Option<i64>| value.map_or(Value::Null, Value::Int))
@@ -105,12 +138,11 @@ macro_rules! session {
         }
 
         async fn blobs(&mut self, take: &mut Each<'_>) -> Result<(), StoreError> {
-            let doing = || StoreError::of("read which blobs are named");
             let text = format!("{} ORDER BY blob {}", speak::BLOBS, $bytewise);
             let mut rows = sqlx::query_as::<_, (String, Option<i64>)>(sqlx::AssertSqlSafe(text))
                 .persistent(false)
                 .fetch(&mut self.connection);
-            while let Some((name, bytes)) = rows.try_next().await.map_err(doing())? {
+            while let Some((name, bytes)) = speak::next("read which blobs are named", rows.try_next()).await? {
                 if !take(vec![Value::Text(name), bytes.map_or(Value::Null, Value::Int)]) {
                     break;
                 }
@@ -156,49 +188,58 @@ macro_rules! archive {
         #[async_trait]
         impl Archive for $archive {
         async fn hold(&self, id: Uuid, span: Duration) -> Result<(), StoreError> {
-            let doing = || StoreError::of("hold the blobs");
-            let mut connection = self.connect().await?;
-            let now = self.now(&mut connection).await?;
-            let mut tx = connection.begin().await.map_err(doing())?;
-            sqlx::query("DELETE FROM holds WHERE until <= $1")
-                .bind(now)
-                .execute(&mut *tx)
-                .await
-                .map_err(doing())?;
-            sqlx::query("INSERT INTO holds (id, until) VALUES ($1, $2)")
-                .bind(id.to_string())
-                .bind(now.saturating_add(micros(span)))
-                .execute(&mut *tx)
-                .await
-                .map_err(doing())?;
-            tx.commit().await.map_err(doing())?;
-            connection.close().await.map_err(doing())
+            speak::within("hold the blobs", async {
+                let doing = || StoreError::of("hold the blobs");
+                let mut connection = self.connect().await?;
+                let now = self.now(&mut connection).await?;
+                let mut tx = connection.begin().await.map_err(doing())?;
+                sqlx::query("DELETE FROM holds WHERE until <= $1")
+                    .bind(now)
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(doing())?;
+                sqlx::query("INSERT INTO holds (id, until) VALUES ($1, $2)")
+                    .bind(id.to_string())
+                    .bind(now.saturating_add(micros(span)))
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(doing())?;
+                tx.commit().await.map_err(doing())?;
+                connection.close().await.map_err(doing())
+            })
+            .await
         }
 
         async fn prolong(&self, id: Uuid, span: Duration) -> Result<bool, StoreError> {
-            let doing = || StoreError::of("hold the blobs");
-            let mut connection = self.connect().await?;
-            let now = self.now(&mut connection).await?;
-            let held = sqlx::query("UPDATE holds SET until = $2 WHERE id = $1 AND until > $3")
-                .bind(id.to_string())
-                .bind(now.saturating_add(micros(span)))
-                .bind(now)
-                .execute(&mut connection)
-                .await
-                .map_err(doing())?;
-            connection.close().await.map_err(doing())?;
-            Ok(held.rows_affected() == 1)
+            speak::within("hold the blobs", async {
+                let doing = || StoreError::of("hold the blobs");
+                let mut connection = self.connect().await?;
+                let now = self.now(&mut connection).await?;
+                let held = sqlx::query("UPDATE holds SET until = $2 WHERE id = $1 AND until > $3")
+                    .bind(id.to_string())
+                    .bind(now.saturating_add(micros(span)))
+                    .bind(now)
+                    .execute(&mut connection)
+                    .await
+                    .map_err(doing())?;
+                connection.close().await.map_err(doing())?;
+                Ok(held.rows_affected() == 1)
+            })
+            .await
         }
 
         async fn let_go(&self, id: Uuid) -> Result<(), StoreError> {
-            let doing = || StoreError::of("let the blobs go");
-            let mut connection = self.connect().await?;
-            sqlx::query("DELETE FROM holds WHERE id = $1")
-                .bind(id.to_string())
-                .execute(&mut connection)
-                .await
-                .map_err(doing())?;
-            connection.close().await.map_err(doing())
+            speak::within("let the blobs go", async {
+                let doing = || StoreError::of("let the blobs go");
+                let mut connection = self.connect().await?;
+                sqlx::query("DELETE FROM holds WHERE id = $1")
+                    .bind(id.to_string())
+                    .execute(&mut connection)
+                    .await
+                    .map_err(doing())?;
+                connection.close().await.map_err(doing())
+            })
+            .await
         }
 
         $($more)*
