@@ -1,8 +1,9 @@
 //! `gristmill gc`: what is here that need not be, and removing it now.
 //!
 //! Opens the database, so it works where no daemon runs; where a daemon has its SQLite database to itself, it asks that
-//! daemon, as its operator. Both do what the daemon's janitor does by itself.
+//! daemon, as its operator. Both do what the daemon's janitor does by itself. Makes no database and migrates none.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +15,9 @@ use super::client::{Call, Daemon, with_operator};
 use super::problem::Problem;
 use super::terminal::{Console, Manners};
 use super::{Exit, interruptible, with_settings};
-use crate::app::{open_blobs, open_store};
+use crate::app::{open_blobs, open_store, schema_of};
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{DatabaseUrl, Settings};
 use crate::http::{GarbageView, collect};
 use crate::kinds;
 use crate::store::StoreError;
@@ -58,6 +59,7 @@ async fn here(
     console: &Console,
 ) -> Result<Option<Exit>, Problem> {
     let failed = |error: &dyn std::fmt::Display| Problem::failed(error.to_string());
+    ready(settings).await?;
     let clock = Clock::system();
     let store = match open_store(settings, &kinds::outside(&settings.kinds), clock.clone()).await {
         Ok(store) => store,
@@ -82,6 +84,34 @@ async fn here(
     };
     store.close().await;
     done.map(Some)
+}
+
+/// Whether the database is there and as this program knows it. What is opened is made or migrated, and by an empty database
+/// no blob would be named: one that was looked for in the wrong place must not cost all of them.
+async fn ready(settings: &Settings) -> Result<(), Problem> {
+    let url = match &settings.database.url {
+        DatabaseUrl::Sqlite { path } => {
+            format!("sqlite:{}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display())
+        }
+        DatabaseUrl::Postgres(url) => url.to_string(),
+    };
+    let (found, known) = schema_of(settings).await.map_err(|error| Problem::failed(error.to_string()))?;
+    let Some(found) = found else {
+        return Err(Problem::failed(format!(
+            "there is no database of gristmill's at {url}; nothing was made, nothing removed"
+        ))
+        .hint("name the daemon's settings with --config, or run this in the daemon's folder")
+        .hint("if its disk is not mounted, mount it"));
+    };
+    let differs = format!("{url} has schema {found}, this program knows {known}; nothing was removed");
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(Problem::failed(differs)
+            .hint("bring it up to date first: start the daemon of this version, or run gristmill migrate")),
+        Ordering::Greater => {
+            Err(Problem::failed(differs).hint("use the gristmill of the version that the daemon has"))
+        }
+    }
 }
 
 /// Through the daemon that has the database.
