@@ -70,12 +70,11 @@ async fn here(
     };
     // A seat of its own, kept from one time to the next: what one that was killed had moved aside is put back here, and no
     // other is at it now. The daemon's seat may be taken.
-    let seat = Seat::take(&settings.data_dir().join("gc")).map_err(|error| match error {
-        StartError::SeatTaken { .. } => {
-            Problem::failed("another gristmill gc is at work here: wait for its end")
-        }
-        error => failed(&error),
-    })?;
+    let taken = Seat::take(&settings.data_dir().join("gc"));
+    if let Err(StartError::SeatTaken { .. }) = taken {
+        return Err(Problem::failed("another gristmill gc is at work here: wait for its end"));
+    }
+    let seat = taken.map_err(|error| failed(&error))?;
     let blobs = open_blobs(settings, seat.name(), clock.clone()).map_err(|error| failed(&error))?;
     let tidy = Tidy {
         store: Arc::clone(&store),
