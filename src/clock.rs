@@ -50,6 +50,13 @@ impl Clock {
         Timestamp::from_micros(now)
     }
 
+    /// What the system says, steps back and all: for what several processes write and compare, of which each makes up for a
+    /// step back by itself, or does not know of it.
+    #[must_use]
+    pub fn unsteady(&self) -> Timestamp {
+        Timestamp::from_micros(self.wall())
+    }
+
     /// What the system says, in microseconds, steps and all.
     fn wall(&self) -> i64 {
         Utc::now().timestamp_micros().saturating_add(self.shift())
@@ -80,15 +87,22 @@ impl Clock {
     /// One who sees whether the system's clock was set forward.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        Watch { clock: self.clone(), seen: (self.wall(), Instant::now()), stepped: None }
+        let seen = Arc::new(Mutex::new(Seen { at: (self.wall(), Instant::now()), stepped: None }));
+        Watch { clock: self.clone(), seen }
     }
 }
 
-/// Sees whether the system's clock was set forward: what looks old then may not be.
+/// Sees whether the system's clock was set forward: what looks old then may not be. Cheap to clone; what one clone sees, all
+/// know.
 #[derive(Debug, Clone)]
 pub struct Watch {
     clock: Clock,
-    seen: (i64, Instant),
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    at: (i64, Instant),
     stepped: Option<Instant>,
 }
 
@@ -97,15 +111,17 @@ impl Watch {
     const TOLERANCE: Duration = Duration::from_secs(30);
 
     /// Whether the clock was set forward within that time before now, as far as was looked.
-    pub fn stepped_within(&mut self, span: Duration) -> bool {
+    #[must_use]
+    pub fn stepped_within(&self, span: Duration) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (wall, instant) = (self.clock.wall(), Instant::now());
-        let (seen, at) = self.seen;
-        let beyond = wall.saturating_sub(seen).saturating_sub(micros(instant.saturating_duration_since(at)));
+        let (last, at) = seen.at;
+        let beyond = wall.saturating_sub(last).saturating_sub(micros(instant.saturating_duration_since(at)));
         if beyond > micros(Self::TOLERANCE) {
-            self.stepped = Some(instant);
+            seen.stepped = Some(instant);
         }
-        self.seen = (wall, instant);
-        self.stepped.is_some_and(|stepped| instant.saturating_duration_since(stepped) < span)
+        seen.at = (wall, instant);
+        seen.stepped.is_some_and(|stepped| instant.saturating_duration_since(stepped) < span)
     }
 }
 
@@ -157,7 +173,7 @@ mod tests {
     #[test]
     fn who_watches_sees_a_step_forward_for_a_while_and_no_other() {
         let (clock, hour) = (Clock::system(), Duration::from_secs(3_600));
-        let mut watch = clock.watch();
+        let watch = clock.watch();
         assert!(!watch.stepped_within(hour));
         clock.set_back(hour);
         assert!(!watch.stepped_within(hour));

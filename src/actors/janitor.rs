@@ -24,7 +24,7 @@ use super::tracker::Metrics;
 use crate::account::Caller;
 use crate::blob::{Blobs, Swept};
 use crate::broker::Broker;
-use crate::clock::{Clock, Watch};
+use crate::clock::Clock;
 use crate::imaging::{Imaging, ImagingError};
 use crate::intake::Waiting;
 use crate::kinds::Registry;
@@ -32,7 +32,7 @@ use crate::store::{Once, Rescued, Store, StoreError, Writer};
 use crate::task::{Backoff, NodeId};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{JanitorMetrics, MetricsHandle};
-use crate::tidy::{Expired, Tidy};
+use crate::tidy::{Cleared, Expired, Held, Tidy};
 
 /// What the janitor works with; shared by its incarnations.
 #[derive(Clone)]
@@ -107,8 +107,6 @@ pub struct Janitor {
     duty: Option<NodeId>,
     metrics: JanitorMetrics,
     rescue: Looking,
-    /// Whether the clock was set forward: blobs look older then than they are.
-    watch: Watch,
     /// Whether a look at the blob store is under way: there is one at a time.
     probing: bool,
 }
@@ -148,7 +146,6 @@ impl Janitor {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self {
-            watch: parts.clock.watch(),
             parts,
             duty: None,
             metrics: JanitorMetrics::new(),
@@ -245,22 +242,11 @@ impl Handler<Sweep> for Janitor {
 
     fn handle(&mut self, _: Sweep, ctx: &mut Context<Self>) {
         let parts = self.parts.clone();
-        if self.watch.stepped_within(self.parts.tidy.grace) {
-            tracing::warn!(
-                "the clock was set forward: blobs are swept again once their grace has really passed"
-            );
-            ctx.notify_later(Sweep, self.parts.sweep);
-            return;
-        }
         let duty = self.has_duty();
-        let sweep = async move { if duty { parts.tidy.sweep().await } else { Ok(Swept::default()) } };
-        ctx.spawn(sweep.into_actor(self).map(|swept, this, ctx| {
-            match swept {
-                Ok(Swept { blobs: 0, .. }) => {}
-                Ok(Swept { blobs, bytes }) => {
-                    tracing::info!(blobs, bytes, "removed blobs that no row names");
-                    this.metrics.swept(blobs);
-                }
+        let sweep = async move { if duty { parts.tidy.sweep(None).await } else { Ok(Cleared::default()) } };
+        ctx.spawn(sweep.into_actor(self).map(|cleared, this, ctx| {
+            match cleared {
+                Ok(Cleared { swept, held, more: _ }) => this.tell_swept(swept, held),
                 Err(error) => tracing::warn!(%error, "a sweep was cut short; the next one goes on"),
             }
             ctx.notify_later(Sweep, this.parts.sweep);
@@ -344,6 +330,19 @@ impl Janitor {
             if let Some(metrics) = self.parts.metrics.of(kind) {
                 metrics.expired(*tasks);
             }
+        }
+    }
+
+    fn tell_swept(&self, swept: Swept, held: Option<Held>) {
+        if swept.blobs > 0 {
+            tracing::info!(blobs = swept.blobs, bytes = swept.bytes, "removed blobs that no row names");
+            self.metrics.swept(swept.blobs);
+        }
+        match held {
+            None => {}
+            // As often as there are backups, and as long as they take.
+            Some(held @ Held::Backup) => tracing::debug!("{}", held.told()),
+            Some(held @ (Held::Clock | Held::EmptyDatabase)) => tracing::warn!("{}", held.told()),
         }
     }
 

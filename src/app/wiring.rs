@@ -47,7 +47,7 @@ use crate::telemetry::metrics::{
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{ActionLog, MetricsHandle};
 use crate::telling::{Bell, Feed};
-use crate::tidy::{Hand, Retention, Tidy};
+use crate::tidy::{Hand, Place, Retention, Tidy};
 
 /// What the parts share.
 pub(super) struct Wiring {
@@ -122,6 +122,8 @@ impl Wiring {
                 self.kinds.iter().map(|(kind, _)| kind).chain(self.kinds.outside()),
             )),
             grace: self.settings.blobs.sweep_grace,
+            watch: self.clock.watch(),
+            place: Place::default(),
         }
     }
 

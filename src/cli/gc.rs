@@ -1,29 +1,32 @@
 //! `gristmill gc`: what is here that need not be, and removing it now.
 //!
 //! Opens the database, so it works where no daemon runs; where a daemon has its SQLite database to itself, it asks that
-//! daemon, as its operator. Both do what the daemon's janitor does by itself.
+//! daemon, as its operator. Both do what the daemon's janitor does by itself. Makes no database and migrates none.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use uuid::Uuid;
 
 use super::client::{Call, Daemon, with_operator};
 use super::problem::Problem;
 use super::terminal::{Console, Manners};
-use super::{Exit, interruptible, with_settings};
-use crate::app::{open_blobs, open_store};
+use super::{Exit, interruptible_within, with_settings};
+use crate::app::{Seat, StartError, open_blobs, open_store, schema_of};
 use crate::clock::Clock;
-use crate::config::Settings;
-use crate::http::{GarbageView, collect};
+use crate::config::{DatabaseUrl, Settings};
+use crate::http::{GarbageView, HeldView, collect};
 use crate::kinds;
 use crate::store::StoreError;
-use crate::tidy::{Hand, Retention, Tidy};
+use crate::tidy::{Hand, Place, Retention, Tidy};
 
 /// How long a step takes between two words about it.
 const STEP: Duration = Duration::from_secs(10);
+
+/// How long the blobs that are just being removed may take when it is interrupted.
+const LAST: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -41,7 +44,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, config: Vec<PathBuf>) -> Exit {
     with_settings(config, |loaded| {
         let console = Console::new(&arguments.manners);
-        match interruptible(here(arguments, &loaded.settings, &console)) {
+        match interruptible_within(here(arguments, &loaded.settings, &console), LAST) {
             Ok(Some(exit)) => exit,
             Ok(None) => with_operator(&loaded.settings, &console, async |daemon, console| {
                 there(arguments, daemon, console).await
@@ -58,30 +61,66 @@ async fn here(
     console: &Console,
 ) -> Result<Option<Exit>, Problem> {
     let failed = |error: &dyn std::fmt::Display| Problem::failed(error.to_string());
+    ready(settings).await?;
     let clock = Clock::system();
     let store = match open_store(settings, &kinds::outside(&settings.kinds), clock.clone()).await {
         Ok(store) => store,
         Err(StoreError::InUse { .. }) => return Ok(None),
         Err(error) => return Err(failed(&error)),
     };
-    // A seat that nobody had: what another process left half written is not ours to judge.
-    let seat = Uuid::new_v4().to_string();
-    let blobs = open_blobs(settings, &seat, clock).map_err(|error| failed(&error))?;
+    // A seat of its own, kept from one time to the next: what one that was killed had moved aside is put back here, and no
+    // other is at it now. The daemon's seat may be taken.
+    let taken = Seat::take(&settings.data_dir().join("gc"));
+    if let Err(StartError::SeatTaken { .. }) = taken {
+        return Err(Problem::failed("another gristmill gc is at work here: wait for its end"));
+    }
+    let seat = taken.map_err(|error| failed(&error))?;
+    let blobs = open_blobs(settings, seat.name(), clock.clone()).map_err(|error| failed(&error))?;
     let tidy = Tidy {
         store: Arc::clone(&store),
         blobs,
         hand: Hand::Store,
         retention: Arc::new(Retention::of(&settings.tasks, &kinds::all(&settings.kinds))),
         grace: settings.blobs.sweep_grace,
+        watch: clock.watch(),
+        place: Place::default(),
     };
     let done = if arguments.dry_run {
-        let found = tidy.look(arguments.names.into()).await.map_err(|error| failed(&error))?;
+        let found = tidy.look(arguments.names.into(), None).await.map_err(|error| failed(&error))?;
         show(&GarbageView::of(found), true, console)
     } else {
         act(console, async || collect(&tidy, STEP).await.map_err(|error| failed(&error))).await
     };
     store.close().await;
     done.map(Some)
+}
+
+/// Whether the database is there and as this program knows it. What is opened is made or migrated, and by an empty database
+/// no blob would be named: one that was looked for in the wrong place must not cost all of them.
+async fn ready(settings: &Settings) -> Result<(), Problem> {
+    let url = match &settings.database.url {
+        DatabaseUrl::Sqlite { path } => {
+            format!("sqlite:{}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display())
+        }
+        DatabaseUrl::Postgres(url) => url.to_string(),
+    };
+    let (found, known) = schema_of(settings).await.map_err(|error| Problem::failed(error.to_string()))?;
+    let Some(found) = found else {
+        return Err(Problem::failed(format!(
+            "there is no database of gristmill's at {url}; nothing was made, nothing removed"
+        ))
+        .hint("name the daemon's settings with --config, or run this in the daemon's folder")
+        .hint("if its disk is not mounted, mount it"));
+    };
+    let differs = format!("{url} has schema {found}, this program knows {known}; nothing was removed");
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(Problem::failed(differs)
+            .hint("bring it up to date first: start the daemon of this version, or run gristmill migrate")),
+        Ordering::Greater => {
+            Err(Problem::failed(differs).hint("use the gristmill of the version that the daemon has"))
+        }
+    }
 }
 
 /// Through the daemon that has the database.
@@ -111,11 +150,16 @@ async fn act(
         }
         all.blobs.count += view.blobs.count;
         all.blobs.bytes += view.blobs.bytes;
+        all.held_by = view.held_by;
         if !view.more {
-            return show(&all, false, console);
+            let exit = show(&all, false, console)?;
+            return match all.held_by {
+                Some(held @ (HeldView::Clock | HeldView::EmptyDatabase)) => Err(Problem::failed(held.told())),
+                Some(HeldView::Backup) | None => Ok(exit),
+            };
         }
         let tasks: u64 = all.tasks.iter().map(|ended| ended.tasks).sum();
-        console.remark(&format!("{tasks} tasks so far"));
+        console.remark(&format!("{tasks} tasks and {} blobs so far", all.blobs.count));
     }
 }
 
@@ -132,6 +176,12 @@ fn show(view: &GarbageView, dry: bool, console: &Console) -> Result<Exit, Proble
     }
     let (count, size) = (view.blobs.count, view.blobs.bytes);
     console.line(&format!("{word}: {count} blobs that nothing names, {size} bytes"))?;
+    if let Some(held @ HeldView::Backup) = view.held_by {
+        console.line(held.told())?;
+    }
+    if view.more {
+        console.line("that is not all: the time for looking was over")?;
+    }
     for name in &view.blobs.names {
         console.line(&format!("  {}", super::terminal::text::harmless(name)))?;
     }

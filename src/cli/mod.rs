@@ -51,6 +51,7 @@ mod document;
 use std::io::{stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -252,6 +253,15 @@ fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
 
 /// Does work that Ctrl-C ends cleanly: bars are wiped, half a file is removed.
 fn interruptible<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    // A name that is still being looked up is nothing to wait for.
+    interruptible_within(work, Duration::ZERO)
+}
+
+/// The same, and waits so long at the most for what goes on in threads and cannot be left half done.
+fn interruptible_within<T>(
+    work: impl Future<Output = Result<T, Problem>>,
+    patience: Duration,
+) -> Result<T, Problem> {
     let failed = |error: std::io::Error| Problem::failed(format!("the runtime cannot be started: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let done = runtime.block_on(async {
@@ -260,7 +270,6 @@ fn interruptible<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T,
             _ = tokio::signal::ctrl_c() => Err(Problem::interrupted()),
         }
     });
-    // A name that is still being looked up is nothing to wait for.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(patience);
     done
 }

@@ -18,7 +18,7 @@ use super::task_view::TaskView;
 use super::tasks::{json_answer, nothing};
 use super::{Problem, State, auth, extract};
 use crate::task::{Kind, Status};
-use crate::tidy::{Found, Tidy, TidyError};
+use crate::tidy::{Cleared, Found, Held, Tidy, TidyError};
 
 /// After so long a call takes no further step, and says that there is more.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,8 +38,47 @@ pub struct GarbageView {
     pub tasks: Vec<EndedView>,
     /// Blobs that no row names, older than `blobs.sweep_grace_s`.
     pub blobs: LooseView,
-    /// Whether the call ended before all was done: send it again for the rest.
+    /// Whether the call ended before all was done, or looked at: removals go on where the call is sent again.
     pub more: bool,
+    /// What kept blobs from being removed, if anything did: `backup` is one under way, `clock` a clock that was set forward less
+    /// than `blobs.sweep_grace_s` ago, `empty_database` one that never had a task nor a picture, though there are blobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<HeldView>,
+}
+
+/// What keeps blobs from being removed at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = GarbageHeld)]
+pub enum HeldView {
+    /// A backup is being made.
+    Backup,
+    /// The clock was set forward.
+    Clock,
+    /// The database never named any blob.
+    EmptyDatabase,
+}
+
+impl From<Held> for HeldView {
+    fn from(held: Held) -> Self {
+        match held {
+            Held::Backup => Self::Backup,
+            Held::Clock => Self::Clock,
+            Held::EmptyDatabase => Self::EmptyDatabase,
+        }
+    }
+}
+
+impl HeldView {
+    /// What it is, and what to do about it.
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Backup => Held::Backup.told(),
+            Self::Clock => Held::Clock.told(),
+            Self::EmptyDatabase => Held::EmptyDatabase.told(),
+        }
+    }
 }
 
 /// Tasks of a kind that ended so.
@@ -73,7 +112,7 @@ impl GarbageView {
     pub fn of(found: Found) -> Self {
         let names = found.names.iter().map(|name| name.as_str().to_owned()).collect();
         let blobs = LooseView { count: found.blobs, bytes: found.bytes, names };
-        Self { tasks: ended(&found.tasks), blobs, more: false }
+        Self { tasks: ended(&found.tasks), blobs, more: found.more, held_by: None }
     }
 }
 
@@ -107,7 +146,11 @@ pub async fn collect(tidy: &Tidy, patience: Duration) -> Result<GarbageView, Tid
             return Ok(view);
         }
     }
-    let swept = tidy.sweep().await?;
+    let Cleared { swept, held, more } = tidy.sweep(Some(until.into_std())).await?;
+    (view.more, view.held_by) = (more, held.map(HeldView::from));
+    if let Some(held @ (Held::Clock | Held::EmptyDatabase)) = held {
+        tracing::warn!("{}", held.told());
+    }
     view.blobs = LooseView { count: swept.blobs, bytes: swept.bytes, names: Vec::new() };
     Ok(view)
 }
@@ -130,7 +173,7 @@ pub(super) async fn look(state: Data<State>, request: HttpRequest) -> Result<Htt
     let named = query.user_id();
     query.finish()?;
     auth::admin(&state, &request, named).await?;
-    let found = state.tidy.look(names.unwrap_or(0)).await?;
+    let found = state.tidy.look(names.unwrap_or(0), Some(std::time::Instant::now() + PATIENCE)).await?;
     Ok(json_answer(HttpResponse::Ok(), TaskView::many(&GarbageView::of(found))))
 }
 

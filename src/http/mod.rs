@@ -109,7 +109,7 @@ pub use catalogue::{Code, problems_markdown};
 pub use closing::Closing;
 pub use file::{Part, wanted};
 pub use filename::{Shown, disposition, kept as kept_name, said as said_name};
-pub use gc::{EndedView, GarbageView, LooseView, collect};
+pub use gc::{EndedView, GarbageView, HeldView, LooseView, collect};
 pub use hot::HotImages;
 pub use image_limits::image_quota;
 pub use operator::Operator;

@@ -47,7 +47,7 @@ use crate::account::Access;
         login::LoginSchema, records::RecordingView<'_>, records::NewRecordingSchema,
         stats::StatsView<'_>, stats::DayView, stats::NewStatsSchema, reports::ReportView<'_>, reports::NewReportSchema,
         bulk::BulkView, kinds::KindView, kinds::DepthView, kinds::PauseView,
-        gc::GarbageView, gc::EndedView, gc::LooseView, nodes::NodeView, nodes::ReportView, nodes::ComponentView, nodes::PermitsView,
+        gc::GarbageView, gc::EndedView, gc::HeldView, gc::LooseView, nodes::NodeView, nodes::ReportView, nodes::ComponentView, nodes::PermitsView,
         kinds::RatesView, kinds::RateView, kinds::QuantilesView,
         questions::QuestionSchema, questions::NewQuestionsSchema,
         image_view::ImageView, image_view::UploadedView<'_>, image_upload::NewImagesSchema,

@@ -131,7 +131,7 @@ macro_rules! readers {
             }
 
             pub(super) async fn read_holds_blobs(&self) -> Result<bool, StoreError> {
-                let now = self.now().await?;
+                let now = self.holds_now().await?;
                 sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM holds WHERE until > $1)")
                     .bind(now.as_micros())
                     .fetch_one(&self.readers)

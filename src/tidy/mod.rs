@@ -6,15 +6,17 @@
 //! - What is told beforehand and what is done come from the same rules and the same look.
 //! - A task is removed by the same command whoever asks, which looks again whether it ended so, and so long ago.
 //! - Each step is bounded, and says whether there is more: nobody who writes waits for more than one of them.
-//! - Blobs are removed in one place, [`Tidy::sweep`].
+//! - Blobs are removed in one place, [`Tidy::sweep`], and what keeps from it is asked there, whoever calls: a backup under way,
+//!   a clock that was set forward, a database that never named anything.
 
 mod retention;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::blob::{BlobError, Blobs, Swept};
+use crate::clock::Watch;
 use crate::store::{Command, Reply, Store, StoreError, WriteError, Writer};
 use crate::task::{BlobName, Kind, Status, TaskId, Timestamp};
 
@@ -59,6 +61,64 @@ pub struct Tidy {
     pub retention: Arc<Retention>,
     /// How old a blob must be that no row names.
     pub grace: Duration,
+    /// Whether the clock was set forward: blobs look older then than they are.
+    pub watch: Watch,
+    /// Where sweeps that were out of time go on.
+    pub place: Place,
+}
+
+/// Up to which blob a sweep got that had no more time. Cheap to clone; clones go on with each other's.
+#[derive(Debug, Clone, Default)]
+pub struct Place(Arc<Mutex<Option<BlobName>>>);
+
+impl Place {
+    fn take(&self) -> Option<BlobName> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn keep(&self, last: Option<&BlobName>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last.cloned();
+    }
+}
+
+/// What keeps blobs from being swept at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// A backup is being made.
+    Backup,
+    /// The clock was set forward, less than the grace ago.
+    Clock,
+    /// The database never had a task, and has no user with a picture, but there are blobs: it is another's, or about to be
+    /// restored.
+    EmptyDatabase,
+}
+
+impl Held {
+    /// What it is, and what to do about it.
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Backup => "a backup is under way: blobs are swept after it",
+            Self::Clock => {
+                "the clock was set forward: blobs are swept again once their grace has really passed"
+            }
+            Self::EmptyDatabase => {
+                "the database never had a task nor a picture, and there are blobs all the same: they are another database's, \
+                 or its backup is yet to be restored; none is removed. Check database.url and blobs.url"
+            }
+        }
+    }
+}
+
+/// What a sweep did, and what it left.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// What went.
+    pub swept: Swept,
+    /// What kept the rest, if anything did.
+    pub held: Option<Held>,
+    /// Whether its time was over before all was looked at.
+    pub more: bool,
 }
 
 /// What a round of removing tasks did.
@@ -81,6 +141,8 @@ pub struct Found {
     pub bytes: u64,
     /// The first of them.
     pub names: Vec<BlobName>,
+    /// Whether the time was over before all was looked at: there is at least so much.
+    pub more: bool,
 }
 
 impl Tidy {
@@ -88,6 +150,8 @@ impl Tidy {
     pub const TASKS: u32 = 200;
     /// So many blobs are asked about in one query.
     const BLOBS: usize = 500;
+    /// So many users are looked at in one query.
+    const USERS: u32 = 200;
     /// The events of so many tasks are forgotten in one transaction.
     const EVENTS: u32 = 200;
 
@@ -142,35 +206,69 @@ impl Tidy {
         Ok(tasks == u64::from(Self::EVENTS))
     }
 
-    /// Removes the blobs that no row names and that are older than the grace.
+    /// Removes the blobs that no row names and that are older than the grace. Begins with no further ones after `until`, and
+    /// the next sweep with an end goes on there. Listing the blobs is not cut short.
     ///
     /// # Errors
     /// [`TidyError`]; what was removed before is.
-    pub async fn sweep(&self) -> Result<Swept, TidyError> {
-        let mut swept = Swept::default();
+    pub async fn sweep(&self, until: Option<Instant>) -> Result<Cleared, TidyError> {
+        let mut cleared = Cleared::default();
+        if self.watch.stepped_within(self.grace) {
+            return Ok(Cleared { held: Some(Held::Clock), ..cleared });
+        }
         let (blobs, grace) = (self.blobs.clone(), self.grace);
-        let candidates = blocking(move || blobs.candidates(grace)).await?;
+        let mut candidates = blocking(move || blobs.candidates(grace)).await?;
+        if !candidates.is_empty() && self.never_named().await? {
+            return Ok(Cleared { held: Some(Held::EmptyDatabase), ..cleared });
+        }
+        if until.is_some() {
+            candidates.sort_unstable();
+            if let Some(last) = self.place.take() {
+                candidates.drain(..candidates.partition_point(|name| *name <= last));
+            }
+        }
         for chunk in candidates.chunks(Self::BLOBS) {
             let unreferenced = self.store.unreferenced(chunk).await?;
             // A backup that looked before a row went still has to copy what the row named. Asked in this order: a hold that
             // comes later is one of a backup that sees no such row.
             if self.store.holds_blobs().await? {
-                tracing::debug!("a backup is under way: blobs are swept after it");
-                break;
+                return Ok(Cleared { held: Some(Held::Backup), ..cleared });
             }
             let (blobs, grace) = (self.blobs.clone(), self.grace);
             let removed = blocking(move || blobs.sweep(&unreferenced, grace)).await?;
-            swept.blobs += removed.blobs;
-            swept.bytes += removed.bytes;
+            cleared.swept.blobs += removed.blobs;
+            cleared.swept.bytes += removed.bytes;
+            if chunk.last() != candidates.last() && until.is_some_and(|until| Instant::now() >= until) {
+                self.place.keep(chunk.last());
+                return Ok(Cleared { more: true, ..cleared });
+            }
         }
-        Ok(swept)
+        Ok(cleared)
     }
 
-    /// What would go now, and removes nothing. Of the blobs at most `names` are named.
+    /// Whether the database never had what names a blob. One that was restored has the number of tasks that were created.
+    async fn never_named(&self) -> Result<bool, TidyError> {
+        if self.store.created_total(None).await?.total > 0 {
+            return Ok(false);
+        }
+        let mut after = None;
+        loop {
+            let users = self.store.users(after, Self::USERS).await?;
+            if users.iter().any(|user| user.avatar.is_some()) {
+                return Ok(false);
+            }
+            match users.last() {
+                Some(last) => after = Some(last.id),
+                None => return Ok(true),
+            }
+        }
+    }
+
+    /// What would go now, and removes nothing. Of the blobs at most `names` are named. Looks at no further ones after `until`.
     ///
     /// # Errors
     /// [`TidyError`].
-    pub async fn look(&self, names: usize) -> Result<Found, TidyError> {
+    pub async fn look(&self, names: usize, until: Option<Instant>) -> Result<Found, TidyError> {
         let mut found = Found::default();
         let now = self.store.now().await?;
         for Term { kind, status, keep } in self.retention.terms() {
@@ -188,6 +286,10 @@ impl Tidy {
             found.names.extend(unreferenced.iter().take(room).cloned());
             let blobs = self.blobs.clone();
             found.bytes += blocking(move || blobs.bytes_of(&unreferenced)).await?;
+            if chunk.last() != candidates.last() && until.is_some_and(|until| Instant::now() >= until) {
+                found.more = true;
+                break;
+            }
         }
         Ok(found)
     }
@@ -198,3 +300,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, TidyError> {
     Ok(tokio::task::spawn_blocking(work).await.map_err(|_| TidyError::Panicked)??)
 }
+
+#[cfg(test)]
+mod tests;

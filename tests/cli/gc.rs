@@ -94,6 +94,77 @@ fn what_would_go_is_what_goes_and_nothing_younger_than_the_grace() {
     assert!(blobs.read(&young).is_ok(), "somebody may just be about to name it");
 }
 
+#[test]
+fn where_no_database_is_or_one_of_another_schema_nothing_is_made_and_nothing_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let old = loose(home.path(), b"named elsewhere", DAYS);
+    let kept = |folder: &Path| {
+        let blobs = Blobs::open(&folder.join("data/blobs"), "a seat of the test").unwrap();
+        blobs.read(&old).is_ok()
+    };
+    for arguments in [&["gc"][..], &["gc", "--dry-run"]] {
+        let said = crate::world::said(&mut crate::world::bare(home.path(), arguments));
+        said.failed(1, &["there is no database", "data/gristmill.db", "--config"]);
+        let mut made: Vec<_> = std::fs::read_dir(home.path().join("data")).unwrap().collect();
+        assert_eq!(made.pop().unwrap().unwrap().file_name(), "blobs");
+        assert!(made.is_empty() && kept(home.path()), "{made:?}");
+    }
+
+    let mut world = World::new();
+    world.stop();
+    let home = world.home.path();
+    loose(home, b"named elsewhere", DAYS);
+    let schema = |statement| assert!(changed(home, statement) > 0);
+    schema(
+        "UPDATE _sqlx_migrations SET version = 9999 WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
+    );
+    world.run_at_home(&["gc"]).failed(1, &["has schema 9999", "the version that the daemon has"]);
+    schema("DELETE FROM _sqlx_migrations WHERE version > 5");
+    world.run_at_home(&["gc", "--dry-run"]).failed(1, &["has schema 5", "gristmill migrate"]);
+    assert!(kept(home));
+}
+
+#[test]
+fn by_a_database_that_never_named_anything_nothing_is_removed_and_what_a_killed_one_moved_aside_comes_back() {
+    let mut world = World::new();
+    let home = world.home.path().to_owned();
+    let old = loose(&home, b"to be restored", DAYS);
+    let kept = || Blobs::open(&home.join("data/blobs"), "a seat of the test").unwrap().read(&old).is_ok();
+    // The daemon that is asked, and the command where there is none.
+    world.run_at_home(&["gc"]).failed(1, &["never had a task", "blobs.url"]);
+    world.stop();
+    let said = world.run_at_home(&["gc", "--json"]);
+    assert_eq!((said.code, &said.json()[0]["held_by"]), (Some(1), &json!("empty_database")), "{said:?}");
+    assert!(kept());
+
+    let seat = std::fs::read_to_string(home.join("data/gc/seat")).unwrap();
+    let tmp = home.join("data/blobs/tmp");
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let aside = tmp.join(format!("{}@{}-swept-{}", seat.trim(), machine.trim(), old.as_str()));
+    let (prefix, rest) = old.as_str().split_at(2);
+    std::fs::rename(home.join("data/blobs").join(prefix).join(rest), aside).unwrap();
+    assert!(!kept());
+    world.run_at_home(&["gc", "--dry-run"]).done();
+    assert!(kept());
+
+    let lock = File::open(home.join("data/gc/seat")).unwrap();
+    lock.lock().unwrap();
+    world.run_at_home(&["gc"]).failed(1, &["another gristmill gc"]);
+}
+
+/// Changes the database of a daemon that is stopped; how many rows.
+fn changed(home: &Path, statement: &'static str) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(home.join("data/gristmill.db"));
+        let mut connection = file.connect().await.unwrap();
+        let changed = sqlx::query(statement).execute(&mut connection).await.unwrap().rows_affected();
+        connection.close().await.unwrap();
+        changed
+    })
+}
+
 fn fetched(world: &World, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(&world.address).unwrap();

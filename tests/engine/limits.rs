@@ -90,14 +90,17 @@ fn what_ended_goes_under_load_and_nothing_that_has_not() {
 
         let stream = reqwest::get(daemon.url("/events?last_event_id=0")).await.unwrap();
         let begun = std::time::Instant::now();
-        let mut made = 0;
-        // Longer than the pause between two rounds, so that tasks end while others are removed.
-        while begun.elapsed() < Duration::from_secs(6) {
+        let (mut made, mut first, mut since) = (0, None, 0);
+        // Until the first is gone and for some batches more, so that tasks end while others are removed.
+        while since < 5 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing was removed of {made}");
             let batch: Vec<Value> = (0..50)
                 .map(|at| json!({ "kind": "chaos", "payload": if at % 10 == 0 { "invalid" } else { "ok" }, "max_attempts": 1 }))
                 .collect();
             let answer = daemon.post("/tasks/batch", &json!(batch)).await;
             made += answer.as_array().unwrap_or_else(|| panic!("{answer}")).len();
+            let first = *first.get_or_insert_with(|| answer[0]["id"].as_i64().unwrap());
+            since += i32::from(daemon.task(first).await["id"].is_null());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let stories = timeout(Duration::from_secs(60), stories(stream, made)).await.unwrap();

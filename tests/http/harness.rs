@@ -30,7 +30,7 @@ use gristmill::telemetry::metrics::{self, Disk, DiskMetrics, HttpMetrics};
 use gristmill::telemetry::space::Space;
 use gristmill::telemetry::{ActionLog, Health, Phase};
 use gristmill::telling::Feed;
-use gristmill::tidy::{Hand, Retention, Tidy};
+use gristmill::tidy::{Hand, Place, Retention, Tidy};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -153,6 +153,8 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
             hand: Hand::Writer(writer.clone()),
             retention: Arc::new(Retention::of(&settings.tasks, kinds.iter().map(|(kind, _)| kind))),
             grace: settings.blobs.sweep_grace,
+            watch: Clock::system().watch(),
+            place: Place::default(),
         },
         backstage: http::Backstage::new(wishes.dead.clone(), folder.path().to_owned()),
         health: health.clone(),

@@ -148,7 +148,14 @@ impl Parts {
         match self.writer.create(vec![task], Some(remember)).await? {
             Once::Now(_) => tracing::info!("a backup is scheduled"),
             // Another node was quicker.
-            Once::Before(_) | Once::KeyReused | Once::OverQuota(..) => {}
+            Once::Before(_) => {}
+            Once::KeyReused => tracing::warn!(
+                "no backup is scheduled: the key of this slot is another request's, so nodes of different versions are at work; \
+                 the next slot is tried again"
+            ),
+            Once::OverQuota(quota, usage) => {
+                tracing::warn!(?quota, ?usage, "no backup is scheduled: a quota refuses its task");
+            }
         }
         Ok(())
     }

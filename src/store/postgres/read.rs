@@ -17,7 +17,7 @@ use crate::store::{
 };
 use crate::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
-    UserId,
+    Timestamp, UserId,
 };
 
 use crate::store::Store;
@@ -25,6 +25,11 @@ use crate::store::Store;
 crate::store::read::readers!(PostgresStore, Postgres);
 
 impl PostgresStore {
+    /// By what clock holds are written: the server's.
+    pub(super) async fn holds_now(&self) -> Result<Timestamp, StoreError> {
+        self.now().await
+    }
+
     pub(super) async fn read_unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
         let named: Vec<String> = sqlx::query_scalar(
             "SELECT blob FROM task_blobs WHERE blob = ANY($1) \

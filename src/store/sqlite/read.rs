@@ -17,7 +17,7 @@ use crate::store::{
 };
 use crate::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
-    UserId,
+    Timestamp, UserId,
 };
 
 use crate::store::Store;
@@ -25,6 +25,13 @@ use crate::store::Store;
 crate::store::read::readers!(SqliteStore, Sqlite);
 
 impl SqliteStore {
+    /// By what clock holds are written: another process may have written them, which makes up for no step back of the clock that
+    /// this one saw.
+    #[expect(clippy::unused_async, reason = "as its twin, which asks the database")]
+    pub(super) async fn holds_now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.unsteady())
+    }
+
     pub(super) async fn read_unreferenced(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, StoreError> {
         let named: Vec<String> = sqlx::query_scalar(
             "SELECT blob FROM task_blobs WHERE blob IN (SELECT value FROM json_each(?1)) \
