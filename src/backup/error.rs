@@ -44,7 +44,9 @@ pub enum BackupError {
     #[error("{0}: there is no such folder, and so no backup")]
     NoPlace(String),
     /// Backups would lie among the blobs.
-    #[error("{0} is where the blobs are kept: give backups a place of their own (backup.to, or --to)")]
+    #[error(
+        "{0} is where the blobs are kept, or around it: give backups a place of their own (backup.to, or --to)"
+    )]
     AmongBlobs(String),
     /// It would leave less room on the disk than must stay free.
     #[error(

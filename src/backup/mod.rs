@@ -27,7 +27,7 @@ mod name;
 mod restore;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -199,7 +199,7 @@ impl Backups {
         let inner = Inner {
             archive,
             blobs: store,
-            among_blobs: are_one(&place, blobs),
+            among_blobs: overlap(&place, blobs),
             place,
             scratch,
             keep: usize::try_from(settings.keep).unwrap_or(usize::MAX).max(1),
@@ -283,20 +283,84 @@ impl Backups {
     }
 }
 
-/// Whether that is one and the same place.
-fn are_one(place: &BlobSettings, blobs: &BlobSettings) -> bool {
-    match (place.url.folder(), blobs.url.folder()) {
-        (Some(one), Some(other)) => {
-            let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-            real(one) == real(other)
+/// Whether one of the two lies within the other, or is it. Copies of blobs lie in `blobs` below a place of backups, as the
+/// blobs of a daemon do below its data folder: there each would remove what the other needs.
+fn overlap(place: &BlobSettings, blobs: &BlobSettings) -> bool {
+    let within =
+        |one: &str, other: &str| other.is_empty() || one == other || one.starts_with(&format!("{other}/"));
+    match (&place.url, &blobs.url) {
+        (BlobUrl::File { folder: one }, BlobUrl::File { folder: other }) => {
+            let (one, other) = (real(one), real(other));
+            one.starts_with(&other) || other.starts_with(&one)
         }
-        (Some(_), None) | (None, Some(_)) => false,
-        (None, None) => place.url == blobs.url && place.s3_endpoint == blobs.s3_endpoint,
+        (
+            BlobUrl::Bucket { bucket: one, prefix: place_prefix },
+            BlobUrl::Bucket { bucket: other, prefix: blobs_prefix },
+        ) => {
+            one == other
+                && place.s3_endpoint == blobs.s3_endpoint
+                && (within(place_prefix, blobs_prefix) || within(blobs_prefix, place_prefix))
+        }
+        (BlobUrl::File { .. }, BlobUrl::Bucket { .. }) | (BlobUrl::Bucket { .. }, BlobUrl::File { .. }) => {
+            false
+        }
+    }
+}
+
+/// The folder as the file system knows it, through links; one that is not there yet by the part of it that is.
+fn real(folder: &Path) -> PathBuf {
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let there = whole.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
+    match there {
+        Some((part, mut real)) => {
+            for step in whole.strip_prefix(part).into_iter().flat_map(Path::components) {
+                match step {
+                    Component::ParentDir => drop(real.pop()),
+                    Component::Normal(name) => real.push(name),
+                    Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
+                }
+            }
+            real
+        }
+        None => whole,
     }
 }
 
 impl fmt::Debug for Backups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Backups").field("to", &self.inner.place.url.to_string()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LoadOptions, Settings};
+
+    fn meet(place: &str, blobs: &str) -> bool {
+        let options = LoadOptions { directory: "no such folder".into(), ..LoadOptions::default() };
+        let settings = Settings::load(options).unwrap().settings.blobs;
+        let at = |url: &str| BlobSettings { url: url.parse().unwrap(), ..settings.clone() };
+        overlap(&at(place), &at(blobs))
+    }
+
+    #[test]
+    fn a_place_of_backups_lies_apart_from_the_blobs() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("data/blobs")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("data"), folder.path().join("link")).unwrap();
+        let at = |path: &str| format!("file:{}/{path}", folder.path().display());
+        for place in ["data", "data/blobs", "link", "link/blobs/deep/er", ".", "data/backups/../blobs"] {
+            assert!(meet(&at(place), &at("data/blobs")), "{place}");
+        }
+        for place in ["data/backups", "data/blobs-2", "elsewhere", "link/backups"] {
+            assert!(!meet(&at(place), &at("data/blobs")), "{place}");
+        }
+        for place in ["s3://mill", "s3://mill/x", "s3://mill/x/blobs", "s3://mill/x/blobs/y"] {
+            assert!(meet(place, "s3://mill/x/blobs"), "{place}");
+        }
+        for place in ["s3://mill/x/backups", "s3://mill/x/blobs2", "s3://other/x/blobs", &at("x")] {
+            assert!(!meet(place, "s3://mill/x/blobs"), "{place}");
+        }
     }
 }

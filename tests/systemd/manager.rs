@@ -38,8 +38,11 @@ impl Service {
         let notes = Arc::clone(&heard);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            while !listens {
-                std::thread::park();
+            if !listens {
+                // It keeps the socket, and nothing else.
+                loop {
+                    std::thread::park();
+                }
             }
             while let Ok(read) = ear.recv(&mut bytes) {
                 let text = String::from_utf8_lossy(&bytes[..read]);
