@@ -25,7 +25,7 @@ const COLUMNS: [Column; 7] = [
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to, instead of `backup.to`: a folder, or s3://<bucket>/<prefix> with the keys of the settings.
+    /// Where to, instead of `backup.to`: a folder, or s3://BUCKET/PREFIX with the keys of the settings.
     #[arg(long, value_name = "PLACE")]
     to: Option<String>,
     /// How many backups stay there, instead of `backup.keep`.

@@ -13,7 +13,7 @@ use crate::config::{BlobUrl, Settings};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where backups lie, or a backup itself: a folder, or s3://<bucket>/<prefix> with the keys of the settings.
+    /// Where backups lie, or a backup itself: a folder, or s3://BUCKET/PREFIX with the keys of the settings.
     from: String,
     /// Which of them; the newest unless given.
     #[arg(long, value_name = "NAME")]

@@ -5,7 +5,7 @@
 //! carries its ids, whatever the level; a line is one line, whatever is in it; saying something never waits for whoever
 //! reads it; and no level makes the broker's client write the password down.
 //!
-//! An event becomes a [line](line), the [pen](pen) gives it its [form](form) and writes it.
+//! An event becomes a `line`, the `pen` gives it its `form` and writes it.
 
 mod form;
 mod line;

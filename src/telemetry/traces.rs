@@ -3,7 +3,7 @@
 //! Two things under one roof. Every request and every message belongs to a trace, whether anybody records it or not:
 //! the id comes with it, or is made, and goes into the log, into the task's row, and with it to other nodes and to
 //! callbacks. Where a collector is set (`tracing.otlp_url`), spans are recorded as well, and wait in a
-//! [bounded queue](queue) for whoever ships them.
+//! bounded `queue` for whoever ships them.
 //!
 //! Opened by the rooms where a trace begins or goes on ([`Traces::open`]), and by those below them ([`child`]), which
 //! need not know where they are: that is kept with the task of the runtime. True here: recording never waits and never
