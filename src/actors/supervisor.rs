@@ -332,12 +332,8 @@ mod tests {
         let (gave_up, _) = watch::channel(None);
         let supervisor = Supervisor::new(family, patience, Health::new(), Clock::system(), gave_up).start();
         let call = || supervisor.send(RollCall(Duration::from_millis(200)));
-        // The first call may come before the actor has begun to wait.
-        let mut missed = call().await.unwrap();
-        while missed.is_empty() {
-            missed = call().await.unwrap();
-        }
-        assert_eq!(missed, ["held up", "selfish"]);
+        // The first calls may come before the actor has begun to wait, and on a busy machine miss others for a moment.
+        while call().await.unwrap() != ["held up", "selfish"] {}
         let_go.send(()).unwrap();
         while !call().await.unwrap().is_empty() {}
     }
