@@ -31,6 +31,13 @@ pub async fn open_store(
     Ok(match &settings.database.url {
         DatabaseUrl::Sqlite { path } => {
             let store = SqliteStore::open(path, readers, settings.database.statement_timeout, clock).await?;
+            let left = SqliteArchive::draft_of(path);
+            if left.exists() {
+                tracing::warn!(
+                    left = %left.display(),
+                    "a restore was broken off here: begin it again before anything new is taken, or remove what it left"
+                );
+            }
             Arc::new(store.with_outside(outside.iter().cloned()).await?)
         }
         DatabaseUrl::Postgres(url) => {

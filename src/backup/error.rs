@@ -48,6 +48,12 @@ pub enum BackupError {
         "{0} is where the blobs are kept, or around it: give backups a place of their own (backup.to, or --to)"
     )]
     AmongBlobs(String),
+    /// Blobs lie there that no backup put there.
+    #[error(
+        "{0} has a folder `blobs` and no backup: it looks like the data folder of a daemon, whose blobs are not to be taken for \
+         copies; give backups a place of their own (backup.to, or --to)"
+    )]
+    NotABackupPlace(String),
     /// It would leave less room on the disk than must stay free.
     #[error(
         "the disk of {place} has {free} bytes free, and the backup needs {needed}, with what must stay free there \

@@ -1,6 +1,7 @@
 //! Which backups stay, and what goes with the others.
 //!
-//! Called at the end of every backup that was made. True here:
+//! Called before every backup, and at its end. True here:
+//! - A place where blobs lie that no backup put there is none for backups.
 //! - The backup that was just made stays. Of whole backups the newest `keep` stay; one that lacks blobs pushes out none that has them all, so the newest of those
 //!   stays too.
 //! - A backup that was broken off is removed once it has shown no sign of life for a day.
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use super::error::BackupError;
 use super::lines;
 use super::manifest::Manifest;
-use super::name::{BLOBS, CLEANING, Name, blob_of};
+use super::name::{BLOBS, CLEANING, MARK, Name, blob_of};
 use crate::blob::{Item, Shelf};
 use crate::task::BlobName;
 
@@ -40,6 +41,9 @@ const AT_ONCE: usize = 100;
 /// About so many names of blobs are in memory at once.
 const NAMES: u64 = 200_000;
 
+/// What the mark says.
+const TOLD: &str = "Backups of gristmill, a folder each; `blobs` has the copies that all of them share.\n";
+
 /// What a cleaning came to.
 #[derive(Debug, Default)]
 pub(super) struct Cleaned {
@@ -47,6 +51,18 @@ pub(super) struct Cleaned {
     pub(super) gone: Vec<String>,
     /// What stayed, and somebody should know of.
     pub(super) remarks: Vec<String>,
+}
+
+/// Marks the place as one of backups. Refused where blobs lie that no backup can have put there: whoever cleans up would take
+/// them for copies that nobody needs.
+pub(super) fn claim(shelf: &Shelf) -> Result<(), BackupError> {
+    if shelf.read(MARK)?.is_some() {
+        return Ok(());
+    }
+    if names(shelf)?.is_empty() && shelf.list(BLOBS)?.iter().any(|item| blob_of(&item.name).is_some()) {
+        return Err(BackupError::NotABackupPlace(shelf.to_string()));
+    }
+    Ok(shelf.put_bytes(TOLD.as_bytes(), MARK)?)
 }
 
 /// The names of all that was begun there, the oldest first.

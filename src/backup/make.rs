@@ -57,6 +57,7 @@ pub(super) fn make(
     let schema = schema(parts, handle)?;
     // The first draft makes the place where it is missing.
     drop(shelf.draft()?);
+    keep::claim(shelf)?;
     let (now, newest) = (parts.clock.utc(), keep::names(shelf)?.pop());
     let name = Name::fresh(now, newest.as_ref());
     shelf.put_bytes(b"", &name.sign_of_life())?;

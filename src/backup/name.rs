@@ -26,6 +26,9 @@ const TIME: &str = "%Y%m%dT%H%M%S%.3fZ";
 /// What lies between two names at least.
 const STEP: TimeDelta = TimeDelta::milliseconds(1);
 
+/// The file that says what the place is; with it, the copied blobs there are ours.
+pub(super) const MARK: &str = "gristmill-backups.txt";
+
 /// The folder of copied blobs, which all backups of a place share.
 pub(super) const BLOBS: &str = "blobs";
 

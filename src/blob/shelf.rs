@@ -155,6 +155,11 @@ impl Shelf {
         match &self.inner.place {
             Place::Folder(root) => {
                 let path = root.join(name);
+                // Opening a FIFO would wait for whoever writes to it.
+                if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+                    let problem = io::Error::new(io::ErrorKind::InvalidInput, "it is no file");
+                    return Err(BlobError::of("cannot open", &path)(problem));
+                }
                 match File::open(&path) {
                     Ok(file) => Ok(Some(Box::new(file))),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

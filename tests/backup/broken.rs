@@ -84,7 +84,9 @@ async fn a_byte_that_is_another_is_found_wherever_it_is() {
         let mut checked = 0;
         let sound = || backups.check(Some(&name), &Patient);
         sound().unwrap();
-        let files = files_below(&place.shelf);
+        // That the place is one of backups is told by a file's being there: it belongs to none of them.
+        let mut files = files_below(&place.shelf);
+        files.retain(|file| *file != place.shelf.join("gristmill-backups.txt"));
         for file in &files {
             let bytes = fs::read(file).unwrap();
             let step = (bytes.len() / 7).max(1);

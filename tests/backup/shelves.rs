@@ -188,6 +188,33 @@ async fn backups_do_not_lie_among_the_blobs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_data_folder_of_another_daemon_is_no_place_for_backups() {
+    let (place, other) = (Place::new(Engine::Sqlite).await, Place::new(Engine::Sqlite).await);
+    place.daemon().await.drain().await;
+    let daemon = other.daemon().await;
+    daemon.picture(1).await;
+    daemon.drain().await;
+    let there = files_below(&other.blob_folder());
+    assert!(!there.is_empty());
+    let problem = place.fails(&["backup", "--to", &other.path().display().to_string()], 1);
+    assert!(problem.contains("looks like the data folder of a daemon"), "{problem}");
+    assert_eq!(files_below(&other.blob_folder()), there);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_file_in_a_place_is_not_waited_for() {
+    let place = Place::new(Engine::Sqlite).await;
+    place.daemon().await.drain().await;
+    place.json(&["backup"]);
+    let name = place.shelf.join("20300101T000000.000Z-aaaaaaaa");
+    fs::create_dir(&name).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(name.join("manifest.json")).status().unwrap();
+    assert!(made.success());
+    let problem = place.fails(&["backup", "--check"], 1);
+    assert!(problem.contains("it is no file"), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_leaves_the_room_that_must_stay_free_and_takes_its_copies_away_again() {
     let place = Place::new(Engine::Sqlite).await;
     let daemon = place.daemon().await;
@@ -202,5 +229,5 @@ async fn a_backup_leaves_the_room_that_must_stay_free_and_takes_its_copies_away_
     let full = place.with("STORAGE__MIN_FREE_BYTES", "1024 TiB");
     let problem = full.fails(&["backup"], 1);
     assert!(problem.contains("bytes free") && problem.contains("storage.min_free_bytes"), "{problem}");
-    assert_eq!(files_below(&full.shelf), Vec::<std::path::PathBuf>::new());
+    assert_eq!(files_below(&full.shelf), [full.shelf.join("gristmill-backups.txt")]);
 }

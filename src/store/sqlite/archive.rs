@@ -37,6 +37,12 @@ impl SqliteArchive {
         Self { file: file.to_owned(), clock }
     }
 
+    /// Where a database is made before it is moved to `file`; one that lies there was left by a restore that was broken off.
+    #[must_use]
+    pub fn draft_of(file: &Path) -> PathBuf {
+        file.with_extension("filling")
+    }
+
     /// A connection to what is there.
     async fn connect(&self) -> Result<SqliteConnection, StoreError> {
         let options = SqliteConnectOptions::new()
@@ -103,7 +109,7 @@ archive! { impl SqliteArchive {
                 table: table.to_owned(),
             });
         }
-        let draft = self.file.with_extension("filling");
+        let draft = Self::draft_of(&self.file);
         for left in [draft.clone(), beside(&draft, "-journal")] {
             remove(&left)?;
         }
