@@ -133,12 +133,12 @@ impl Bucket {
         Ok(kept)
     }
 
-    /// A copy of the blob.
+    /// The youngest copy of the blob: the one that is removed last, so that it may only be gone later because nobody
+    /// names the blob or a still younger one is there.
     pub(super) fn find(&self, name: &BlobName) -> Result<Copy, BlobError> {
-        let folder = self.folder(name);
-        let mut copies = self.store.list(Some(&folder));
-        let found = self.ask("cannot find blob", name.as_str(), async { copies.next().await.transpose() })?;
-        found.map(Copy::from).ok_or_else(|| BlobError::Missing(name.clone()))
+        let copies = self.ask("cannot find blob", name.as_str(), self.copies(name))?;
+        let youngest = copies.into_iter().max_by(|one, other| one.place.cmp(&other.place));
+        youngest.ok_or_else(|| BlobError::Missing(name.clone()))
     }
 
     /// Bytes of a copy; `None` when it is gone.
@@ -194,7 +194,6 @@ impl Bucket {
         Ok((names, replaced))
     }
 
-    /// See [`super::Blobs::sweep`].
     /// How many bytes these hold together, all copies counted; one that is gone meanwhile holds none.
     pub(super) fn bytes_of(&self, names: &[BlobName]) -> Result<u64, BlobError> {
         let mut bytes = 0;
@@ -206,7 +205,7 @@ impl Bucket {
         Ok(bytes)
     }
 
-    /// Removes those of them that are still old and unpinned.
+    /// See [`super::Blobs::sweep`].
     pub(super) fn sweep(
         &self,
         unreferenced: &[BlobName],

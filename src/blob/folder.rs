@@ -18,6 +18,9 @@ use crate::task::BlobName;
 /// What stands between the seat and the name of a blob that a sweep has moved aside.
 const ASIDE: &str = "-swept-";
 
+/// How often a reader looks before a blob is missing: between two looks it may have been put back.
+const LOOKS: usize = 3;
+
 /// A folder of blobs.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -31,13 +34,14 @@ impl Folder {
 
     /// Puts back what a process of this seat had moved aside when it was killed in the middle of a sweep: a row may have
     /// come to name it just then. Where nothing does, the next sweep finds it again.
-    pub(super) fn give_back(&self, tmp: &Path, seat: &str) -> Result<(), BlobError> {
-        let entries = match fs::read_dir(tmp) {
+    pub(super) fn give_back(&self, seat: &str) -> Result<(), BlobError> {
+        let tmp = self.tmp();
+        let entries = match fs::read_dir(&tmp) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(BlobError::of("cannot read", tmp))?,
+            entries => entries.map_err(BlobError::of("cannot read", &tmp))?,
         };
         for entry in entries {
-            let entry = entry.map_err(BlobError::of("cannot read", tmp))?;
+            let entry = entry.map_err(BlobError::of("cannot read", &tmp))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let blob = name.strip_prefix(seat).and_then(|rest| rest.strip_prefix(ASIDE));
             let Some(blob) = blob.and_then(|blob| blob.parse::<BlobName>().ok()) else { continue };
@@ -69,16 +73,39 @@ impl Folder {
         Ok(kept)
     }
 
-    /// Opens a blob. A file that is open outlives its removal.
+    /// Opens a blob. A file that is open outlives its removal. One that another node's sweep holds aside at this moment
+    /// is read there, whether it is then put back or removed.
     pub(super) fn read(&self, name: &BlobName) -> Result<File, BlobError> {
-        let path = self.path(name);
-        File::open(&path).map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound {
-                BlobError::Missing(name.clone())
-            } else {
-                BlobError::of("cannot open", &path)(error)
+        let place = self.path(name);
+        for _ in 0..LOOKS {
+            if let Some(file) = open(&place)? {
+                return Ok(file);
             }
-        })
+            for aside in self.aside(name)? {
+                if let Some(file) = open(&aside)? {
+                    return Ok(file);
+                }
+            }
+        }
+        Err(BlobError::Missing(name.clone()))
+    }
+
+    /// Where sweeps hold the blob, whosever they are.
+    fn aside(&self, name: &BlobName) -> Result<Vec<PathBuf>, BlobError> {
+        let tmp = self.tmp();
+        let entries = match fs::read_dir(&tmp) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(BlobError::of("cannot read", &tmp))?,
+        };
+        let end = format!("{ASIDE}{name}");
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(BlobError::of("cannot read", &tmp))?.path();
+            if path.to_string_lossy().ends_with(&end) {
+                found.push(path);
+            }
+        }
+        Ok(found)
     }
 
     /// Every blob that is older than `grace` and not pinned: those a sweep may ask about.
@@ -148,9 +175,23 @@ impl Folder {
         names.iter().filter_map(|name| fs::metadata(self.path(name)).ok()).map(|file| file.len()).sum()
     }
 
+    /// Where drafts lie, and what is moved aside.
+    pub(super) fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
     fn path(&self, name: &BlobName) -> PathBuf {
         let (prefix, rest) = name.as_str().split_at(2);
         self.root.join(prefix).join(rest)
+    }
+}
+
+/// `None` when there is no such file.
+fn open(path: &Path) -> Result<Option<File>, BlobError> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(BlobError::of("cannot open", path)(error)),
     }
 }
 
@@ -171,13 +212,26 @@ mod tests {
     use super::*;
     use crate::blob::Blobs;
 
+    /// Another node has looked, the same bytes were kept anew, and it has not yet seen that they are young.
+    #[test]
+    fn what_another_nodes_sweep_holds_aside_is_read_there() {
+        let root = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(root.path(), "seat").unwrap();
+        let name = blobs.keep_bytes(b"contested").unwrap().name.clone();
+        let folder = Folder::new(root.path());
+        fs::rename(folder.path(&name), folder.tmp().join(format!("other-swept-{name}"))).unwrap();
+        let mut bytes = Vec::new();
+        blobs.read(&name).unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"contested");
+    }
+
     #[test]
     fn what_a_killed_sweep_had_moved_aside_is_put_back() {
         let root = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(root.path(), "seat").unwrap();
         let name = blobs.keep_bytes(b"named just now").unwrap().name.clone();
         let folder = Folder::new(root.path());
-        let tmp = root.path().join("tmp");
+        let tmp = folder.tmp();
         fs::rename(folder.path(&name), tmp.join(format!("seat-swept-{name}"))).unwrap();
         fs::write(tmp.join("seat-swept-no-name"), b"").unwrap();
         drop(blobs);

@@ -102,10 +102,9 @@ impl Blobs {
     /// # Errors
     /// [`BlobError`] when the folder cannot be made or read.
     pub fn open(root: &Path, seat: &str) -> Result<Self, BlobError> {
-        let tmp = root.join("tmp");
         let folder = Folder::new(root);
-        folder.give_back(&tmp, seat)?;
-        Ok(Self::over(Drafts::open(tmp, seat)?, Place::Folder(folder)))
+        folder.give_back(seat)?;
+        Ok(Self::over(Drafts::open(folder.tmp(), seat)?, Place::Folder(folder)))
     }
 
     fn over(drafts: Drafts, place: Place) -> Self {

@@ -48,7 +48,7 @@ fn all_works(blobs: &Blobs) {
 
 #[test]
 fn a_dead_store_is_told_and_is_used_again_when_it_lives() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     all_works(&bench.blobs);
     bench.store().die();
     nothing_works(&bench, "");
@@ -58,7 +58,7 @@ fn a_dead_store_is_told_and_is_used_again_when_it_lives() {
 
 #[test]
 fn a_silent_store_holds_nobody_for_ever() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     bench.store().set(Fault::Silent);
     nothing_works(&bench, "");
     bench.store().set(Fault::None);
@@ -67,7 +67,7 @@ fn a_silent_store_holds_nobody_for_ever() {
 
 #[test]
 fn a_store_that_is_overrun_for_a_moment_is_asked_again() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     let name = keep(&bench.blobs, b"abc");
     for (status, code) in [(503, "SlowDown"), (500, "InternalError")] {
         let refuse = || bench.store().set(Fault::Refusing { left: 2, status, code });
@@ -84,7 +84,7 @@ fn a_store_that_is_overrun_for_a_moment_is_asked_again() {
 
 #[test]
 fn a_store_that_refuses_for_ever_is_quoted() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     for (status, code) in [(503, "SlowDown"), (500, "InternalError"), (403, "AccessDenied")] {
         bench.store().set(Fault::Refusing { left: u32::MAX, status, code });
         nothing_works(&bench, code);
@@ -95,7 +95,7 @@ fn a_store_that_refuses_for_ever_is_quoted() {
 
 #[test]
 fn an_answer_that_breaks_off_is_fetched_again_or_told() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     let bytes = noise(3_000_000, 5);
     let name = keep(&bench.blobs, &bytes);
     bench.store().set(Fault::Cutting { left: 2 });
@@ -118,7 +118,7 @@ fn an_answer_that_breaks_off_is_fetched_again_or_told() {
 
 #[test]
 fn a_store_that_dies_while_a_blob_is_read_is_waited_for_and_read_on() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     let bytes = noise(3_000_000, 6);
     let name = keep(&bench.blobs, &bytes);
     let mut reader = bench.blobs.read(&name).unwrap();
@@ -134,7 +134,7 @@ fn a_store_that_dies_while_a_blob_is_read_is_waited_for_and_read_on() {
 
 #[test]
 fn what_is_damaged_on_its_way_is_refused() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     bench.store().set(Fault::Damaging);
     for size in [3, 20_000_000] {
         let bytes = noise(size, 7);
@@ -148,7 +148,7 @@ fn what_is_damaged_on_its_way_is_refused() {
 
 #[test]
 fn the_parts_of_an_upload_that_fails_are_taken_back() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     bench.store().set(Fault::PartsRefused);
     let bytes = noise(20_000_000, 8);
     unavailable("keep", || bench.blobs.keep(draft_of(&bench.blobs, &bytes)));
@@ -165,7 +165,7 @@ fn the_parts_of_an_upload_that_fails_are_taken_back() {
 
 #[test]
 fn an_upload_whose_last_answer_is_lost_is_found_to_be_there() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     bench.store().set(Fault::CompletionLost);
     let bytes = noise(10_000_000, 11);
     let name = keep(&bench.blobs, &bytes);
@@ -175,7 +175,7 @@ fn an_upload_whose_last_answer_is_lost_is_found_to_be_there() {
 
 #[test]
 fn a_wrong_key_and_a_bucket_that_is_not_there_are_told_and_no_secret_is() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     for (key, value, said) in [
         ("BLOBS__S3_SECRET_KEY", "hunter2hunter2", "SignatureDoesNotMatch"),
         ("BLOBS__S3_ACCESS_KEY", "burglar", "NotSignedUp"),
@@ -197,7 +197,7 @@ fn a_wrong_key_and_a_bucket_that_is_not_there_are_told_and_no_secret_is() {
 
 #[test]
 fn a_secret_may_stand_in_a_file_and_a_bad_file_is_named() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     let mut settings = bench.store().settings(1.0);
@@ -218,7 +218,7 @@ fn a_secret_may_stand_in_a_file_and_a_bad_file_is_named() {
 
 #[test]
 fn a_good_store_is_not_asked_for_every_probe() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     for _ in 0..10 {
         bench.blobs.probe().unwrap();
     }
@@ -234,6 +234,6 @@ fn a_good_store_is_not_asked_for_every_probe() {
 #[tokio::test]
 #[should_panic(expected = "Cannot start a runtime from within a runtime")]
 async fn a_thread_that_drives_a_runtime_is_not_stopped_but_told() {
-    let bench = Bench::bucket();
+    let bench = Bench::hasty_bucket();
     let _ = bench.blobs.probe();
 }

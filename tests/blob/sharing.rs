@@ -82,6 +82,23 @@ fn of_many_old_copies_the_youngest_stays() {
     assert!(matches!(bench.blobs.read(&name), Err(BlobError::Missing(_))));
 }
 
+/// The others may be removed at any time, one after another, under the feet of whoever reads them.
+#[test]
+fn of_several_copies_the_one_that_is_removed_last_is_read() {
+    let bench = Bench::bucket();
+    let name = keep(&bench.blobs, b"abc");
+    let youngest = bench.store().objects().remove(0);
+    for window in ["000000000600", "000000001200"] {
+        std::fs::copy(&youngest, youngest.with_file_name(window)).unwrap();
+    }
+    bench.store().asked();
+    assert_eq!(content(&bench.blobs, &name), b"abc");
+    let asked = bench.store().asked();
+    let window = youngest.file_name().unwrap().to_str().unwrap();
+    let read: Vec<&String> = asked.iter().filter(|request| !request.contains("list-type")).collect();
+    assert!(matches!(read[..], [only] if only.contains(window)), "{asked:?}");
+}
+
 /// A range costs a look and a piece, however large the blob.
 #[test]
 fn what_is_not_read_is_not_fetched() {

@@ -10,6 +10,7 @@
 
 use std::convert::Infallible;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -172,20 +173,29 @@ impl Store {
         self.folder.path().join(BUCKET).join("some/where").join(key)
     }
 
-    /// Makes all objects as old as they would be after two days, and of a window that is long over.
+    /// Makes all objects as old as they would be after two days, and of a window that is long over. One that a sweep
+    /// takes meanwhile is let go.
     pub fn age(&self) {
         for (number, path) in self.objects().iter().enumerate() {
             let older = path.with_file_name(format!("{number:012}"));
-            fs::rename(path, &older).unwrap();
-            make_old(&older);
+            match fs::rename(path, &older) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                renamed => {
+                    renamed.unwrap();
+                    make_old(&older);
+                }
+            }
         }
     }
 }
 
-/// Dates a file two days back.
+/// Dates a file two days back, unless it is gone.
 pub fn make_old(path: &Path) {
     let old = SystemTime::now() - Duration::from_secs(48 * 3600);
-    File::options().write(true).open(path).and_then(|file| file.set_modified(old)).unwrap();
+    match File::options().write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        file => file.unwrap().set_modified(old).unwrap(),
+    }
 }
 
 impl Drop for Store {

@@ -1,7 +1,7 @@
 //! The clock of the machine is set forward and back while work is under way: nothing waits for it, and nothing takes effect
 //! twice.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gristmill::clock::Clock;
 use serde_json::{Value, json};
