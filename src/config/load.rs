@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
@@ -255,7 +256,7 @@ fn read_files(options: &LoadOptions, declared: &Declared, found: &mut Found) {
     };
 
     for file in files {
-        let text = match std::fs::read_to_string(&file) {
+        let text = match read(&file) {
             Ok(text) => text,
             Err(error) => {
                 let origin = Origin::File { file, line: None };
@@ -278,6 +279,15 @@ fn read_files(options: &LoadOptions, declared: &Declared, found: &mut Found) {
         }
         found.files.push((file, text));
     }
+}
+
+/// The text of a file. A pipe is refused: it gives what is in it once, and a reload would wait for ever for more.
+fn read(file: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(file)?.file_type().is_fifo() {
+        let why = "it is a pipe, and settings are read again at a reload: give a file";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+    }
+    std::fs::read_to_string(file)
 }
 
 /// The settings files of a folder by name; none if there is no such folder.

@@ -1,5 +1,6 @@
 //! RabbitMQ nodes, ours on them, and somebody else.
 
+use std::panic::Location;
 use std::time::Duration;
 
 use gristmill::broker::{Batch, Broker, COMPONENT, Consumer, Declare, Publish, Subscription};
@@ -73,21 +74,33 @@ impl Ours {
     }
 }
 
-/// A batch, or a failed test after a while.
-pub(crate) async fn batch(consumer: &mut Consumer, max: usize) -> Batch {
-    let patience = Duration::from_secs(60);
-    tokio::time::timeout(patience, consumer.batch(max)).await.expect("no delivery within a minute")
+/// How long a delivery is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A batch, or a failed test after a while, which says where it was waited for.
+#[track_caller]
+pub(crate) fn batch(consumer: &mut Consumer, max: usize) -> impl Future<Output = Batch> {
+    let place = Location::caller();
+    async move {
+        let got = tokio::time::timeout(PATIENCE, consumer.batch(max)).await;
+        got.unwrap_or_else(|_| panic!("no delivery within a minute, waited for at {place}"))
+    }
 }
 
 /// So many deliveries, all acknowledged, as text.
-pub(crate) async fn take(consumer: &mut Consumer, count: usize) -> Vec<String> {
-    let mut taken = Vec::new();
-    while taken.len() < count {
-        let batch = batch(consumer, count - taken.len()).await;
-        taken.extend(batch.deliveries.iter().map(|one| String::from_utf8_lossy(&one.body).into_owned()));
-        consumer.ack(&batch).await.unwrap();
+#[track_caller]
+pub(crate) fn take(consumer: &mut Consumer, count: usize) -> impl Future<Output = Vec<String>> {
+    let place = Location::caller();
+    async move {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let got = tokio::time::timeout(PATIENCE, consumer.batch(count - taken.len())).await;
+            let batch = got.unwrap_or_else(|_| panic!("{taken:?} and no more within a minute, for {place}"));
+            taken.extend(batch.deliveries.iter().map(|one| String::from_utf8_lossy(&one.body).into_owned()));
+            consumer.ack(&batch).await.unwrap();
+        }
+        taken
     }
-    taken
 }
 
 /// A name that nobody else uses.

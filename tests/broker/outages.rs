@@ -52,12 +52,21 @@ async fn a_broker_that_is_killed_or_wiped_is_joined_again_and_nothing_confirmed_
     node.wipe();
     node.again();
     // Each makes its own queue again: nobody has to restart.
-    let (kept, plain, heard, ()) =
-        tokio::join!(batch(&mut consumer, 1), batch(&mut plain, 1), batch(&mut ear, 1), async {
-            ours.publish_until_taken(Publish::to_queue("kept", "5")).await;
-            ours.publish_until_taken(Publish::to_queue("plain", "6")).await;
-            ours.publish_until_taken(Publish::to_exchange("signals", "", "7").mandatory(true)).await;
-        });
+    let (kept, plain, ()) = tokio::join!(batch(&mut consumer, 1), batch(&mut plain, 1), async {
+        ours.publish_until_taken(Publish::to_queue("kept", "5")).await;
+        ours.publish_until_taken(Publish::to_queue("plain", "6")).await;
+    });
+    // A listener's queue goes with its connection, and what is in it: signals are hints, and given again.
+    let signal = Publish::to_exchange("signals", "", "7").mandatory(true);
+    let heard = tokio::select! {
+        heard = batch(&mut ear, 1) => heard,
+        never = async {
+            loop {
+                ours.publish_until_taken(signal.clone()).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        } => never,
+    };
     for (batch, body) in [(kept, "5"), (plain, "6"), (heard, "7")] {
         assert_eq!(batch.deliveries[0].body, body);
     }

@@ -142,10 +142,10 @@ fn by_a_database_that_never_named_anything_nothing_is_removed_and_what_a_killed_
     let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let aside = tmp.join(format!("{}@{}-swept-{}", seat.trim(), machine.trim(), old.as_str()));
     let (prefix, rest) = old.as_str().split_at(2);
-    std::fs::rename(home.join("data/blobs").join(prefix).join(rest), aside).unwrap();
-    assert!(!kept());
+    let place = home.join("data/blobs").join(prefix).join(rest);
+    std::fs::rename(&place, &aside).unwrap();
     world.run_at_home(&["gc", "--dry-run"]).done();
-    assert!(kept());
+    assert!(place.exists() && !aside.exists() && kept());
 
     let lock = File::open(home.join("data/gc/seat")).unwrap();
     lock.lock().unwrap();

@@ -1,13 +1,13 @@
 //! Images that are asked for often, and variants: what is made once, kept, and given up when its image is deleted.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use gristmill::http::Code;
 use gristmill::media::image::Format;
 
 use crate::harness::{Daemon, Wishes, start};
+use crate::outside::eventually;
 use crate::store::Fault;
 
 const HITS: &str = "gristmill_hot_images_total{result=\"hit\"}";
@@ -42,16 +42,8 @@ fn pixels_of(bytes: &[u8]) -> (u32, u32) {
 }
 
 /// Waits until what is asked for is answered so.
-async fn until_status(daemon: &Daemon, path: &str, status: u16, patience: Duration) {
-    let deadline = tokio::time::Instant::now() + patience;
-    loop {
-        let answer = daemon.get(path).await;
-        if answer.status == status {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "still {} for {path}", answer.status);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+async fn until_status(daemon: &Daemon, path: &str, status: u16) {
+    eventually(async || (daemon.get(path).await.status == status).then_some(())).await;
 }
 
 #[tokio::test]
@@ -93,7 +85,7 @@ async fn a_deletion_is_seen_at_once_and_one_by_another_node_soon() {
     }
     daemon.removed_elsewhere(image.task).await;
     for path in [&image.path, &small] {
-        until_status(&daemon, path, 404, Duration::from_secs(3)).await;
+        until_status(&daemon, path, 404).await;
     }
 }
 
@@ -103,7 +95,7 @@ async fn what_is_kept_is_looked_up_again_and_a_database_that_is_away_is_told() {
     let image = daemon.plant(Format::Png, "a.png", picture(10, 10)).await;
     assert_eq!(daemon.get(&image.path).await.status, 200);
     daemon.store.set(Fault::Unavailable);
-    until_status(&daemon, &image.path, 503, Duration::from_secs(3)).await;
+    until_status(&daemon, &image.path, 503).await;
     daemon.get(&image.path).await.problem(Code::DatabaseUnavailable);
     daemon.store.set(Fault::None);
     assert_eq!(daemon.get(&image.path).await.status, 200);

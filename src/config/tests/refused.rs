@@ -206,3 +206,12 @@ fn all_problems_are_told_at_once() {
         ],
     );
 }
+
+/// A reload would wait for ever for what nobody writes again.
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let bench = Bench::new(&[]);
+    let pipe = bench.folder.path().join("a.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    contains_all(&bench.refusal(&[]), &["a.toml: the file cannot be read: it is a pipe", "give a file"]);
+}
