@@ -176,7 +176,7 @@ const EXAMPLES: &[Examples] = &[
         "migrate",
         &[
             ("gristmill migrate", "before the daemon is started anew"),
-            ("gristmill migrate --to postgres://mill:secret@db/mill", "from SQLite to PostgreSQL"),
+            ("gristmill migrate --to - < address-of-the-database", "from SQLite to PostgreSQL"),
         ],
     ),
     (

@@ -1,5 +1,7 @@
 //! `gristmill migrate`: brings the schema up to date without serving; with `--to`, moves all rows to PostgreSQL.
 
+use std::io::Read as _;
+
 use clap::Args;
 
 use super::problem::Problem;
@@ -12,10 +14,14 @@ use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Settings};
 use crate::kinds;
 
+/// No address is longer.
+const ADDRESS_BYTES: u64 = 4 << 10;
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Move all rows from SQLite to this empty database, postgres://user:password@host/database, and compare them there. The
-    /// daemon must be stopped; blobs stay where they are.
+    /// Move all rows from SQLite to this empty database, postgres://user:password@host/database, and compare them there; `-`
+    /// reads it from standard input, since everybody on this machine can see a command line. The daemon must be stopped; blobs
+    /// stay where they are.
     #[arg(long, value_name = "URL")]
     to: Option<String>,
     #[command(flatten)]
@@ -57,8 +63,20 @@ fn bring_up_to_date(settings: &Settings) -> Exit {
     }
 }
 
+/// The address that was given, or the one that standard input has.
+fn address(to: &str) -> Result<DatabaseUrl, Problem> {
+    let mut read = String::new();
+    if to == "-" {
+        let input = std::io::stdin().lock().take(ADDRESS_BYTES).read_to_string(&mut read);
+        input.map_err(|error| Problem::usage(format!("--to -: standard input: {error}")))?;
+    } else {
+        to.clone_into(&mut read);
+    }
+    read.trim().parse().map_err(|problem| Problem::usage(format!("--to {problem}")))
+}
+
 fn move_to(to: &str, settings: &Settings, console: &Console) -> Result<Exit, Problem> {
-    let url: DatabaseUrl = to.parse().map_err(|problem| Problem::usage(format!("--to {problem}")))?;
+    let url = address(to)?;
     let target = match &url {
         DatabaseUrl::Postgres(target) => target.to_string(),
         DatabaseUrl::Sqlite { .. } => {

@@ -45,10 +45,16 @@ async fn an_installation_moves_to_postgres_and_goes_on_there() {
     assert!(running.contains("is the data folder of another gristmill process"), "{running}");
     let (_, last) = daemon.post("/tasks", json!({})).await;
     daemon.drain().await;
+    let nothing = place.fails(&["migrate", "--to", "-"], 2);
+    assert!(nothing.contains("--to"), "{nothing}");
     let wrong = place.fails(&["migrate", "--to", "sqlite:other.db"], 2);
     assert!(wrong.contains("it moves to PostgreSQL only"), "{wrong}");
 
-    let output = place.run(&["migrate", "--to", &url]);
+    // As on the command line, but for nobody else to see.
+    let file = place.path().join("address");
+    std::fs::write(&file, format!("{url}\n")).unwrap();
+    let mut command = place.command(&["migrate", "--to", "-"]);
+    let output = command.stdin(std::fs::File::open(&file).unwrap()).output().unwrap();
     let told = crate::place::said(&output);
     assert!(output.status.success() && told.contains("database.url"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
