@@ -644,6 +644,11 @@ fn pairs(kinds: &[Kind], caller: Caller) -> Vec<(&str, i64)> {
 const NEWEST: &str = "SELECT max(version) FROM _sqlx_migrations";
 const LEAST: &str = "SELECT value FROM marks WHERE name = 'compatible_from'";
 
+/// The schema that these migrations make.
+fn newest_of(migrations: &sqlx::migrate::Migrator) -> i64 {
+    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Refuses a database that was made by a newer program and says that this one cannot use it, or does not say that it can. One
 /// without the table of migrations is new.
 fn check_schema(

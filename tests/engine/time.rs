@@ -14,7 +14,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Settings with short pauses.
 const QUICK: [(&str, &str); 4] = [
     ("TASKS__RETRY_BASE_S", "1"),
-    ("TASKS__LEASE_S", "3"),
+    // Long enough for a busy machine to renew it in time.
+    ("TASKS__LEASE_S", "9"),
     ("TASKS__RESCUE_S", "0.2"),
     ("AUTH__LOGIN_ATTEMPTS", "3"),
 ];
@@ -36,6 +37,14 @@ async fn story(daemon: &Daemon, task: i64) -> Vec<String> {
 async fn claim(daemon: &Daemon) -> Value {
     let terms = json!({ "kinds": ["manual"], "worker": "w", "lease_s": 2, "wait_s": 20 });
     daemon.post("/tasks/claim", &terms).await
+}
+
+/// How often the node has renewed its lease.
+async fn renewals(daemon: &Daemon) -> u64 {
+    let metrics = daemon.text("/metrics").await;
+    let line =
+        metrics.lines().find_map(|line| line.strip_prefix("gristmill_lease_renewals_total{result=\"ok\"} "));
+    line.unwrap().parse().unwrap()
 }
 
 #[test]
@@ -67,6 +76,9 @@ fn when_the_clock_is_set_back_nothing_waits_for_it_and_no_lease_is_lost() {
             (daemon.task(manual).await["status"] == "New").then_some(())
         })
         .await;
+        // Longer than the lease, which is renewed every third of it.
+        let before = renewals(&daemon).await;
+        eventually("four renewals", async || (renewals(&daemon).await >= before + 4).then_some(())).await;
         daemon.chaos.state.release();
         let done = daemon.until(runs, "Completed").await;
         assert_eq!((&done["attempt"], &done["crashes"]), (&json!(1), &json!(0)), "{done}");

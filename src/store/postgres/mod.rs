@@ -38,7 +38,7 @@ use super::row::micros;
 use super::{
     Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, LEAST, Listener, NEWEST,
     Page, Rate, Recording, Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema,
-    group_or_apart,
+    group_or_apart, newest_of,
 };
 use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::clock::Clock;
@@ -110,7 +110,7 @@ impl PostgresStore {
                 return Err(StoreError::Unavailable { doing: "connect", source: sqlx::Error::PoolTimedOut });
             }
         };
-        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let known = newest_of(&MIGRATIONS);
         let newest = sqlx::query_scalar(NEWEST).fetch_optional(&mut connection).await;
         let least = sqlx::query_scalar(LEAST).fetch_optional(&mut connection).await;
         check_schema(newest, least, known)?;
@@ -221,7 +221,7 @@ impl PostgresStore {
     /// # Errors
     /// When the database does not answer.
     pub async fn schema_of(url: &str, patience: Duration) -> Result<(Option<i64>, i64), StoreError> {
-        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let known = newest_of(&MIGRATIONS);
         let look = async {
             let mut connection = PgConnection::connect(url).await.map_err(StoreError::of("connect"))?;
             let made: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")

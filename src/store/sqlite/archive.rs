@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use super::{MIGRATIONS, PATIENCE, SqliteStore, lock};
 use crate::clock::Clock;
-use crate::store::StoreError;
 use crate::store::archive::speak::{self, archive, session};
 use crate::store::archive::{
     Archive, Column, ColumnType, Each, LoadError, Row, SEEDED, Session, Shape, TABLES, Value,
 };
 use crate::store::row::micros;
+use crate::store::{StoreError, newest_of};
 
 /// A database in a file, as backups see it.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ impl SqliteArchive {
 archive! { impl SqliteArchive {
     async fn schema(&self) -> Result<(Option<i64>, i64), StoreError> {
         if fs::metadata(&self.file).is_ok_and(|file| file.len() == 0) {
-            return Ok((None, SqliteStore::known_schema()));
+            return Ok((None, newest_of(&MIGRATIONS)));
         }
         SqliteStore::schema_of(&self.file).await
     }

@@ -45,7 +45,7 @@ use super::row::micros;
 use super::{
     Callback, CallbackState, Command, Committed, CreatedTotal, Image, KindDepth, LEAST, Listener, NEWEST,
     Page, Rate, Recording, Registration, ReplyTo, Store, StoreError, TaskFilter, Told, check_schema,
-    group_or_apart,
+    group_or_apart, newest_of,
 };
 use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::clock::Clock;
@@ -105,7 +105,7 @@ impl SqliteStore {
             .pragma("journal_size_limit", "67108864")
             .pragma("cache_size", "-8000");
         let mut connection = options.connect().await.map_err(StoreError::of("open"))?;
-        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let known = newest_of(&MIGRATIONS);
         let newest = sqlx::query_scalar(NEWEST).fetch_optional(&mut connection).await;
         let least = sqlx::query_scalar(LEAST).fetch_optional(&mut connection).await;
         check_schema(newest, least, known)?;
@@ -162,17 +162,12 @@ impl SqliteStore {
         Ok(self)
     }
 
-    /// The schema of this program.
-    fn known_schema() -> i64 {
-        MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
-    }
-
     /// The schema of the database in `file`, `None` when there is none yet, and the one that this program knows.
     ///
     /// # Errors
     /// When the file cannot be read as a database.
     pub async fn schema_of(file: &Path) -> Result<(Option<i64>, i64), StoreError> {
-        let known = Self::known_schema();
+        let known = newest_of(&MIGRATIONS);
         if !file.exists() {
             return Ok((None, known));
         }
