@@ -17,7 +17,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 use super::bucket_settings;
 use super::draft::Draft;
+use super::horizon::Horizon;
 use super::pins::{Kept, Pins};
 use super::upload::Upload;
 use super::{BlobError, Swept};
@@ -78,8 +79,8 @@ impl Copy {
         self.bytes
     }
 
-    fn is_older(&self, grace: Duration, now: DateTime<Utc>) -> bool {
-        (now - self.modified).to_std().is_ok_and(|age| age >= grace)
+    fn is_behind(&self, horizon: Horizon, now: SystemTime) -> bool {
+        horizon.has_passed(self.modified.into(), now)
     }
 }
 
@@ -124,7 +125,8 @@ impl Bucket {
     pub(super) fn keep(&self, draft: &Draft, name: BlobName, pins: &Arc<Pins>) -> Result<Kept, BlobError> {
         let kept = pins.pin(&mut pins.lock(), name, draft.len());
         failpoint::hit(Failpoint::BlobSynced);
-        let window = self.clock.utc().timestamp().div_euclid(WINDOW) * WINDOW;
+        let now = self.clock.unsteady().as_micros().div_euclid(1_000_000);
+        let window = now.div_euclid(WINDOW) * WINDOW;
         // In digits of one length, so that the order of keys is that of time.
         let place = self.folder(&kept.name).join(format!("{window:012}"));
         self.block_on(self.upload.run(&self.store, &place, draft))
@@ -167,14 +169,14 @@ impl Bucket {
 
     /// The same, and the copies that younger ones have replaced; removes nothing.
     pub(super) fn look(&self, grace: Duration, pins: &Pins) -> Result<(Vec<BlobName>, Vec<Path>), BlobError> {
-        let now = self.clock.utc();
+        let (now, horizon) = (self.now(), self.horizon(grace));
         let mut objects = self.store.list(Some(&self.prefix));
         let (mut names, mut replaced) = (Vec::new(), Vec::new());
         // A blob's copies come one after another, as keys are listed in order. A store with another order costs nothing
         // but a look more: the sweep looks at all copies again, and what is replaced was seen with what replaces it.
         let mut last: Option<(BlobName, Copy)> = None;
         let mut done = |(name, copy): (BlobName, Copy)| {
-            if copy.is_older(grace, now) && !pins.holds(&name) {
+            if copy.is_behind(horizon, now) && !pins.holds(&name) {
                 names.push(name);
             }
         };
@@ -186,7 +188,7 @@ impl Bucket {
             let Some((former, older)) = last.replace((name.clone(), copy.clone())) else { continue };
             if former != name {
                 done((former, older));
-            } else if older.is_older(grace, now) && older.place < copy.place {
+            } else if older.is_behind(horizon, now) && older.place < copy.place {
                 replaced.push(older.place);
             }
         }
@@ -209,7 +211,7 @@ impl Bucket {
     pub(super) fn sweep(
         &self,
         unreferenced: &[BlobName],
-        grace: Duration,
+        horizon: Horizon,
         pins: &Pins,
     ) -> Result<Swept, BlobError> {
         let mut swept = Swept::default();
@@ -217,10 +219,10 @@ impl Bucket {
             let names = names.iter().filter(|name| !pins.holds(name));
             let looks = stream::iter(names.map(|name| self.copies(name))).buffer_unordered(AT_ONCE);
             let found: Vec<Vec<Copy>> = self.ask("cannot list", &self.shown, looks.try_collect())?;
-            let now = self.clock.utc();
+            let now = self.now();
             for copies in found {
                 // One young copy is enough: somebody keeps the blob at this time, or has just now.
-                if copies.is_empty() || !copies.iter().all(|copy| copy.is_older(grace, now)) {
+                if copies.is_empty() || !copies.iter().all(|copy| copy.is_behind(horizon, now)) {
                     continue;
                 }
                 swept.blobs += 1;
@@ -267,6 +269,17 @@ impl Bucket {
             return Err(self.unavailable("cannot list", &self.shown, reason));
         }
         self.ask("cannot remove", what, self.store.delete(&place))
+    }
+
+    /// The horizon of now.
+    pub(super) fn horizon(&self, grace: Duration) -> Horizon {
+        Horizon::at(self.now(), grace)
+    }
+
+    /// What the system says, steps back and all: that is what others' clocks, and the store's, are near to. A clock that makes
+    /// up for a step back is ahead of them for hours, and what they put there just now would look old.
+    fn now(&self) -> SystemTime {
+        DateTime::from_timestamp_micros(self.clock.unsteady().as_micros()).unwrap_or_default().into()
     }
 
     async fn copies(&self, name: &BlobName) -> object_store::Result<Vec<Copy>> {

@@ -1,18 +1,26 @@
 //! Bytes on their way in: files in a folder of this machine, under names that nobody can ask for.
 //!
 //! Used by `mod.rs`; a [`Draft`] is filled by whoever has bytes to keep. True here: a draft that is dropped is removed,
-//! and those of a process that was killed are removed when the next one in its seat opens the folder.
+//! and those of a process that was killed are removed when the next one in its seat opens the folder, or anybody does to whom
+//! they look forgotten.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::BlobError;
 use crate::task::BlobName;
+
+/// Drafts of this age are nobody's any more: their process was killed, and nobody has its seat.
+pub(super) const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+
+/// What stands between the seat and the name of a blob that a sweep has moved aside: that is no draft.
+pub(super) const ASIDE: &str = "-swept-";
 
 /// The folder of drafts.
 #[derive(Debug)]
@@ -32,13 +40,16 @@ pub struct Draft {
 }
 
 impl Drafts {
-    /// Opens the folder, making it where it is missing, and removes what an earlier process in the same `seat` left.
-    pub(super) fn open(folder: PathBuf, seat: &str) -> Result<Self, BlobError> {
+    /// Opens the folder, making it where it is missing, and removes what an earlier process in the same `seat` left, and what
+    /// is forgotten by `now`.
+    pub(super) fn open(folder: PathBuf, seat: &str, now: SystemTime) -> Result<Self, BlobError> {
         make_private(&folder)?;
         for entry in fs::read_dir(&folder).map_err(BlobError::of("cannot read", &folder))? {
             let entry = entry.map_err(BlobError::of("cannot read", &folder))?;
-            if entry.file_name().to_string_lossy().starts_with(&format!("{seat}-")) {
-                remove(&entry.path())?;
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let ours = name.starts_with(&format!("{seat}-"));
+            if ours || !name.contains(ASIDE) && is_forgotten(&path, now) {
+                remove(&path)?;
             }
         }
         Ok(Self { folder, seat: seat.to_owned() })
@@ -161,6 +172,13 @@ impl Drop for Draft {
         // reason is removed at the next start.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Whether nobody has written to this file for so long that nobody will.
+fn is_forgotten(path: &Path, now: SystemTime) -> bool {
+    let written = |file: fs::Metadata| if file.is_file() { file.modified().ok() } else { None };
+    let written = fs::symlink_metadata(path).ok().and_then(written);
+    written.and_then(|written| now.duration_since(written).ok()).is_some_and(|age| age > FORGOTTEN)
 }
 
 /// Makes a folder, with those above it, for nobody else's eyes.

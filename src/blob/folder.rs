@@ -5,21 +5,28 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::draft::{Draft, Drafts, make_private, remove};
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
+
+use super::draft::{ASIDE, Draft, Drafts, FORGOTTEN, make_private, remove};
+use super::horizon::Horizon;
 use super::pins::{Kept, Pins};
 use super::{BlobError, Swept};
 use crate::failpoint::{self, Failpoint};
 use crate::task::BlobName;
 
-/// What stands between the seat and the name of a blob that a sweep has moved aside.
-const ASIDE: &str = "-swept-";
-
 /// How often a reader looks before a blob is missing: between two looks it may have been put back.
 const LOOKS: usize = 3;
+
+/// A file's age begins anew: by the clock of whoever keeps the files.
+const TOUCHED: Timestamps = Timestamps {
+    last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+    last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+};
 
 /// A folder of blobs.
 #[derive(Debug)]
@@ -32,9 +39,10 @@ impl Folder {
         Self { root: root.to_owned() }
     }
 
-    /// Puts back what a process of this seat had moved aside when it was killed in the middle of a sweep: a row may have
-    /// come to name it just then. Where nothing does, the next sweep finds it again.
-    pub(super) fn give_back(&self, seat: &str) -> Result<(), BlobError> {
+    /// Puts back what a process of this seat had moved aside when it was killed in the middle of a sweep, and what one of
+    /// another seat did so long ago that it must have been killed as well: a row may have come to name it just then. Where
+    /// nothing does, the next sweep finds it again.
+    pub(super) fn give_back(&self, seat: &str, now: SystemTime) -> Result<(), BlobError> {
         let tmp = self.tmp();
         let entries = match fs::read_dir(&tmp) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -43,19 +51,36 @@ impl Folder {
         for entry in entries {
             let entry = entry.map_err(BlobError::of("cannot read", &tmp))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let blob = name.strip_prefix(seat).and_then(|rest| rest.strip_prefix(ASIDE));
-            let Some(blob) = blob.and_then(|blob| blob.parse::<BlobName>().ok()) else { continue };
-            let place = self.path(&blob);
-            // Kept anew since: the same bytes.
-            if !place.exists() {
-                fs::rename(entry.path(), &place).map_err(BlobError::of("cannot move back", &place))?;
+            let Some((whose, blob)) = name.rsplit_once(ASIDE) else { continue };
+            let Ok(blob) = blob.parse::<BlobName>() else { continue };
+            if whose == seat || lies_for(&entry.path(), now) > FORGOTTEN {
+                self.put_back(&entry.path(), &blob)?;
             }
         }
         Ok(())
     }
 
+    /// Over nothing that was kept anew since: that has the same bytes, and is younger.
+    fn put_back(&self, aside: &Path, blob: &BlobName) -> Result<(), BlobError> {
+        let place = self.path(blob);
+        if let Some(folder) = place.parent() {
+            make_private(folder)?;
+        }
+        match fs::hard_link(aside, &place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !place.exists() => {
+                // Where there are no hard links.
+                fs::rename(aside, &place).map_err(BlobError::of("cannot move back", &place))
+            }
+            Ok(()) | Err(_) => remove(aside),
+        }
+    }
+
     /// Syncs a draft and moves it to its place.
     pub(super) fn keep(&self, draft: &Draft, name: BlobName, pins: &Arc<Pins>) -> Result<Kept, BlobError> {
+        // Its age counts from now, however long ago its last byte came.
+        futimens(&draft.file, &TOUCHED)
+            .map_err(|error| BlobError::of("cannot date", &draft.path)(error.into()))?;
         draft.file.sync_all().map_err(BlobError::of("cannot sync", &draft.path))?;
         failpoint::hit(Failpoint::BlobSynced);
         let place = self.path(&name);
@@ -110,6 +135,7 @@ impl Folder {
 
     /// Every blob that is older than `grace` and not pinned: those a sweep may ask about.
     pub(super) fn candidates(&self, grace: Duration, pins: &Pins) -> Result<Vec<BlobName>, BlobError> {
+        let horizon = Horizon::at(SystemTime::now(), grace);
         let mut names = Vec::new();
         let root = &self.root;
         for folder in fs::read_dir(root).map_err(BlobError::of("cannot read", root))? {
@@ -119,11 +145,19 @@ impl Folder {
                 continue;
             }
             let folder = folder.path();
-            for file in fs::read_dir(&folder).map_err(BlobError::of("cannot read", &folder))? {
+            let files = match fs::read_dir(&folder) {
+                Ok(files) => files,
+                Err(error) => {
+                    // One that is not ours to read must not keep all others for ever.
+                    tracing::warn!(folder = %folder.display(), %error, "blobs there cannot be listed, and are not swept");
+                    continue;
+                }
+            };
+            for file in files {
                 let file = file.map_err(BlobError::of("cannot read", &folder))?;
                 let name = format!("{prefix}{}", file.file_name().to_string_lossy());
                 if let Ok(name) = name.parse::<BlobName>()
-                    && is_older(&file.path(), grace)
+                    && is_behind(&file.path(), horizon)
                     && !pins.holds(&name)
                 {
                     names.push(name);
@@ -133,41 +167,56 @@ impl Folder {
         Ok(names)
     }
 
-    /// Removes those of `unreferenced` that are still old and unpinned: one that was kept anew while the caller
-    /// asked who names it stays, on whichever node that was.
+    /// See [`super::Blobs::sweep`]. One that cannot be removed keeps no other: the first error is told at the end.
     pub(super) fn sweep(
         &self,
         unreferenced: &[BlobName],
-        grace: Duration,
+        horizon: Horizon,
         pins: &Pins,
         drafts: &Drafts,
     ) -> Result<Swept, BlobError> {
-        let mut swept = Swept::default();
+        let (mut swept, mut failed) = (Swept::default(), None);
         for name in unreferenced {
-            let path = self.path(name);
-            let pins = pins.lock();
-            if pins.contains_key(name) || !is_older(&path, grace) {
-                continue;
+            match self.sweep_one(name, horizon, pins, drafts) {
+                Ok(Some(bytes)) => {
+                    swept.blobs += 1;
+                    swept.bytes += bytes;
+                }
+                Ok(None) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
-            // Out of the way first, and looked at again there: another node may have put the same bytes into place since,
-            // and its pins are not ours to see.
-            let aside = drafts.place(&format!("{}{name}", ASIDE.trim_start_matches('-')));
-            match fs::rename(&path, &aside) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(BlobError::of("cannot move aside", &path)(error)),
-            }
-            if !is_older(&aside, grace) {
-                fs::rename(&aside, &path).map_err(BlobError::of("cannot move back", &aside))?;
-                continue;
-            }
-            let bytes = fs::metadata(&aside).map(|file| file.len()).unwrap_or(0);
-            remove(&aside)?;
-            drop(pins);
-            swept.blobs += 1;
-            swept.bytes += bytes;
         }
-        Ok(swept)
+        failed.map_or(Ok(swept), Err)
+    }
+
+    /// How many bytes were freed, if it was removed.
+    fn sweep_one(
+        &self,
+        name: &BlobName,
+        horizon: Horizon,
+        pins: &Pins,
+        drafts: &Drafts,
+    ) -> Result<Option<u64>, BlobError> {
+        let path = self.path(name);
+        let pins = pins.lock();
+        if pins.contains_key(name) || !is_behind(&path, horizon) {
+            return Ok(None);
+        }
+        // Out of the way first, and looked at again there: another node may have put the same bytes into place since, and
+        // its pins are not ours to see.
+        let aside = drafts.place(&format!("{}{name}", ASIDE.trim_start_matches('-')));
+        match fs::rename(&path, &aside) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(BlobError::of("cannot move aside", &path)(error)),
+        }
+        if !is_behind(&aside, horizon) {
+            fs::rename(&aside, &path).map_err(BlobError::of("cannot move back", &aside))?;
+            return Ok(None);
+        }
+        let bytes = fs::metadata(&aside).map(|file| file.len()).unwrap_or(0);
+        remove(&aside)?;
+        Ok(Some(bytes))
     }
 
     /// How many bytes these hold together; one that is gone meanwhile holds none.
@@ -195,9 +244,17 @@ fn open(path: &Path) -> Result<Option<File>, BlobError> {
     }
 }
 
-fn is_older(path: &Path, grace: Duration) -> bool {
+/// How long ago it was moved to where it is: the time of its bytes stays what it was.
+fn lies_for(path: &Path, now: SystemTime) -> Duration {
+    let moved = fs::metadata(path).map(|file| u64::try_from(file.ctime()).unwrap_or(u64::MAX));
+    let moved = moved.map(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    let moved = moved.ok().flatten();
+    moved.and_then(|moved| now.duration_since(moved).ok()).unwrap_or_default()
+}
+
+fn is_behind(path: &Path, horizon: Horizon) -> bool {
     let modified = fs::metadata(path).and_then(|file| file.modified());
-    modified.is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|age| age >= grace))
+    modified.is_ok_and(|modified| horizon.has_passed(modified, SystemTime::now()))
 }
 
 /// Without this the move itself may be lost in a power cut.
@@ -223,6 +280,25 @@ mod tests {
         let mut bytes = Vec::new();
         blobs.read(&name).unwrap().read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes, b"contested");
+    }
+
+    /// Data folders come and go where each container has one of its own, and seats with them.
+    #[test]
+    fn what_processes_left_that_never_come_back_is_tidied_up_after_a_day() {
+        let root = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(root.path(), "seat").unwrap();
+        let name = blobs.keep_bytes(b"named just now").unwrap().name.clone();
+        let folder = Folder::new(root.path());
+        let (aside, draft) =
+            (folder.tmp().join(format!("gone-swept-{name}")), folder.tmp().join("gone-draft"));
+        fs::rename(folder.path(&name), &aside).unwrap();
+        fs::write(&draft, b"half").unwrap();
+        drop(Blobs::open(root.path(), "seat").unwrap());
+        assert!(aside.exists() && draft.exists(), "of today: somebody else's");
+        let later = SystemTime::now() + 2 * FORGOTTEN;
+        folder.give_back("seat", later).unwrap();
+        drop(Drafts::open(folder.tmp(), "seat", later).unwrap());
+        assert!(!aside.exists() && !draft.exists() && folder.path(&name).exists());
     }
 
     #[test]

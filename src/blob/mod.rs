@@ -11,7 +11,8 @@
 //! process that was killed are removed when its folder is opened again.
 //!
 //! A kept blob is pinned until its [`Kept`] is dropped, which its owner does after the transaction that names
-//! the blob: the sweep passes over what is pinned, or younger than the grace.
+//! the blob: the sweep passes over what is pinned, younger than the grace, or kept after it was asked who names it
+//! ([`Horizon`]).
 //!
 //! Everything here is synchronous; callers on a runtime use a blocking thread. With a bucket every call ends in bounded
 //! time with an answer or [`BlobError::Unavailable`], and panics on a thread that drives a runtime, rather than stop
@@ -22,6 +23,7 @@ mod bucket_settings;
 mod draft;
 mod error;
 mod folder;
+mod horizon;
 mod pins;
 mod reader;
 mod shelf;
@@ -30,7 +32,7 @@ mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use self::bucket::Bucket;
 use self::draft::Drafts;
@@ -42,6 +44,7 @@ use crate::task::BlobName;
 
 pub use self::draft::Draft;
 pub use self::error::BlobError;
+pub use self::horizon::Horizon;
 pub use self::pins::Kept;
 pub use self::reader::Reader;
 pub use self::shelf::{Item, Shelf};
@@ -89,7 +92,7 @@ impl Blobs {
         match &settings.url {
             BlobUrl::File { folder } => Self::open(folder, seat),
             BlobUrl::Bucket { bucket, prefix } => {
-                let drafts = Drafts::open(data_dir.join("drafts"), seat)?;
+                let drafts = Drafts::open(data_dir.join("drafts"), seat, SystemTime::now())?;
                 let bucket = Bucket::open(settings, bucket, prefix, clock)?;
                 Ok(Self::over(drafts, Place::Bucket(Arc::new(bucket))))
             }
@@ -103,8 +106,9 @@ impl Blobs {
     /// [`BlobError`] when the folder cannot be made or read.
     pub fn open(root: &Path, seat: &str) -> Result<Self, BlobError> {
         let folder = Folder::new(root);
-        folder.give_back(seat)?;
-        Ok(Self::over(Drafts::open(folder.tmp(), seat)?, Place::Folder(folder)))
+        let now = SystemTime::now();
+        folder.give_back(seat, now)?;
+        Ok(Self::over(Drafts::open(folder.tmp(), seat, now)?, Place::Folder(folder)))
     }
 
     fn over(drafts: Drafts, place: Place) -> Self {
@@ -188,16 +192,25 @@ impl Blobs {
         }
     }
 
-    /// Removes those of `unreferenced` that are still old and unpinned: one that was kept anew while the caller
-    /// asked who names it stays, on whichever node that was.
+    /// The horizon of now: to be taken before it is asked who names blobs.
+    #[must_use]
+    pub fn horizon(&self, grace: Duration) -> Horizon {
+        match &self.inner.place {
+            Place::Folder(_) => Horizon::at(SystemTime::now(), grace),
+            Place::Bucket(bucket) => bucket.horizon(grace),
+        }
+    }
+
+    /// Removes those of `unreferenced` that are behind the horizon, which was taken before it was asked who names them,
+    /// and unpinned: one that was kept anew since then stays, on whichever node that was.
     ///
     /// # Errors
-    /// [`BlobError`] when one cannot be removed; those before it are.
-    pub fn sweep(&self, unreferenced: &[BlobName], grace: Duration) -> Result<Swept, BlobError> {
+    /// [`BlobError`] when one cannot be removed. In a folder, all others are; in a bucket, those before it.
+    pub fn sweep(&self, unreferenced: &[BlobName], horizon: Horizon) -> Result<Swept, BlobError> {
         let Inner { drafts, pins, place } = &*self.inner;
         match place {
-            Place::Folder(folder) => folder.sweep(unreferenced, grace, pins, drafts),
-            Place::Bucket(bucket) => bucket.sweep(unreferenced, grace, pins),
+            Place::Folder(folder) => folder.sweep(unreferenced, horizon, pins, drafts),
+            Place::Bucket(bucket) => bucket.sweep(unreferenced, horizon, pins),
         }
     }
 

@@ -23,9 +23,6 @@ use crate::clock::Clock;
 use crate::config::{BlobSettings, BlobUrl};
 use crate::task::BlobName;
 
-/// Drafts of this age are nobody's any more.
-const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
-
 /// The folder of drafts.
 const TMP: &str = "tmp";
 
@@ -92,9 +89,8 @@ impl Shelf {
             none => {
                 let tmp = &self.inner.tmp;
                 // Of a seat that nobody had before: others' drafts are let alone.
-                let opened = Drafts::open(tmp.clone(), &Uuid::new_v4().simple().to_string())?;
-                remove_old(tmp)?;
-                none.insert(opened)
+                let seat = Uuid::new_v4().simple().to_string();
+                none.insert(Drafts::open(tmp.clone(), &seat, SystemTime::now())?)
             }
         };
         drafts.begin()
@@ -263,15 +259,4 @@ impl fmt::Display for Shelf {
 fn age(file: &fs::Metadata) -> Duration {
     let modified = file.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     SystemTime::now().duration_since(modified).unwrap_or_default()
-}
-
-/// Removes what processes left that were killed.
-fn remove_old(tmp: &Path) -> Result<(), BlobError> {
-    for entry in fs::read_dir(tmp).map_err(BlobError::of("cannot read", tmp))? {
-        let path = entry.map_err(BlobError::of("cannot read", tmp))?.path();
-        if fs::metadata(&path).is_ok_and(|file| file.is_file() && age(&file) > FORGOTTEN) {
-            remove(&path)?;
-        }
-    }
-    Ok(())
 }

@@ -228,14 +228,16 @@ impl Tidy {
             }
         }
         for chunk in candidates.chunks(Self::BLOBS) {
+            // Before the question: what is kept from here on is beyond it.
+            let horizon = self.blobs.horizon(self.grace);
             let unreferenced = self.store.unreferenced(chunk).await?;
             // A backup that looked before a row went still has to copy what the row named. Asked in this order: a hold that
             // comes later is one of a backup that sees no such row.
             if self.store.holds_blobs().await? {
                 return Ok(Cleared { held: Some(Held::Backup), ..cleared });
             }
-            let (blobs, grace) = (self.blobs.clone(), self.grace);
-            let removed = blocking(move || blobs.sweep(&unreferenced, grace)).await?;
+            let blobs = self.blobs.clone();
+            let removed = blocking(move || blobs.sweep(&unreferenced, horizon)).await?;
             cleared.swept.blobs += removed.blobs;
             cleared.swept.bytes += removed.bytes;
             if chunk.last() != candidates.last() && until.is_some_and(|until| Instant::now() >= until) {

@@ -4,12 +4,13 @@ use std::fs;
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::slice::from_ref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use gristmill::blob::{BlobError, Swept};
+use gristmill::blob::{BlobError, Horizon, Swept};
 use gristmill::task::BlobName;
 
 use crate::bench::{Bench, content, draft_of, keep, noise};
+use crate::bucket::make_old;
 
 on_both!(
     a_kept_blob_has_the_name_of_its_bytes_and_equal_bytes_are_one,
@@ -20,7 +21,9 @@ on_both!(
     what_is_not_there_is_missing,
     a_large_blob_comes_back_as_it_went,
     the_sweep_passes_over_what_is_young_pinned_or_named,
+    what_was_long_on_its_way_is_young_when_it_is_kept,
     what_is_kept_anew_is_young_again_on_every_node,
+    what_is_kept_after_the_question_stays_however_late_the_removal_is,
     what_is_kept_while_others_sweep_is_there,
     all_that_is_old_is_found_and_removed_and_what_is_no_blob_stays,
     a_node_sees_at_once_what_another_kept,
@@ -28,6 +31,7 @@ on_both!(
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn a_kept_blob_has_the_name_of_its_bytes_and_equal_bytes_are_one(bench: &Bench) {
     let blobs = &bench.blobs;
@@ -108,7 +112,7 @@ fn a_reader_is_like_a_file(bench: &Bench) {
 fn what_is_not_there_is_missing(bench: &Bench) {
     let name = BlobName::of_digest(&[7; 32]);
     assert!(matches!(bench.blobs.read(&name), Err(BlobError::Missing(missing)) if missing == name));
-    assert_eq!(bench.blobs.sweep(&[name], Duration::ZERO).unwrap(), Swept::default());
+    assert_eq!(bench.blobs.sweep(&[name], bench.blobs.horizon(Duration::ZERO)).unwrap(), Swept::default());
 }
 
 /// In the bucket: six parts, the last of them not full.
@@ -128,15 +132,23 @@ fn the_sweep_passes_over_what_is_young_pinned_or_named(bench: &Bench) {
     let kept = blobs.keep(draft_of(blobs, b"abc")).unwrap();
     let name = kept.name.clone();
     assert_eq!(blobs.candidates(Duration::ZERO).unwrap(), [], "pinned");
-    assert_eq!(blobs.sweep(from_ref(&name), Duration::ZERO).unwrap(), Swept::default());
+    assert_eq!(blobs.sweep(from_ref(&name), blobs.horizon(Duration::ZERO)).unwrap(), Swept::default());
     drop(kept);
     assert_eq!(blobs.candidates(MINUTE).unwrap(), [], "young");
-    assert_eq!(blobs.sweep(from_ref(&name), MINUTE).unwrap(), Swept::default());
+    assert_eq!(blobs.sweep(from_ref(&name), blobs.horizon(MINUTE)).unwrap(), Swept::default());
     bench.age();
     assert_eq!(blobs.candidates(MINUTE).unwrap(), from_ref(&name));
-    assert_eq!(blobs.sweep(&[], MINUTE).unwrap(), Swept::default());
-    assert_eq!(blobs.sweep(from_ref(&name), MINUTE).unwrap(), Swept { blobs: 1, bytes: 3 });
+    assert_eq!(blobs.sweep(&[], blobs.horizon(MINUTE)).unwrap(), Swept::default());
+    assert_eq!(blobs.sweep(from_ref(&name), blobs.horizon(MINUTE)).unwrap(), Swept { blobs: 1, bytes: 3 });
     assert!(matches!(blobs.read(&name), Err(BlobError::Missing(missing)) if missing == name));
+}
+
+fn what_was_long_on_its_way_is_young_when_it_is_kept(bench: &Bench) {
+    let draft = draft_of(&bench.blobs, b"abc");
+    fs::read_dir(bench.draft_folder()).unwrap().for_each(|file| make_old(&file.unwrap().path()));
+    let name = bench.blobs.keep(draft).unwrap().name.clone();
+    assert_eq!(bench.blobs.candidates(MINUTE).unwrap(), []);
+    assert_eq!(content(&bench.blobs, &name), b"abc");
 }
 
 fn what_is_kept_anew_is_young_again_on_every_node(bench: &Bench) {
@@ -146,9 +158,20 @@ fn what_is_kept_anew_is_young_again_on_every_node(bench: &Bench) {
     assert_eq!(bench.blobs.candidates(MINUTE).unwrap(), from_ref(&name));
     // Between the question who names it and the sweep.
     keep(&other, b"abc");
-    assert_eq!(bench.blobs.sweep(from_ref(&name), MINUTE).unwrap(), Swept::default());
+    assert_eq!(bench.blobs.sweep(from_ref(&name), bench.blobs.horizon(MINUTE)).unwrap(), Swept::default());
     assert_eq!(bench.blobs.candidates(MINUTE).unwrap(), []);
     assert_eq!(content(&bench.blobs, &name), b"abc");
+}
+
+/// Who asked who names it stood still for longer than the grace, and then goes on.
+fn what_is_kept_after_the_question_stays_however_late_the_removal_is(bench: &Bench) {
+    let asked = Horizon::at(SystemTime::now() - 3 * DAY, MINUTE);
+    let name = keep(&bench.blobs, b"abc");
+    bench.age();
+    assert_eq!(bench.blobs.sweep(from_ref(&name), asked).unwrap(), Swept::default());
+    assert_eq!(content(&bench.blobs, &name), b"abc");
+    let asked_again = bench.blobs.horizon(MINUTE);
+    assert_eq!(bench.blobs.sweep(from_ref(&name), asked_again).unwrap().blobs, 1);
 }
 
 fn what_is_kept_while_others_sweep_is_there(bench: &Bench) {
@@ -158,7 +181,7 @@ fn what_is_kept_while_others_sweep_is_there(bench: &Bench) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                other.sweep(from_ref(&name), MINUTE).unwrap();
+                other.sweep(from_ref(&name), other.horizon(MINUTE)).unwrap();
             }
         });
         // Also when something below fails: the scope waits for its threads.
@@ -190,7 +213,7 @@ fn all_that_is_old_is_found_and_removed_and_what_is_no_blob_stays(bench: &Bench)
     let mut found = bench.blobs.candidates(MINUTE).unwrap();
     found.sort();
     assert!(found == names, "{} of {}", found.len(), names.len());
-    let swept = bench.blobs.sweep(&found[..30], MINUTE).unwrap();
+    let swept = bench.blobs.sweep(&found[..30], bench.blobs.horizon(MINUTE)).unwrap();
     assert_eq!(swept, Swept { blobs: 30, bytes: 120 });
     found.drain(..30);
     found.push(young);

@@ -30,7 +30,7 @@ fn nothing_works(bench: &Bench, saying: &str) {
         unavailable("keep", || blobs.keep(draft_of(blobs, b"abc"))),
         unavailable("read", || blobs.read(&name)),
         unavailable("candidates", || blobs.candidates(MINUTE)),
-        unavailable("sweep", || blobs.sweep(std::slice::from_ref(&name), MINUTE)),
+        unavailable("sweep", || blobs.sweep(std::slice::from_ref(&name), blobs.horizon(MINUTE))),
         unavailable("probe", || blobs.probe()),
         unavailable("rehearse", || blobs.rehearse()),
     ] {

@@ -34,7 +34,7 @@ fn a_removal_that_is_late_removes_nothing_that_was_kept_since() {
     bench.store().asked();
     bench.store().set(Fault::Holding(Arc::clone(&permits)));
     std::thread::scope(|scope| {
-        let sweep = scope.spawn(|| bench.blobs.sweep(from_ref(&name), MINUTE));
+        let sweep = scope.spawn(|| bench.blobs.sweep(from_ref(&name), bench.blobs.horizon(MINUTE)));
         until("the removal to be asked for", || bench.store().has_been_asked("DELETE "));
         keep(&other, b"contested");
         permits.add_permits(100);
@@ -78,7 +78,7 @@ fn of_many_old_copies_the_youngest_stays() {
     // Nobody names it after all.
     std::fs::copy(&first, first.with_file_name("000000000600")).unwrap();
     bench.store().objects().iter().for_each(|path| make_old(path));
-    assert_eq!(bench.blobs.sweep(from_ref(&name), MINUTE).unwrap().blobs, 1);
+    assert_eq!(bench.blobs.sweep(from_ref(&name), bench.blobs.horizon(MINUTE)).unwrap().blobs, 1);
     assert!(matches!(bench.blobs.read(&name), Err(BlobError::Missing(_))));
 }
 

@@ -37,7 +37,7 @@ impl Bucket {
     }
 
     pub(in crate::blob) fn list_files(&self, folder: &str) -> Result<Vec<Item>, BlobError> {
-        let now = self.clock.utc();
+        let now = self.now();
         let below = self.key(folder);
         let mut objects = self.store.list(Some(&below));
         let mut found = Vec::new();
@@ -45,7 +45,7 @@ impl Bucket {
         while let Some(object) = self.ask("cannot list", &self.shown, async { objects.try_next().await })? {
             let Some(parts) = object.location.prefix_match(&self.prefix) else { continue };
             let name = parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
-            let age = (now - object.last_modified).to_std().unwrap_or(Duration::ZERO);
+            let age = now.duration_since(object.last_modified.into()).unwrap_or(Duration::ZERO);
             found.push(Item { name, bytes: object.size, age });
         }
         Ok(found)
