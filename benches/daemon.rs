@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gristmill::app::Operator;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::client::{Client, request};
@@ -15,7 +16,7 @@ pub struct Daemon {
     pub ready_after: Duration,
     /// Kept open: what else the daemon says goes nowhere.
     _said: BufReader<std::process::ChildStdout>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// How a daemon is set up: as it is by default, on SQLite, but for these settings.
@@ -69,9 +70,15 @@ impl Daemon {
             {
                 break;
             }
+            assert!(begun.elapsed() < Duration::from_secs(60), "the daemon does not become ready");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Self { child, address, ready_after: begun.elapsed(), _said: said, _folder: folder }
+        Self { child, address, ready_after: begun.elapsed(), _said: said, folder }
+    }
+
+    /// The token of who operates it.
+    pub fn operator(&self) -> String {
+        Operator::read(&self.folder.path().join("data")).unwrap().token.reveal().to_owned()
     }
 
     pub fn rss_mb(&self) -> f64 {

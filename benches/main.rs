@@ -14,6 +14,7 @@
 )]
 #![allow(clippy::allow_attributes, reason = "benches are not the product")]
 
+mod admin;
 mod broker;
 mod client;
 mod daemon;
@@ -45,6 +46,7 @@ enum Part {
     Listeners,
     Takeover,
     Outside,
+    Admin,
     Transcode,
     ImagesServe,
     ImagesUpload,
@@ -52,7 +54,7 @@ enum Part {
     Reports,
 }
 
-const PARTS: [(&str, Part); 12] = [
+const PARTS: [(&str, Part); 13] = [
     ("raw", Part::Raw),
     ("engine", Part::Engine),
     ("ingress", Part::Ingress),
@@ -60,6 +62,7 @@ const PARTS: [(&str, Part); 12] = [
     ("listeners", Part::Listeners),
     ("takeover", Part::Takeover),
     ("outside", Part::Outside),
+    ("admin", Part::Admin),
     ("transcode", Part::Transcode),
     ("images-serve", Part::ImagesServe),
     ("images-upload", Part::ImagesUpload),
@@ -135,6 +138,7 @@ async fn alone(part: Part, report: &mut Report, span: Duration) {
         }
         Part::Engine => engine(report, "sqlite", None, span).await,
         Part::Outside => outside::claim_and_complete(report, "sqlite", None, span).await,
+        Part::Admin => admin::pages(report, "sqlite", None).await,
         Part::Transcode => transcode::compare(report),
         Part::ImagesServe => serve::compare(report, span).await,
         Part::ImagesUpload => serve::uploads(report, span).await,
@@ -166,6 +170,7 @@ async fn beside(servers: &Servers, part: Part, report: &mut Report, span: Durati
         }
         Part::Takeover => takeover::compare(report, postgres, &broker::fresh(rabbitmq), 10, 3).await,
         Part::Outside => outside::claim_and_complete(report, "postgres", Some(postgres), span).await,
+        Part::Admin => admin::pages(report, "postgres", Some(postgres)).await,
         Part::Transcode | Part::ImagesServe | Part::ImagesUpload | Part::Images | Part::Reports => {}
     }
 }
