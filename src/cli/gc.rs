@@ -154,7 +154,9 @@ async fn act(
         if !view.more {
             let exit = show(&all, false, console)?;
             return match all.held_by {
-                Some(held @ (HeldView::Clock | HeldView::EmptyDatabase)) => Err(Problem::failed(held.told())),
+                Some(held @ (HeldView::Clock | HeldView::EmptyDatabase | HeldView::MovedAway)) => {
+                    Err(Problem::failed(held.told()))
+                }
                 Some(HeldView::Backup) | None => Ok(exit),
             };
         }

@@ -41,7 +41,8 @@ pub struct GarbageView {
     /// Whether the call ended before all was done, or looked at: removals go on where the call is sent again.
     pub more: bool,
     /// What kept blobs from being removed, if anything did: `backup` is one under way, `clock` a clock that was set forward less
-    /// than `blobs.sweep_grace_s` ago, `empty_database` one that never had a task nor a picture, though there are blobs.
+    /// than `blobs.sweep_grace_s` ago, `empty_database` one that never had a task nor a picture, though there are blobs,
+    /// `moved_away` one whose rows were moved to another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<HeldView>,
 }
@@ -57,6 +58,8 @@ pub enum HeldView {
     Clock,
     /// The database never named any blob.
     EmptyDatabase,
+    /// The rows of the database were moved to another.
+    MovedAway,
 }
 
 impl From<Held> for HeldView {
@@ -65,6 +68,7 @@ impl From<Held> for HeldView {
             Held::Backup => Self::Backup,
             Held::Clock => Self::Clock,
             Held::EmptyDatabase => Self::EmptyDatabase,
+            Held::MovedAway => Self::MovedAway,
         }
     }
 }
@@ -77,6 +81,7 @@ impl HeldView {
             Self::Backup => Held::Backup.told(),
             Self::Clock => Held::Clock.told(),
             Self::EmptyDatabase => Held::EmptyDatabase.told(),
+            Self::MovedAway => Held::MovedAway.told(),
         }
     }
 }
@@ -148,7 +153,7 @@ pub async fn collect(tidy: &Tidy, patience: Duration) -> Result<GarbageView, Tid
     }
     let Cleared { swept, held, more } = tidy.sweep(Some(until.into_std())).await?;
     (view.more, view.held_by) = (more, held.map(HeldView::from));
-    if let Some(held @ (Held::Clock | Held::EmptyDatabase)) = held {
+    if let Some(held @ (Held::Clock | Held::EmptyDatabase | Held::MovedAway)) = held {
         tracing::warn!("{}", held.told());
     }
     view.blobs = LooseView { count: swept.blobs, bytes: swept.bytes, names: Vec::new() };
