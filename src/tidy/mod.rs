@@ -147,6 +147,8 @@ pub struct Found {
     pub bytes: u64,
     /// The first of them.
     pub names: Vec<BlobName>,
+    /// What keeps these blobs from going now, if anything does.
+    pub held: Option<Held>,
     /// Whether the time was over before all was looked at: there is at least so much.
     pub more: bool,
 }
@@ -293,6 +295,12 @@ impl Tidy {
         }
         let (blobs, grace) = (self.blobs.clone(), self.grace);
         let candidates = blocking(move || blobs.candidates_seen(grace)).await?;
+        found.held = match self.held_before_all().await? {
+            None if candidates.is_empty() => None,
+            None if self.never_named().await? => Some(Held::EmptyDatabase),
+            None => self.store.holds_blobs().await?.then_some(Held::Backup),
+            held @ Some(_) => held,
+        };
         for chunk in candidates.chunks(Self::BLOBS) {
             let unreferenced = self.store.unreferenced(chunk).await?;
             found.blobs += unreferenced.len() as u64;
