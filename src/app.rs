@@ -277,7 +277,8 @@ impl App {
             exporter: exporter.clone(),
         };
         // Before anybody is let in; from then on the warden looks.
-        wiring.imaging.space().look(0, &DiskMetrics::new());
+        let space = wiring.imaging.space();
+        space.look(warden::free_inside(space, &*wiring.store).await, &DiskMetrics::new());
         health.register(warden::COMPONENT, Importance::Optional);
         health.up(warden::COMPONENT);
         health.register(tracker::DATABASE, Importance::Required);
