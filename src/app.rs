@@ -130,6 +130,19 @@ async fn open_freed(
     }
 }
 
+/// Says that this is not where the rows are, if they were moved: what is done from now on is done in the wrong place, unless
+/// somebody means to go back.
+async fn warn_of_a_move(store: &dyn Store) -> Result<(), StoreError> {
+    if let Some(at) = store.moved_away().await? {
+        tracing::warn!(
+            %at,
+            "the rows of this database were moved to another by gristmill migrate --to, and what happens here from now on, that \
+             one does not know: set database.url to the other. No blobs are removed meanwhile; docs/backups.md has the way back"
+        );
+    }
+    Ok(())
+}
+
 /// How the grace of a drain is divided: runs finish; those that did not are given back; callers get their answers.
 const RUNS_SHARE: f64 = 0.7;
 const RETURN_SHARE: f64 = 0.1;
@@ -169,6 +182,7 @@ impl App {
         let imaging = open_imaging(&settings)?;
         let kinds = kinds(&settings, &imaging);
         let store = open_freed(&settings, &kinds, &clock).await?;
+        warn_of_a_move(&*store).await?;
         Self::start_with(settings, (kinds, imaging), store, clock, seat, handed).await
     }
 
@@ -263,7 +277,8 @@ impl App {
             exporter: exporter.clone(),
         };
         // Before anybody is let in; from then on the warden looks.
-        wiring.imaging.space().look(0, &DiskMetrics::new());
+        let space = wiring.imaging.space();
+        space.look(warden::free_inside(space, &*wiring.store).await, &DiskMetrics::new());
         health.register(warden::COMPONENT, Importance::Optional);
         health.up(warden::COMPONENT);
         health.register(tracker::DATABASE, Importance::Required);

@@ -342,7 +342,9 @@ impl Janitor {
             None => {}
             // As often as there are backups, and as long as they take.
             Some(held @ Held::Backup) => tracing::debug!("{}", held.told()),
-            Some(held @ (Held::Clock | Held::EmptyDatabase)) => tracing::warn!("{}", held.told()),
+            Some(held @ (Held::Clock | Held::EmptyDatabase | Held::MovedAway)) => {
+                tracing::warn!("{}", held.told());
+            }
         }
     }
 

@@ -132,6 +132,12 @@ pub enum BackupError {
         /// What differs.
         problem: String,
     },
+    /// The rows were moved, and the database that they came from has no mark of it.
+    #[error(
+        "the rows are in the new database, and the old one could not note that ({0}): set database.url to the new address, and \
+         put the old database where no daemon starts on it, since it would remove files that are made from now on"
+    )]
+    NotLeft(StoreError),
     /// A blob that is referred to is not there, or is not what it was.
     #[error("blob {blob} {problem}, and the backup has no copy of it")]
     Reference {

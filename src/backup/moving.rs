@@ -118,10 +118,11 @@ pub struct Moved {
     pub rows: u64,
 }
 
-/// Moves all rows of a database, on which nobody works, into an empty one, and compares.
+/// Moves all rows of a database, on which nobody works, into an empty one, and compares. Then the first notes that they are
+/// there no more: by its rows no blob is to be swept from now on.
 ///
 /// # Errors
-/// [`BackupError`]; then the other database is as empty as it was.
+/// [`BackupError`]; unless it is [`BackupError::NotLeft`], the other database is as empty as it was.
 pub fn move_rows(
     from: &dyn Archive,
     to: &dyn Archive,
@@ -149,7 +150,9 @@ pub fn move_rows(
         read_apart(&mut *look, &shape, handle, &mut |row| table.put(row))?;
         table.finish(last_number)?;
     }
-    Ok(Moved { tables, rows: filling.finish()? })
+    let rows = filling.finish()?;
+    handle.block_on(from.leave()).map_err(BackupError::NotLeft)?;
+    Ok(Moved { tables, rows })
 }
 
 /// Reads a table on a thread of its own, and gives each row here.

@@ -154,7 +154,9 @@ async fn act(
         if !view.more {
             let exit = show(&all, false, console)?;
             return match all.held_by {
-                Some(held @ (HeldView::Clock | HeldView::EmptyDatabase)) => Err(Problem::failed(held.told())),
+                Some(held @ (HeldView::Clock | HeldView::EmptyDatabase | HeldView::MovedAway)) => {
+                    Err(Problem::failed(held.told()))
+                }
                 Some(HeldView::Backup) | None => Ok(exit),
             };
         }
@@ -175,9 +177,15 @@ fn show(view: &GarbageView, dry: bool, console: &Console) -> Result<Exit, Proble
             .line(&format!("{word}: {} tasks of kind {kind} ({status}) that ended long ago", ended.tasks))?;
     }
     let (count, size) = (view.blobs.count, view.blobs.bytes);
+    let word = if dry && view.held_by.is_some() { "held back" } else { word };
     console.line(&format!("{word}: {count} blobs that nothing names, {size} bytes"))?;
-    if let Some(held @ HeldView::Backup) = view.held_by {
-        console.line(held.told())?;
+    match view.held_by {
+        Some(held @ HeldView::Backup) => console.line(held.told())?,
+        // What removes ends with it.
+        Some(held @ (HeldView::Clock | HeldView::EmptyDatabase | HeldView::MovedAway)) if dry => {
+            console.line(held.told())?;
+        }
+        Some(HeldView::Clock | HeldView::EmptyDatabase | HeldView::MovedAway) | None => {}
     }
     if view.more {
         console.line("that is not all: the time for looking was over")?;

@@ -119,6 +119,10 @@ fn move_to(to: &str, settings: &Settings, console: &Console) -> Result<Exit, Pro
     console.remark(
         "Now set `database.url` to the new address, and start the daemon. Blobs stay where they are.",
     );
-    console.remark(&format!("{} has all its rows still: keep it until all is well.", path.display()));
+    console.remark(&format!(
+        "{} has all its rows still: keep it until all is well. It has a mark that they moved away: a daemon that starts on it \
+         warns, and removes no files.",
+        path.display()
+    ));
     Ok(Exit::Done)
 }

@@ -40,8 +40,9 @@ pub struct GarbageView {
     pub blobs: LooseView,
     /// Whether the call ended before all was done, or looked at: removals go on where the call is sent again.
     pub more: bool,
-    /// What kept blobs from being removed, if anything did: `backup` is one under way, `clock` a clock that was set forward less
-    /// than `blobs.sweep_grace_s` ago, `empty_database` one that never had a task nor a picture, though there are blobs.
+    /// What kept blobs from being removed, or would keep them now, if anything did: `backup` is one under way, `clock` a clock that was set forward less
+    /// than `blobs.sweep_grace_s` ago, `empty_database` one that never had a task nor a picture, though there are blobs,
+    /// `moved_away` one whose rows were moved to another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<HeldView>,
 }
@@ -57,6 +58,8 @@ pub enum HeldView {
     Clock,
     /// The database never named any blob.
     EmptyDatabase,
+    /// The rows of the database were moved to another.
+    MovedAway,
 }
 
 impl From<Held> for HeldView {
@@ -65,6 +68,7 @@ impl From<Held> for HeldView {
             Held::Backup => Self::Backup,
             Held::Clock => Self::Clock,
             Held::EmptyDatabase => Self::EmptyDatabase,
+            Held::MovedAway => Self::MovedAway,
         }
     }
 }
@@ -77,6 +81,7 @@ impl HeldView {
             Self::Backup => Held::Backup.told(),
             Self::Clock => Held::Clock.told(),
             Self::EmptyDatabase => Held::EmptyDatabase.told(),
+            Self::MovedAway => Held::MovedAway.told(),
         }
     }
 }
@@ -112,7 +117,8 @@ impl GarbageView {
     pub fn of(found: Found) -> Self {
         let names = found.names.iter().map(|name| name.as_str().to_owned()).collect();
         let blobs = LooseView { count: found.blobs, bytes: found.bytes, names };
-        Self { tasks: ended(&found.tasks), blobs, more: found.more, held_by: None }
+        let held_by = found.held.map(HeldView::from);
+        Self { tasks: ended(&found.tasks), blobs, more: found.more, held_by }
     }
 }
 
@@ -128,12 +134,15 @@ fn ended(tasks: &BTreeMap<(Kind, Status), u64>) -> Vec<EndedView> {
 /// Removes what may go, for no longer than `patience` and then some, and says what that was.
 ///
 /// # Errors
-/// [`TidyError`] when nothing was removed before it; else what was is told, and that there is more.
+/// [`TidyError`] when no round of tasks was removed before it; else what was is told, and that there is more.
 pub async fn collect(tidy: &Tidy, patience: Duration) -> Result<GarbageView, TidyError> {
     let until = Instant::now() + patience;
     let (mut removed, mut view) = (BTreeMap::new(), GarbageView::default());
     loop {
-        let expired = tidy.expire().await?;
+        let expired = match tidy.expire().await {
+            Ok(expired) => expired,
+            Err(error) => return told_before(view, error),
+        };
         for (key, tasks) in expired.tasks {
             *removed.entry(key).or_default() += tasks;
         }
@@ -146,13 +155,25 @@ pub async fn collect(tidy: &Tidy, patience: Duration) -> Result<GarbageView, Tid
             return Ok(view);
         }
     }
-    let Cleared { swept, held, more } = tidy.sweep(Some(until.into_std())).await?;
+    let Cleared { swept, held, more } = match tidy.sweep(Some(until.into_std())).await {
+        Ok(cleared) => cleared,
+        Err(error) => return told_before(view, error),
+    };
     (view.more, view.held_by) = (more, held.map(HeldView::from));
-    if let Some(held @ (Held::Clock | Held::EmptyDatabase)) = held {
+    if let Some(held @ (Held::Clock | Held::EmptyDatabase | Held::MovedAway)) = held {
         tracing::warn!("{}", held.told());
     }
     view.blobs = LooseView { count: swept.blobs, bytes: swept.bytes, names: Vec::new() };
     Ok(view)
+}
+
+/// What was removed before that error, and that there is more; the error where nothing was. Sent again, the call has it.
+fn told_before(view: GarbageView, error: TidyError) -> Result<GarbageView, TidyError> {
+    if view.tasks.is_empty() {
+        return Err(error);
+    }
+    tracing::warn!(%error, "a removal by hand ended early; the next one goes on");
+    Ok(GarbageView { more: true, ..view })
 }
 
 /// What a removal would remove now: tasks whose time is over, and blobs that no row names. Changes nothing.
@@ -215,4 +236,50 @@ struct GcParams {
     /// Whose data is meant. Proves nothing by itself, unless `auth.trust_user_id` is on.
     #[param(minimum = 1)]
     user_id: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::account::Caller;
+    use crate::blob::Blobs;
+    use crate::clock::Clock;
+    use crate::config::{LoadOptions, Settings};
+    use crate::store::{Command, NewTask, SqliteStore, Store as _};
+    use crate::task::TaskId;
+    use crate::tidy::{Hand, Place, Retention};
+
+    #[tokio::test]
+    async fn what_was_removed_is_told_though_the_sweep_after_it_fails() {
+        let (home, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+        let file = home.path().join("gristmill.db");
+        let store = SqliteStore::open(&file, 2, Duration::from_secs(30), clock.clone()).await.unwrap();
+        let kind: Kind = "noop".parse().unwrap();
+        let env = [("GRISTMILL__TASKS__KEEP_CANCELLED_S".into(), "1".into())].into();
+        let options = LoadOptions { files: Vec::new(), directory: "/nonexistent".into(), env };
+        let settings = Settings::load(options).unwrap().settings.tasks;
+        store.commit(&[Command::Create(vec![NewTask::plain(kind.clone(), None)])]).await.unwrap();
+        let cancel = Command::Cancel { task: TaskId(1), caller: Caller::Admin(None) };
+        assert!(store.commit(&[cancel]).await.unwrap().replies[0].is_ok());
+        let blobs = home.path().join("blobs");
+        let tidy = Tidy {
+            store: Arc::new(store),
+            blobs: Blobs::open(&blobs, "seat").unwrap(),
+            hand: Hand::Store,
+            retention: Arc::new(Retention::of(&settings, &[kind])),
+            grace: Duration::from_secs(3600),
+            watch: clock.watch(),
+            place: Place::default(),
+        };
+        // Its time is over, and that was no step yet.
+        clock.advance(Duration::from_secs(2));
+        std::fs::remove_dir_all(&blobs).unwrap();
+        let view = collect(&tidy, PATIENCE).await.unwrap();
+        assert_eq!(view.tasks.iter().map(|ended| ended.tasks).sum::<u64>(), 1);
+        assert!(view.more, "there may be blobs");
+        let error = collect(&tidy, PATIENCE).await.unwrap_err();
+        assert!(matches!(error, TidyError::Blob(_)), "nothing was removed before it: {error}");
+    }
 }

@@ -44,6 +44,13 @@ pub trait Housekeeping {
     /// # Errors
     /// When the database does not answer.
     async fn forgotten_events(&self) -> Result<EventSeq, StoreError>;
+
+    /// When all rows of this database were moved to another, if they were ([`Archive::leave`](super::Archive::leave)): blobs
+    /// that none of its rows name are named there, and are not to be swept.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn moved_away(&self) -> Result<Option<Timestamp>, StoreError>;
 }
 
 /// The housekeeping of an adapter for `$db`, whose clerk's connection is in `self.$connection`.
@@ -134,6 +141,15 @@ macro_rules! housekeeping {
                         .map_err(StoreError::of("look which events are forgotten"))?;
                 Ok(EventSeq(mark.unwrap_or(0)))
             }
+
+            async fn read_moved_away(&self) -> Result<Option<Timestamp>, StoreError> {
+                let mark: Option<i64> = sqlx::query_scalar("SELECT value FROM marks WHERE name = $1")
+                    .bind(MOVED_AWAY)
+                    .fetch_optional(&self.readers)
+                    .await
+                    .map_err(StoreError::of("look whether the rows were moved away"))?;
+                Ok(mark.map(Timestamp::from_micros))
+            }
         }
 
         #[async_trait]
@@ -168,6 +184,10 @@ macro_rules! housekeeping {
 
             async fn forgotten_events(&self) -> Result<EventSeq, StoreError> {
                 self.limited(self.read_forgotten_events()).await
+            }
+
+            async fn moved_away(&self) -> Result<Option<Timestamp>, StoreError> {
+                self.limited(self.read_moved_away()).await
             }
         }
     };

@@ -644,6 +644,9 @@ fn pairs(kinds: &[Kind], caller: Caller) -> Vec<(&str, i64)> {
 const NEWEST: &str = "SELECT max(version) FROM _sqlx_migrations";
 const LEAST: &str = "SELECT value FROM marks WHERE name = 'compatible_from'";
 
+/// The mark of a database whose rows were moved to another: when. It is about that one database, and no copy of it has it.
+const MOVED_AWAY: &str = "moved_away";
+
 /// The schema that these migrations make.
 fn newest_of(migrations: &sqlx::migrate::Migrator) -> i64 {
     migrations.iter().map(|migration| migration.version).max().unwrap_or(0)

@@ -151,9 +151,9 @@ impl Space {
         self.inner.watched.iter().any(|watched| watched.disk == Disk::Database)
     }
 
-    /// Looks at every disk; may wait for them. `inside` is what the database's file has free in it, in bytes. Gives the disks
-    /// that are too full.
-    pub fn look(&self, inside: u64, metrics: &DiskMetrics) -> Vec<Low> {
+    /// Looks at every disk; may wait for them. `inside` is what the database's file has free in it, in bytes; `None` where that
+    /// is not known now, and then it is what it was last. Gives the disks that are too full.
+    pub fn look(&self, inside: Option<u64>, metrics: &DiskMetrics) -> Vec<Low> {
         let Some(floor) = self.inner.floor else { return Vec::new() };
         let mut low = Vec::new();
         for watched in &self.inner.watched {
@@ -166,7 +166,9 @@ impl Space {
             };
             let mut state = watched.state();
             state.room = room;
-            state.inside = if watched.disk == Disk::Database { inside } else { 0 };
+            if let (Disk::Database, Some(inside)) = (watched.disk, inside) {
+                state.inside = inside;
+            }
             state.judge(floor);
             if let Some(room) = room {
                 metrics.seen(watched.disk, room.free, room.total, state.low);
@@ -342,7 +344,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disks = vec![(Disk::Data, folder.path().to_owned()), (Disk::Log, folder.path().join("none"))];
         let space = Space::watching(disks, u64::MAX / 2, 0);
-        let low = space.look(0, &DiskMetrics::new());
+        let low = space.look(None, &DiskMetrics::new());
         assert_eq!(low.len(), 1, "what cannot be looked at is not known: {low:?}");
         assert_eq!(low[0].disk, Disk::Data);
     }

@@ -7,7 +7,7 @@
 //! - A task is removed by the same command whoever asks, which looks again whether it ended so, and so long ago.
 //! - Each step is bounded, and says whether there is more: nobody who writes waits for more than one of them.
 //! - Blobs are removed in one place, [`Tidy::sweep`], and what keeps from it is asked there, whoever calls: a backup under way,
-//!   a clock that was set forward, a database that never named anything.
+//!   a clock that was set forward, a database that never named anything, or whose rows were moved to another. A look tells it too.
 
 mod retention;
 
@@ -91,6 +91,8 @@ pub enum Held {
     /// The database never had a task, and has no user with a picture, but there are blobs: it is another's, or about to be
     /// restored.
     EmptyDatabase,
+    /// The rows of the database were moved to another, which names blobs that this one does not know.
+    MovedAway,
 }
 
 impl Held {
@@ -105,6 +107,10 @@ impl Held {
             Self::EmptyDatabase => {
                 "the database never had a task nor a picture, and there are blobs all the same: they are another database's, \
                  or its backup is yet to be restored; none is removed. Check database.url and blobs.url"
+            }
+            Self::MovedAway => {
+                "the rows of this database were moved to another by gristmill migrate --to, and blobs that nothing names here \
+                 are named there; none is removed. Set database.url to the other; docs/backups.md has the way back"
             }
         }
     }
@@ -141,6 +147,8 @@ pub struct Found {
     pub bytes: u64,
     /// The first of them.
     pub names: Vec<BlobName>,
+    /// What keeps these blobs from going now, if anything does.
+    pub held: Option<Held>,
     /// Whether the time was over before all was looked at: there is at least so much.
     pub more: bool,
 }
@@ -213,8 +221,8 @@ impl Tidy {
     /// [`TidyError`]; what was removed before is.
     pub async fn sweep(&self, until: Option<Instant>) -> Result<Cleared, TidyError> {
         let mut cleared = Cleared::default();
-        if self.watch.stepped_within(self.grace) {
-            return Ok(Cleared { held: Some(Held::Clock), ..cleared });
+        if let Some(held) = self.held_before_all().await? {
+            return Ok(Cleared { held: Some(held), ..cleared });
         }
         let (blobs, grace) = (self.blobs.clone(), self.grace);
         let mut candidates = blocking(move || blobs.candidates(grace)).await?;
@@ -246,6 +254,14 @@ impl Tidy {
             }
         }
         Ok(cleared)
+    }
+
+    /// What keeps from a sweep whatever blobs there are.
+    async fn held_before_all(&self) -> Result<Option<Held>, TidyError> {
+        if self.watch.stepped_within(self.grace) {
+            return Ok(Some(Held::Clock));
+        }
+        Ok(self.store.moved_away().await?.map(|_| Held::MovedAway))
     }
 
     /// Whether the database never had what names a blob. One that was restored has the number of tasks that were created.
@@ -281,6 +297,12 @@ impl Tidy {
         }
         let (blobs, grace) = (self.blobs.clone(), self.grace);
         let candidates = blocking(move || blobs.candidates_seen(grace)).await?;
+        found.held = match self.held_before_all().await? {
+            None if candidates.is_empty() => None,
+            None if self.never_named().await? => Some(Held::EmptyDatabase),
+            None => self.store.holds_blobs().await?.then_some(Held::Backup),
+            held @ Some(_) => held,
+        };
         for chunk in candidates.chunks(Self::BLOBS) {
             let unreferenced = self.store.unreferenced(chunk).await?;
             found.blobs += unreferenced.len() as u64;

@@ -42,11 +42,16 @@ fn loose(home: &Path, number: usize) {
     file.set_modified(SystemTime::now() - 2 * HOUR).unwrap();
 }
 
-fn held(held: Held) -> Cleared {
-    Cleared { held: Some(held), ..Cleared::default() }
+/// A sweep is held, and a look says so beforehand.
+async fn is_held(tidy: &Tidy, held: Held) {
+    assert_eq!(tidy.look(0, None).await.unwrap().held, Some(held));
+    for until in [None, Some(Instant::now())] {
+        assert_eq!(tidy.sweep(until).await.unwrap(), Cleared { held: Some(held), ..Cleared::default() });
+    }
 }
 
 async fn swept(tidy: &Tidy, until: Option<Instant>) -> (u64, bool) {
+    assert_eq!(tidy.look(0, until).await.unwrap().held, None);
     let cleared = tidy.sweep(until).await.unwrap();
     assert_eq!(cleared.held, None);
     (cleared.swept.blobs, cleared.more)
@@ -56,9 +61,9 @@ async fn swept(tidy: &Tidy, until: Option<Instant>) -> (u64, bool) {
 async fn by_a_database_that_never_had_a_task_no_blob_is_swept() {
     let home = tempfile::tempdir().unwrap();
     let tidy = tidy(home.path(), &Clock::system(), false).await;
-    assert_eq!(tidy.sweep(None).await.unwrap(), Cleared::default(), "there is nothing");
+    assert_eq!(swept(&tidy, None).await, (0, false), "there is nothing");
     loose(home.path(), 1);
-    assert_eq!(tidy.sweep(None).await.unwrap(), held(Held::EmptyDatabase));
+    is_held(&tidy, Held::EmptyDatabase).await;
     let task = NewTask::plain("noop".parse().unwrap(), None);
     tidy.store.commit(&[Command::Create(vec![task])]).await.unwrap();
     assert_eq!(swept(&tidy, None).await, (1, false));
@@ -76,9 +81,22 @@ async fn a_hold_of_another_process_keeps_the_sweep_after_the_clock_was_set_back_
     other.set_back(HOUR);
     let (archive, hold) = (SqliteArchive::new(&file(home.path()), other), Uuid::new_v4());
     archive.hold(hold, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(tidy.sweep(None).await.unwrap(), held(Held::Backup));
+    is_held(&tidy, Held::Backup).await;
     archive.let_go(hold).await.unwrap();
     assert_eq!(swept(&tidy, None).await, (1, false));
+}
+
+#[tokio::test]
+async fn by_a_database_whose_rows_were_moved_away_no_blob_is_swept() {
+    let (home, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+    let tidy = tidy(home.path(), &clock, true).await;
+    loose(home.path(), 1);
+    let archive = SqliteArchive::new(&file(home.path()), clock.clone());
+    for _ in 0..2 {
+        archive.leave().await.unwrap();
+        is_held(&tidy, Held::MovedAway).await;
+    }
+    assert!(tidy.store.moved_away().await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -87,8 +105,8 @@ async fn after_a_step_forward_nobody_sweeps() {
     let tidy = tidy(home.path(), &clock, true).await;
     loose(home.path(), 1);
     clock.advance(HOUR);
-    assert_eq!(tidy.sweep(None).await.unwrap(), held(Held::Clock));
-    assert_eq!(tidy.clone().sweep(Some(Instant::now())).await.unwrap(), held(Held::Clock));
+    is_held(&tidy, Held::Clock).await;
+    is_held(&tidy.clone(), Held::Clock).await;
 }
 
 #[tokio::test]

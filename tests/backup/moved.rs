@@ -1,9 +1,11 @@
 //! From one database to the other, and back.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::common::Engine;
-use crate::place::{Place, sums};
+use crate::common::{Engine, eventually};
+use crate::place::{Place, said, sums};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_the_same_whichever_database_they_come_from() {
@@ -17,7 +19,7 @@ async fn rows_are_the_same_whichever_database_they_come_from() {
         "kind": "noop", "tags": ["Zebra", "apple", "Äpfel", "10", "9", "_"]});
     assert_eq!(daemon.post("/tasks", odd).await.0, 201);
     daemon.drain().await;
-    let name = |made: &serde_json::Value| made["name"].as_str().unwrap().to_owned();
+    let name = |made: &Value| made["name"].as_str().unwrap().to_owned();
     let first = name(&place.json(&["backup"]));
     let shelf = place.shelf.display().to_string();
 
@@ -55,7 +57,7 @@ async fn an_installation_moves_to_postgres_and_goes_on_there() {
     std::fs::write(&file, format!("{url}\n")).unwrap();
     let mut command = place.command(&["migrate", "--to", "-"]);
     let output = command.stdin(std::fs::File::open(&file).unwrap()).output().unwrap();
-    let told = crate::place::said(&output);
+    let told = said(&output);
     assert!(output.status.success() && told.contains("database.url"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
     let full = place.fails(&["migrate", "--to", &url], 1);
@@ -76,4 +78,61 @@ async fn an_installation_moves_to_postgres_and_goes_on_there() {
     daemon.drain().await;
     let already = moved.fails(&["migrate", "--to", &url], 2);
     assert!(already.contains("PostgreSQL already"), "{already}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_that_was_left_removes_no_blob_until_somebody_says_that_it_may() {
+    let place = Place::new(Engine::Sqlite).await;
+    let daemon = place.daemon().await;
+    daemon.picture(1).await;
+    daemon.drain().await;
+    let (left, target) = (place.database_url(), Place::new(Engine::Postgres).await);
+    let moved = place.json(&["migrate", "--to", &target.database_url()]);
+    assert!(moved["rows"].as_u64().unwrap() > 0, "{moved}");
+    let place = place.with("DATABASE__URL", target.database_url());
+    let daemon = place.daemon().await;
+    daemon.picture(2).await;
+    daemon.drain().await;
+    assert_eq!(place.sound_blobs(), 2);
+    place.age_blobs();
+    // Where the rows are, nothing keeps the sweep from what nobody names.
+    assert_eq!(place.json(&["gc"])["held_by"], Value::Null);
+
+    // By mistake, with the settings from before the move.
+    let place = place.with("DATABASE__URL", left);
+    let daemon = place.daemon().await;
+    assert!(daemon.log().contains("what happens here from now on"), "{}", daemon.log());
+    eventually("the sweep waits", || async {
+        daemon.log().contains("are named there; none is removed").then_some(())
+    })
+    .await;
+    daemon.drain().await;
+    let output = place.run(&["gc", "--json"]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), &told["held_by"]),
+        (Some(1), &json!("moved_away")),
+        "{}",
+        said(&output)
+    );
+    assert!(said(&output).contains("docs/backups.md"), "{}", said(&output));
+    assert_eq!(place.sound_blobs(), 2);
+
+    // The mark is about that one file: neither what is moved nor what is restored from it has one.
+    let again = Place::new(Engine::Postgres).await;
+    place.json(&["migrate", "--to", &again.database_url()]);
+    let name = place.json(&["backup"])["name"].as_str().unwrap().to_owned();
+    let restored = Place::new(Engine::Sqlite).await;
+    restored.json(&["restore", &place.shelf.display().to_string(), "--name", &name]);
+    for other in [&again, &restored] {
+        assert_eq!(other.json(&["gc"])["held_by"], Value::Null);
+    }
+
+    let file = place.path().join("gristmill.db");
+    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let lifted = sqlx::query("DELETE FROM marks WHERE name = 'moved_away'").execute(&mut connection).await;
+    assert_eq!(lifted.unwrap().rows_affected(), 1);
+    connection.close().await.unwrap();
+    assert_eq!(place.json(&["gc"])["blobs"]["count"], 1);
+    assert_eq!(place.sound_blobs(), 1);
 }

@@ -130,9 +130,16 @@ fn by_a_database_that_never_named_anything_nothing_is_removed_and_what_a_killed_
     let home = world.home.path().to_owned();
     let old = loose(&home, b"to be restored", DAYS);
     let kept = || Blobs::open(&home.join("data/blobs"), "a seat of the test").unwrap().read(&old).is_ok();
+    let looked = |world: &World| {
+        assert_eq!(gc(world, &["--dry-run"])["held_by"], "empty_database");
+        let told = world.run_at_home(&["gc", "--dry-run"]).done();
+        assert!(told.contains("held back: 1 blobs") && told.contains("never had a task"), "{told}");
+    };
     // The daemon that is asked, and the command where there is none.
+    looked(&world);
     world.run_at_home(&["gc"]).failed(1, &["never had a task", "blobs.url"]);
     world.stop();
+    looked(&world);
     let said = world.run_at_home(&["gc", "--json"]);
     assert_eq!((said.code, &said.json()[0]["held_by"]), (Some(1), &json!("empty_database")), "{said:?}");
     assert!(kept());

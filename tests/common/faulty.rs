@@ -120,6 +120,7 @@ delegate! {
         fn count_ended(&self, kind: &Kind, status: Status, before: Timestamp) -> u64;
         fn forget_events(&self, before: Timestamp, relayed: bool, limit: u32) -> u64;
         fn forgotten_events(&self) -> EventSeq;
+        fn moved_away(&self) -> Option<Timestamp>;
     }
 }
 

@@ -118,7 +118,7 @@ pub(crate) async fn start(wishes: Wishes) -> Daemon {
     let disks = [Disk::Database, Disk::Files].map(|disk| (disk, folder.path().to_owned()));
     let space = Space::watching(disks.into(), settings.storage.min_free_bytes.bytes(), 0);
     let waiting = Waiting::new(Most::of(&settings.tasks));
-    space.look(0, &DiskMetrics::new());
+    space.look(None, &DiskMetrics::new());
     let policy = Policy {
         anonymous: settings.auth.anonymous,
         max_attempts: 3,

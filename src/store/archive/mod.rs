@@ -162,6 +162,13 @@ pub trait Archive: Send + Sync + 'static {
     /// When the database does not answer.
     async fn let_go(&self, id: Uuid) -> Result<(), StoreError>;
 
+    /// Notes that all rows were moved to another database, so that no blob is swept by this one any more
+    /// ([`Housekeeping::moved_away`](super::Housekeeping::moved_away)).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn leave(&self) -> Result<(), StoreError>;
+
     /// Looks at the database as it is now.
     ///
     /// # Errors

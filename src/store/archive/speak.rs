@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{SEEDED, Shape};
-use crate::store::StoreError;
+use crate::store::{MOVED_AWAY, StoreError};
 
 /// The blobs that rows name, each once.
 pub(in crate::store) const BLOBS: &str = "SELECT blob, max(bytes) FROM (SELECT blob, bytes FROM task_blobs \
@@ -44,11 +44,17 @@ pub(in crate::store) fn select(table: &Shape, bytewise: &str) -> String {
         false => format!("{}.{}", quoted(&table.name), quoted(name)),
     };
     let order: Vec<String> = table.key.iter().map(order).collect();
-    format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), quoted(&table.name), order.join(", "))
+    let (columns, order) = (columns.join(", "), order.join(", "));
+    format!("SELECT {columns} FROM {}{} ORDER BY {order}", quoted(&table.name), kept(&table.name))
 }
 
 pub(in crate::store) fn count(table: &str) -> String {
-    format!("SELECT count(*) FROM {}", quoted(table))
+    format!("SELECT count(*) FROM {}{}", quoted(table), kept(table))
+}
+
+/// Which rows of a table are read: all, but for the mark of a database whose rows were moved away.
+fn kept(table: &str) -> String {
+    if table == "marks" { format!(" WHERE name <> '{MOVED_AWAY}'") } else { String::new() }
 }
 
 pub(in crate::store) fn any(table: &str) -> String {
@@ -237,6 +243,25 @@ macro_rules! archive {
                     .execute(&mut connection)
                     .await
                     .map_err(doing())?;
+                connection.close().await.map_err(doing())
+            })
+            .await
+        }
+
+        async fn leave(&self) -> Result<(), StoreError> {
+            speak::within("note that the rows were moved away", async {
+                let doing = || StoreError::of("note that the rows were moved away");
+                let mut connection = self.connect().await?;
+                let now = self.now(&mut connection).await?;
+                sqlx::query(
+                    "INSERT INTO marks (name, value) VALUES ($1, $2) \
+                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                )
+                .bind(MOVED_AWAY)
+                .bind(now)
+                .execute(&mut connection)
+                .await
+                .map_err(doing())?;
                 connection.close().await.map_err(doing())
             })
             .await

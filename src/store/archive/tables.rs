@@ -47,7 +47,7 @@ pub const LEFT_OUT: &[&str] = &["holds", "_sqlx_migrations"];
 /// of the backup take their place.
 pub const SEEDED: &[&str] = &["marks"];
 
-/// All others, those first that others refer to.
+/// All others, those first that others refer to. All their rows, but for the mark of a database that was moved away.
 pub const TABLES: &[Table] = &[
     Table {
         name: "users",

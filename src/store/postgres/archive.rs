@@ -15,12 +15,12 @@ use uuid::Uuid;
 
 use super::{MIGRATIONS, NOW, PostgresOptions, PostgresStore};
 use crate::clock::Clock;
-use crate::store::StoreError;
 use crate::store::archive::speak::{self, archive, session};
 use crate::store::archive::{
     Archive, Column, ColumnType, Each, LoadError, Row, Session, Shape, TABLES, Value,
 };
 use crate::store::row::micros;
+use crate::store::{MOVED_AWAY, StoreError};
 
 /// A database on a server, as backups see it.
 #[derive(Debug, Clone)]

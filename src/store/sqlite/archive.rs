@@ -21,7 +21,7 @@ use crate::store::archive::{
     Archive, Column, ColumnType, Each, LoadError, Row, SEEDED, Session, Shape, TABLES, Value,
 };
 use crate::store::row::micros;
-use crate::store::{StoreError, newest_of};
+use crate::store::{MOVED_AWAY, StoreError, newest_of};
 
 /// A database in a file, as backups see it.
 #[derive(Debug, Clone)]
