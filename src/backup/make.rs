@@ -5,7 +5,7 @@
 //! to files of this machine while the look lasts, and put in their place after it: a slow place does not keep the database from
 //! cleaning its log.
 
-use std::collections::HashMap;
+use std::fs;
 use std::io::Read;
 use std::time::Instant;
 
@@ -16,9 +16,10 @@ use super::error::BackupError;
 use super::hold::Hold;
 use super::lines::{self, Writer};
 use super::manifest::{FileEntry, Manifest, TableEntry};
-use super::name::{BLOBS, Name, blob_file, blob_of};
+use super::name::{Name, blob_file};
+use super::present::Present;
 use super::{Inner, Phase, Progress, Summary, Watcher, keep, millis};
-use crate::blob::{BlobError, Draft, Shelf};
+use crate::blob::{BlobError, Draft, Reader, Shelf};
 use crate::config::BlobCare;
 use crate::failpoint::{self, Failpoint};
 use crate::store::{Session, Shape, Value};
@@ -290,7 +291,7 @@ impl Making<'_> {
         Ok((Written { draft, sum }, copied))
     }
 
-    /// Copies a blob unless it lies there already; its size, or `None` when there is nothing to copy.
+    /// Copies a blob unless it lies there already; its size, or `None` when it cannot be had.
     fn copy(
         &self,
         blob: &BlobName,
@@ -303,20 +304,7 @@ impl Making<'_> {
         {
             return Ok(Some(bytes));
         }
-        let Some(mut reader) = self.open(blob)? else { return Ok(None) };
-        self.leaves_room(reader.len())?;
-        let mut draft = self.shelf.draft()?;
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            let n = reader.read(&mut buffer).map_err(BackupError::io("cannot read blob", blob.as_str()))?;
-            if n == 0 {
-                break;
-            }
-            draft.append(&buffer[..n])?;
-            if self.watcher.is_over() {
-                return Err(BackupError::Stopped);
-            }
-        }
+        let Some(draft) = self.draft_of(blob)? else { return Ok(None) };
         let bytes = draft.len();
         if !self.shelf.put_if(draft, &blob_file(blob), blob)? {
             tracing::error!(%blob, "a blob is not what it was when it was kept: it is not in the backup");
@@ -328,20 +316,68 @@ impl Making<'_> {
         Ok(Some(bytes))
     }
 
+    /// The bytes of a blob, to be put in their place; `None` when they cannot be had.
+    fn draft_of(&self, blob: &BlobName) -> Result<Option<Draft>, BackupError> {
+        let mut buffer = vec![0; 256 << 10];
+        // Once more where reading fails: on another machine's disk its equal may have taken its place meanwhile.
+        let mut again = true;
+        'anew: loop {
+            let Some(mut reader) = self.open(blob)? else { return Ok(None) };
+            self.leaves_room(reader.len())?;
+            let mut draft = self.shelf.draft()?;
+            loop {
+                let n = match reader.read(&mut buffer) {
+                    Ok(0) => return Ok(Some(draft)),
+                    Ok(n) => n,
+                    Err(_) if std::mem::take(&mut again) => continue 'anew,
+                    Err(error) => {
+                        let error = BackupError::io("cannot read blob", blob.as_str())(error);
+                        return self.passed_over(blob, error).map(|()| None);
+                    }
+                };
+                draft.append(&buffer[..n])?;
+                if self.watcher.is_over() {
+                    return Err(BackupError::Stopped);
+                }
+            }
+        }
+    }
+
     fn is_there(&self, blob: &BlobName) -> Result<Option<u64>, BackupError> {
         Ok(self.open(blob)?.map(|reader| reader.len()))
     }
 
-    /// A blob to read; `None` when it is not there.
-    fn open(&self, blob: &BlobName) -> Result<Option<crate::blob::Reader>, BackupError> {
+    /// A blob to read; `None` when it is not there, or cannot be opened.
+    fn open(&self, blob: &BlobName) -> Result<Option<Reader>, BackupError> {
         match self.parts.blobs.read(blob) {
             Ok(reader) => Ok(Some(reader)),
-            Err(BlobError::Missing(_)) => {
-                tracing::error!(%blob, "a row names a blob that is not there: it is not in the backup");
-                Ok(None)
+            Err(error @ (BlobError::Missing(_) | BlobError::Io { .. })) => {
+                self.passed_over(blob, error.into()).map(|()| None)
             }
-            Err(error) => Err(error.into()),
+            Err(
+                error @ (BlobError::Full { .. } | BlobError::Unavailable { .. } | BlobError::Settings { .. }),
+            ) => Err(error.into()),
         }
+    }
+
+    /// Goes on without a blob that is not there or, in a folder, cannot be read: others may be sound. An error where that is not
+    /// the blob's own matter: the folder itself cannot be read, or a bucket does not answer.
+    fn passed_over(&self, blob: &BlobName, error: BackupError) -> Result<(), BackupError> {
+        let missing = matches!(error, BackupError::Blob(BlobError::Missing(_)));
+        match &self.parts.blob_folder {
+            Some(folder) => {
+                let looked = fs::read_dir(folder).and_then(|mut entries| entries.next().transpose());
+                looked.map_err(BackupError::io("cannot read", folder.display().to_string()))?;
+            }
+            None if missing => {}
+            None => return Err(error),
+        }
+        if missing {
+            tracing::error!(%blob, "a row names a blob that is not there: it is not in the backup");
+        } else {
+            tracing::error!(%blob, %error, "a row names a blob that cannot be read: it is not in the backup");
+        }
+        Ok(())
     }
 
     /// Removes what there is of a backup that came to nothing. Copied blobs stay for the next one, unless there was no room:
@@ -367,26 +403,6 @@ struct Named {
     draft: Draft,
     /// Their size, as the rows have it.
     bytes: u64,
-}
-
-/// What lies in the place, of the blobs that begin with the same two digits: they come in order.
-#[derive(Default)]
-struct Present {
-    first: String,
-    sizes: HashMap<BlobName, u64>,
-}
-
-impl Present {
-    fn of(&mut self, shelf: &Shelf, blob: &BlobName) -> Result<Option<u64>, BackupError> {
-        let (first, _) = blob.as_str().split_at(2);
-        if first != self.first {
-            let there = shelf.list(&format!("{BLOBS}/{first}"))?;
-            self.sizes =
-                there.into_iter().filter_map(|item| Some((blob_of(&item.name)?, item.bytes))).collect();
-            first.clone_into(&mut self.first);
-        }
-        Ok(self.sizes.get(blob).copied())
-    }
 }
 
 /// What ends the reading of a file of our own.

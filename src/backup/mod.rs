@@ -24,6 +24,7 @@ mod make;
 mod manifest;
 mod moving;
 mod name;
+mod present;
 mod restore;
 
 use std::fmt;
@@ -96,7 +97,7 @@ pub struct Summary {
     pub copied: u64,
     /// Their size.
     pub copied_bytes: u64,
-    /// Blobs that are not to be found, or damaged: the backup has all but these.
+    /// Blobs that are not to be found, damaged, or cannot be read: the backup has all but these.
     pub lost: u64,
     /// Which those are, the first twenty.
     pub lost_blobs: Vec<String>,
@@ -164,6 +165,8 @@ pub struct Backups {
 struct Inner {
     archive: Arc<dyn Archive>,
     blobs: Blobs,
+    /// Where the blobs are kept, unless that is a bucket.
+    blob_folder: Option<PathBuf>,
     /// How the place is reached.
     place: BlobSettings,
     scratch: PathBuf,
@@ -199,6 +202,7 @@ impl Backups {
         let inner = Inner {
             archive,
             blobs: store,
+            blob_folder: blobs.url.folder().map(Path::to_owned),
             among_blobs: overlap(&place, blobs),
             place,
             scratch,

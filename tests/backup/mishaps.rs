@@ -1,0 +1,73 @@
+//! What happens beside a backup or a restore while it goes on: disks that fail, connections that hang, others that clean up.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use gristmill::backup::{BackupError, Summary, Watcher};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use crate::common::Engine;
+use crate::place::{Patient, Place, begun, files_below, said};
+
+/// One that has so many pictures, and no daemon.
+async fn with_pictures(engine: Engine, count: u32) -> Place {
+    let place = Place::new(engine).await;
+    let daemon = place.daemon().await;
+    for number in 0..count {
+        daemon.picture(number).await;
+    }
+    daemon.drain().await;
+    place
+}
+
+/// Makes a backup in this process, after `first`.
+async fn made(
+    place: &Place,
+    watcher: impl Watcher + 'static,
+    first: impl FnOnce() + Send + 'static,
+) -> Result<Summary, BackupError> {
+    let (backups, handle) = (place.backups(), Handle::current());
+    let making = tokio::task::spawn_blocking(move || {
+        first();
+        backups.make(&handle, &watcher)
+    });
+    making.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blobs_that_cannot_be_read_do_not_keep_the_rest_from_being_saved() {
+    let place = with_pictures(Engine::Sqlite, 3).await;
+    let blobs = files_below(&place.blob_folder());
+    // One can be opened and not be read, the other not be opened: also by root.
+    fs::remove_file(&blobs[0]).unwrap();
+    fs::create_dir(&blobs[0]).unwrap();
+    fs::remove_file(&blobs[1]).unwrap();
+    symlink(&blobs[1], &blobs[1]).unwrap();
+    let output = place.run(&["backup", "--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&made["lost"], &made["copied"]), (&json!(2), &json!(1)), "{}", said(&output));
+    let named =
+        |file: &Path| file.strip_prefix(place.blob_folder()).unwrap().to_string_lossy().replace('/', "");
+    assert_eq!(made["lost_blobs"], json!([named(&blobs[0]), named(&blobs[1])]));
+
+    // What it has is sound, and comes back.
+    let checked = place.run(&["backup", "--check", "--json"]);
+    let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!((&checked["blobs"], &checked["lost"]), (&json!(1), &json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_without_its_blob_store_fails() {
+    let place = with_pictures(Engine::Sqlite, 2).await;
+    let (blobs, away) = (place.blob_folder(), place.path().join("away"));
+    let (from, to) = (blobs.clone(), away.clone());
+    let gone = made(&place, Patient, move || fs::rename(from, to).unwrap()).await.unwrap_err();
+    assert!(gone.to_string().contains(blobs.to_str().unwrap()), "{gone}");
+    assert_eq!(begun(&place.shelf), Vec::<String>::new());
+    let _ = fs::remove_dir_all(&blobs);
+    fs::rename(away, blobs).unwrap();
+    assert_eq!(place.json(&["backup"])["lost"], 0);
+}
