@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gristmill::backup::{BackupError, Summary, Watcher};
 use serde_json::{Value, json};
@@ -70,4 +70,21 @@ async fn a_backup_without_its_blob_store_fails() {
     let _ = fs::remove_dir_all(&blobs);
     fs::rename(away, blobs).unwrap();
     assert_eq!(place.json(&["backup"])["lost"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_folder_of_a_backup_does_not_end_the_cleaning_up() {
+    let place = Place::new(Engine::Sqlite).await.with("BACKUP__KEEP", 1);
+    let daemon = place.daemon().await;
+    let picture = daemon.picture(1).await;
+    place.json(&["backup"]);
+    let (name, token) = (picture["filename"].as_str().unwrap(), picture["delete_token"].as_str().unwrap());
+    daemon.delete(&format!("/images/{name}?token={token}")).await;
+    daemon.drain().await;
+    assert_eq!(files_below(&place.shelf.join("blobs")).len(), 1);
+    // As one leaves it that is killed between the folder and its first file.
+    fs::create_dir(place.shelf.join("20200131T030000.000Z-1a2b3c4d")).unwrap();
+    let last = place.json(&["backup"]);
+    assert_eq!(files_below(&place.shelf.join("blobs")), Vec::<PathBuf>::new());
+    assert_eq!(begun(&place.shelf), [last["name"].as_str().unwrap()]);
 }
