@@ -151,7 +151,7 @@ impl Making<'_> {
         };
         let tables = tables.into_iter().map(put).collect::<Result<Vec<_>, BackupError>>()?;
         failpoint::hit(Failpoint::BackupRowsPut);
-        let (list, copied) = self.blobs(&named)?;
+        let (list, copied) = self.blobs(&named, &hold)?;
         let blob_list = list.put(self.shelf, self.name, "blobs.jsonl.gz".to_owned())?;
         if hold.is_lost()? {
             return Err(BackupError::HoldLost);
@@ -253,7 +253,7 @@ impl Making<'_> {
     }
 
     /// Sees to every blob, and lists it: with its size, or with none where it is lost.
-    fn blobs(&self, named: &Named) -> Result<(Written, Copied), BackupError> {
+    fn blobs(&self, named: &Named, hold: &Hold) -> Result<(Written, Copied), BackupError> {
         let mut list = Writer::new(self.shelf.draft()?);
         let mut copied = Copied::default();
         let mut present = Present::default();
@@ -267,7 +267,7 @@ impl Making<'_> {
                 Some(Value::Null | Value::Text(_) | Value::Bool(_)) | None => None,
             };
             let cared = match self.parts.care {
-                BlobCare::Copy => self.copy(&blob, size, &mut present, &mut copied)?,
+                BlobCare::Copy => self.copy(&blob, size, hold, &mut present, &mut copied)?,
                 BlobCare::Reference => self.is_there(&blob)?,
             };
             match cared {
@@ -284,7 +284,7 @@ impl Making<'_> {
             list.write(&vec![Value::Text(blob.to_string()), bytes])?;
             let done = copied.all_bytes.min(named.bytes);
             self.watcher.progress(Progress { phase: Phase::Blobs, done, total: named.bytes });
-            if self.watcher.is_over() { Err(BackupError::Stopped.into()) } else { Ok(()) }
+            Ok(self.goes_on(hold)?)
         })
         .map_err(|Ended(error)| error)?;
         let (draft, sum) = list.finish().map_err(BackupError::io("cannot write", "the list of blobs"))?;
@@ -296,6 +296,7 @@ impl Making<'_> {
         &self,
         blob: &BlobName,
         size: Option<u64>,
+        hold: &Hold,
         present: &mut Present,
         copied: &mut Copied,
     ) -> Result<Option<u64>, BackupError> {
@@ -304,7 +305,7 @@ impl Making<'_> {
         {
             return Ok(Some(bytes));
         }
-        let Some(draft) = self.draft_of(blob)? else { return Ok(None) };
+        let Some(draft) = self.draft_of(blob, hold)? else { return Ok(None) };
         let bytes = draft.len();
         if !self.shelf.put_if(draft, &blob_file(blob), blob)? {
             tracing::error!(%blob, "a blob is not what it was when it was kept: it is not in the backup");
@@ -317,7 +318,7 @@ impl Making<'_> {
     }
 
     /// The bytes of a blob, to be put in their place; `None` when they cannot be had.
-    fn draft_of(&self, blob: &BlobName) -> Result<Option<Draft>, BackupError> {
+    fn draft_of(&self, blob: &BlobName, hold: &Hold) -> Result<Option<Draft>, BackupError> {
         let mut buffer = vec![0; 256 << 10];
         // Once more where reading fails: on another machine's disk its equal may have taken its place meanwhile.
         let mut again = true;
@@ -336,11 +337,17 @@ impl Making<'_> {
                     }
                 };
                 draft.append(&buffer[..n])?;
-                if self.watcher.is_over() {
-                    return Err(BackupError::Stopped);
-                }
+                self.goes_on(hold)?;
             }
         }
+    }
+
+    /// Whether to copy on: what follows would be for nothing once the hold is lost.
+    fn goes_on(&self, hold: &Hold) -> Result<(), BackupError> {
+        if self.watcher.is_over() {
+            return Err(BackupError::Stopped);
+        }
+        if hold.is_known_to_be_lost() { Err(BackupError::HoldLost) } else { Ok(()) }
     }
 
     fn is_there(&self, blob: &BlobName) -> Result<Option<u64>, BackupError> {
