@@ -7,10 +7,12 @@
 
 use std::fs;
 use std::io::Read;
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::error::BackupError;
 use super::hold::Hold;
@@ -22,7 +24,7 @@ use super::{Inner, Phase, Progress, Summary, Watcher, keep, millis};
 use crate::blob::{BlobError, Draft, Reader, Shelf};
 use crate::config::BlobCare;
 use crate::failpoint::{self, Failpoint};
-use crate::store::{Session, Shape, Value};
+use crate::store::{Session, Shape, StoreError, Value};
 use crate::task::BlobName;
 use crate::telemetry::disk::room_at;
 
@@ -31,6 +33,9 @@ const TELL: u64 = 1_000;
 
 /// So many lost blobs are named.
 const TOLD: usize = 20;
+
+/// So often a wait for the database is broken off to see whether to stop.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Clocks of machines that are kept right differ by less.
 const APART: TimeDelta = TimeDelta::minutes(1);
@@ -138,7 +143,7 @@ impl Making<'_> {
         self.leaves_room(0)?;
         keep::wait_for_cleaners(self.shelf, || self.watcher.is_over())?;
         let hold = Hold::take(&self.parts.archive, self.shelf, self.name, self.handle)?;
-        let mut look = self.handle.block_on(self.parts.archive.look())?;
+        let mut look = self.asked(self.parts.archive.look())?;
         // Not before the look: what it shows was there by then.
         let created_at = self.parts.clock.now();
         let tables = self.rows(&mut *look)?;
@@ -192,16 +197,31 @@ impl Making<'_> {
         Err(BackupError::NoRoom { place: self.shelf.to_string(), free: room.free, needed })
     }
 
+    /// Waits for what the database answers, or until it is to stop: a connection that died without a word holds the sweep for no
+    /// longer than somebody wants to wait.
+    fn asked<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, BackupError> {
+        self.handle.block_on(async {
+            let mut answer = pin!(answer);
+            loop {
+                match timeout(LOOK, &mut answer).await {
+                    Ok(answer) => return Ok(answer?),
+                    Err(_) if self.watcher.is_over() => return Err(BackupError::Stopped),
+                    Err(_) => {}
+                }
+            }
+        })
+    }
+
     /// Reads every table into a file.
     fn rows(&self, look: &mut dyn Session) -> Result<Vec<(Shape, Option<i64>, Written)>, BackupError> {
         let shapes = Shape::all();
         let mut total = 0;
         for shape in &shapes {
-            total += self.handle.block_on(look.count(shape))?;
+            total += self.asked(look.count(shape))?;
         }
         let (mut done, mut tables) = (0, Vec::with_capacity(shapes.len()));
         for shape in shapes {
-            let last_number = self.handle.block_on(look.last_number(&shape))?;
+            let last_number = self.asked(look.last_number(&shape))?;
             let mut writer = Writer::new(self.shelf.draft()?);
             let mut ended = None;
             let mut take = |row| {
@@ -219,7 +239,7 @@ impl Making<'_> {
                 }
                 ended.is_none()
             };
-            self.handle.block_on(look.rows(&shape, &mut take))?;
+            self.asked(look.rows(&shape, &mut take))?;
             if let Some(error) = ended {
                 return Err(error);
             }
@@ -244,7 +264,7 @@ impl Making<'_> {
             }
             ended.is_none()
         };
-        self.handle.block_on(look.blobs(&mut take))?;
+        self.asked(look.blobs(&mut take))?;
         if let Some(error) = ended {
             return Err(error);
         }

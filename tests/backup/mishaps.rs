@@ -3,9 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use gristmill::backup::{BackupError, Summary, Watcher};
+use gristmill::backup::{BackupError, Progress, Summary, Watcher};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use tokio::runtime::Handle;
 
 use crate::common::Engine;
@@ -87,4 +90,44 @@ async fn an_empty_folder_of_a_backup_does_not_end_the_cleaning_up() {
     let last = place.json(&["backup"]);
     assert_eq!(files_below(&place.shelf.join("blobs")), Vec::<PathBuf>::new());
     assert_eq!(begun(&place.shelf), [last["name"].as_str().unwrap()]);
+}
+
+/// Over as soon as somebody says so.
+struct Told(Arc<AtomicBool>);
+
+impl Watcher for Told {
+    fn progress(&self, _: Progress) {}
+
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_does_not_answer_keeps_no_backup_from_being_stopped() {
+    let place = with_pictures(Engine::Postgres, 1).await;
+    let mut other = PgConnection::connect(&place.database_url()).await.unwrap();
+    for text in ["BEGIN", "LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE"] {
+        sqlx::query(text).execute(&mut other).await.unwrap();
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let (backups, handle, watcher) = (place.backups(), Handle::current(), Told(Arc::clone(&over)));
+    let making = tokio::task::spawn_blocking(move || backups.make(&handle, &watcher));
+    let mut looking = PgConnection::connect(&place.database_url()).await.unwrap();
+    loop {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gristmill backup' \
+             AND datname = current_database() AND wait_event_type = 'Lock'";
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut looking).await.unwrap();
+        assert!(!making.is_finished());
+        if waiting == 1 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    over.store(true, Ordering::SeqCst);
+    let stopped = making.await.unwrap();
+    assert!(matches!(stopped, Err(BackupError::Stopped)), "{stopped:?}");
+    assert_eq!(begun(&place.shelf), Vec::<String>::new());
+    let holds: i64 = sqlx::query_scalar("SELECT count(*) FROM holds").fetch_one(&mut looking).await.unwrap();
+    assert_eq!(holds, 0, "the sweep goes on");
 }

@@ -1,7 +1,7 @@
 //! The whole database, out of a server and into another.
 //!
 //! A look is a connection of its own whose transaction is repeatable: it sees one instant, and no statement of it has a limit
-//! but the backup's own. What is filled is locked against nodes that start meanwhile, and is there with the commit.
+//! but the backup's own, which every one has: a connection may die without a word. What is filled is locked against nodes that start meanwhile, and is there with the commit.
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -86,7 +86,8 @@ archive! { impl PostgresArchive {
             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             "SELECT count(*) FROM _sqlx_migrations",
         ] {
-            sqlx::query(text).execute(&mut connection).await.map_err(StoreError::of("begin to look"))?;
+            let done = sqlx::query(text).execute(&mut connection);
+            speak::within("begin to look", async { done.await.map_err(StoreError::of("begin to look")) }).await?;
         }
         Ok(Box::new(PostgresSession { connection, filling: false }))
     }
@@ -159,14 +160,17 @@ impl PostgresSession {
 
 session! { impl PostgresSession, Postgres, "COLLATE \"C\"" {
     async fn last_number(&mut self, table: &Shape) -> Result<Option<i64>, StoreError> {
-        let Some(sequence) = self.sequence(table).await? else { return Ok(None) };
-        // Numbers are given outside of transactions: this one may be later than the look, and is never earlier.
-        let text = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
-        let last = sqlx::query_scalar(sqlx::AssertSqlSafe(text))
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(StoreError::of("read the numbers in use"))?;
-        Ok(Some(last))
+        speak::within("read the numbers in use", async {
+            let Some(sequence) = self.sequence(table).await? else { return Ok(None) };
+            // Numbers are given outside of transactions: this one may be later than the look, and is never earlier.
+            let text = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
+            let last = sqlx::query_scalar(sqlx::AssertSqlSafe(text))
+                .fetch_one(&mut self.connection)
+                .await
+                .map_err(StoreError::of("read the numbers in use"))?;
+            Ok(Some(last))
+        })
+        .await
     }
 
     async fn go_on_after(&mut self, table: &Shape, number: i64) -> Result<(), StoreError> {
