@@ -15,6 +15,7 @@
 //!
 //! All of it blocks: to be called on a thread that drives no runtime, with a handle to one that others drive.
 
+mod awake;
 mod check;
 mod error;
 mod hold;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
+use super::awake::Awake;
 use super::check::{check, name_of, reference_is_sound};
 use super::error::BackupError;
 use super::lines::{self, Wrong};
@@ -55,7 +56,7 @@ pub(super) fn restore(
     }
     only_our_tables(&manifest)?;
     // Locked from here to the end, so that no daemon begins with half of it.
-    let session = handle.block_on(parts.archive.fill(manifest.schema))?;
+    let session = Awake::keep(handle.block_on(parts.archive.fill(manifest.schema))?, handle);
     let checked = check(shelf, manifest.clone(), &parts.blobs, watcher)?;
     if manifest.has_blobs() {
         only_ours(shelf, &name, &manifest, &parts.blobs)?;
@@ -64,7 +65,7 @@ pub(super) fn restore(
         failpoint::hit(Failpoint::RestoreBlobsPut);
         restoring.look_again()?;
     }
-    let mut filling = Filling::new(session, handle, watcher, manifest.rows());
+    let mut filling = Filling::new(session.needed()?, handle, watcher, manifest.rows());
     for entry in &manifest.tables {
         let mut table = filling.table(entry.shape());
         lines::read_file(shelf, &name, &entry.rows, |row| table.put(row).map_err(Wrong::Other))?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::runtime::Handle;
 
-use crate::common::Engine;
+use crate::common::{Engine, eventually};
 use crate::place::{Patient, Place, begun, files_below, said};
 
 /// One that has so many pictures, and no daemon.
@@ -130,4 +130,20 @@ async fn a_database_that_does_not_answer_keeps_no_backup_from_being_stopped() {
     assert_eq!(begun(&place.shelf), Vec::<String>::new());
     let holds: i64 = sqlx::query_scalar("SELECT count(*) FROM holds").fetch_one(&mut looking).await.unwrap();
     assert_eq!(holds, 0, "the sweep goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_restore_into_a_database_says_what_it_waited_for() {
+    let place = Place::new(Engine::Postgres).await;
+    let archive = place.archive();
+    let (_, schema) = archive.schema().await.unwrap();
+    let mut first = archive.fill(schema).await.unwrap();
+    // The database's own limit is kept where it has one.
+    let url = format!("{}?options=-c%20lock_timeout%3D50ms", place.database_url());
+    let place = place.with("DATABASE__URL", url);
+    let second = place.archive().fill(schema).await.err().unwrap().to_string();
+    assert!(second.contains("another connection has its tables locked"), "{second}");
+    first.stay().await.unwrap();
+    drop(first);
+    eventually("the first is over", || async { place.archive().fill(schema).await.ok().map(drop) }).await;
 }

@@ -172,6 +172,14 @@ macro_rules! session {
             Ok(())
         }
 
+        async fn stay(&mut self) -> Result<(), StoreError> {
+            speak::within("keep the connection", async {
+                let asked = sqlx::query("SELECT 1").execute(&mut self.connection).await;
+                asked.map(drop).map_err(StoreError::of("keep the connection"))
+            })
+            .await
+        }
+
         $($more)*
         }
     };

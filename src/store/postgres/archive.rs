@@ -22,6 +22,13 @@ use crate::store::archive::{
 };
 use crate::store::row::micros;
 
+/// For so long a transaction waits for locks that others have: for ever, unless somebody has set another limit.
+const LOCK_LIMIT: &str =
+    "SELECT set_config('lock_timeout', '30s', true) WHERE current_setting('lock_timeout') = '0'";
+
+/// What the server calls it when that is over.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// A database on a server, as backups see it.
 #[derive(Debug, Clone)]
 pub struct PostgresArchive {
@@ -111,10 +118,18 @@ archive! { impl PostgresArchive {
         sqlx::query("BEGIN").execute(&mut session.connection).await.map_err(doing())?;
         let there = tables(&mut session.connection).await?;
         let locked: Vec<String> = there.iter().map(|table| format!("\"{table}\"")).collect();
+        let limit = sqlx::query(LOCK_LIMIT).execute(&mut session.connection).await;
+        limit.map_err(doing())?;
         // A node that starts waits here, and finds what was put in.
         let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", locked.join(", "));
         let locked = sqlx::query(sqlx::AssertSqlSafe(lock)).execute(&mut session.connection).await;
-        locked.map_err(doing())?;
+        if let Err(error) = locked {
+            let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+            return Err(match code.as_deref() {
+                Some(LOCK_NOT_AVAILABLE) => LoadError::Locked { place: self.shown.clone() },
+                Some(_) | None => doing()(error).into(),
+            });
+        }
         if let Some(table) = session.occupied(&there).await? {
             return Err(LoadError::Occupied { place: self.shown.clone(), table: table.to_owned() });
         }
