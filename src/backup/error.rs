@@ -86,6 +86,17 @@ pub enum BackupError {
         /// What is wrong.
         problem: String,
     },
+    /// A newer backup was made meanwhile, and there were enough of them.
+    #[error(
+        "{place}: backup {backup} was removed while it was read, as the oldest is when there are enough newer ones: take one that is \
+         there (gristmill backup --list), or keep more of them (backup.keep)"
+    )]
+    Removed {
+        /// Where.
+        place: String,
+        /// Which.
+        backup: String,
+    },
     /// None was named, and one that is newer than all that are whole is damaged.
     #[error("the newest backup is damaged: {problem}; {whole}")]
     NewestDamaged {

@@ -128,6 +128,16 @@ pub(super) fn find(shelf: &Shelf, name: Option<&Name>) -> Result<Manifest, Backu
     })
 }
 
+/// What kept a backup from being read that was there: no damage where it has been removed since. What goes first with a backup is
+/// its manifest.
+pub(super) fn removed_or(error: BackupError, shelf: &Shelf, name: &Name) -> BackupError {
+    let may_be = error.is_damage() || matches!(error, BackupError::Io { .. });
+    if may_be && matches!(Manifest::read(shelf, name), Ok(None)) {
+        return BackupError::Removed { place: shelf.to_string(), backup: name.to_string() };
+    }
+    error
+}
+
 /// Waits until nobody cleans up the place. To be called after a sign of life was put there.
 pub(super) fn wait_for_cleaners(shelf: &Shelf, is_over: impl Fn() -> bool) -> Result<(), BackupError> {
     wait_at_most(CLEANING_TAKES, shelf, is_over)

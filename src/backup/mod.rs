@@ -269,7 +269,9 @@ impl Backups {
     pub fn check(&self, name: Option<&Name>, watcher: &dyn Watcher) -> Result<Checked, BackupError> {
         let shelf = self.shelf_that_is_there()?;
         let manifest = keep::find(&shelf, name)?;
-        check::check(&shelf, manifest, &self.inner.blobs, watcher)
+        let name = check::name_of(&manifest)?;
+        let checked = check::check(&shelf, manifest, &self.inner.blobs, watcher);
+        checked.map_err(|error| keep::removed_or(error, &shelf, &name))
     }
 
     /// Fills this installation, which must be empty, from a backup, or from the newest.
@@ -284,7 +286,9 @@ impl Backups {
     ) -> Result<Restored, BackupError> {
         let shelf = self.shelf_that_is_there()?;
         let manifest = keep::find(&shelf, name)?;
-        restore::restore(&self.inner, &shelf, manifest, handle, watcher)
+        let name = check::name_of(&manifest)?;
+        let restored = restore::restore(&self.inner, &shelf, manifest, handle, watcher);
+        restored.map_err(|error| keep::removed_or(error, &shelf, &name))
     }
 }
 

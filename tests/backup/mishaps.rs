@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use gristmill::backup::{BackupError, Progress, Summary, Watcher};
+use gristmill::backup::{BackupError, Phase, Progress, Restored, Summary, Watcher};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::runtime::Handle;
@@ -25,6 +25,32 @@ async fn with_pictures(engine: Engine, count: u32) -> Place {
     place
 }
 
+/// Does something once, when it is told of that phase for the first time.
+struct Meddling {
+    phase: Phase,
+    meddle: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Meddling {
+    fn at(phase: Phase, meddle: impl FnOnce() + Send + 'static) -> Self {
+        Self { phase, meddle: Mutex::new(Some(Box::new(meddle))) }
+    }
+}
+
+impl Watcher for Meddling {
+    fn progress(&self, progress: Progress) {
+        if progress.phase == self.phase
+            && let Some(meddle) = self.meddle.lock().unwrap().take()
+        {
+            meddle();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        false
+    }
+}
+
 /// Makes a backup in this process, after `first`.
 async fn made(
     place: &Place,
@@ -37,6 +63,12 @@ async fn made(
         backups.make(&handle, &watcher)
     });
     making.await.unwrap()
+}
+
+async fn restored<W: Watcher + 'static>(place: &Place, watcher: W) -> (Result<Restored, BackupError>, W) {
+    let (backups, handle) = (place.backups(), Handle::current());
+    let restoring = tokio::task::spawn_blocking(move || (backups.restore(None, &handle, &watcher), watcher));
+    restoring.await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,4 +178,32 @@ async fn a_second_restore_into_a_database_says_what_it_waited_for() {
     first.stay().await.unwrap();
     drop(first);
     eventually("the first is over", || async { place.archive().fill(schema).await.ok().map(drop) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_removed_while_it_is_read_is_not_damaged() {
+    let place = with_pictures(Engine::Sqlite, 3).await;
+    for restoring in [false, true] {
+        let name = place.json(&["backup", "--keep", "1"])["name"].as_str().unwrap().to_owned();
+        let (shelf, own) = (place.shelf.clone(), name.clone());
+        // As retention does it: the manifest first, the blobs last.
+        let watcher = Meddling::at(Phase::Checking, move || {
+            fs::remove_file(shelf.join(&own).join("manifest.json")).unwrap();
+            fs::remove_dir_all(shelf.join(&own)).unwrap();
+            fs::remove_dir_all(shelf.join("blobs")).unwrap();
+        });
+        let error = if restoring {
+            let new = place.beside(Engine::Sqlite).await;
+            let (restored, _) = restored(&new, watcher).await;
+            assert_eq!(new.archive().schema().await.unwrap().0, None);
+            restored.unwrap_err()
+        } else {
+            let backups = place.backups();
+            let checking = tokio::task::spawn_blocking(move || backups.check(None, &watcher));
+            checking.await.unwrap().unwrap_err()
+        };
+        assert!(!error.is_damage(), "{error}");
+        let told = error.to_string();
+        assert!(told.contains(&name) && told.contains("was removed"), "{told}");
+    }
 }
