@@ -10,6 +10,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
 use super::awake::Awake;
@@ -115,9 +116,9 @@ fn only_our_tables(manifest: &Manifest) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Refuses a blob store that has anything which the backup does not name.
+/// Refuses a blob store that has anything which the backup does not name. Changes nothing there: it may be somebody's.
 fn only_ours(shelf: &Shelf, name: &Name, manifest: &Manifest, blobs: &Blobs) -> Result<(), BackupError> {
-    let mut there: HashSet<BlobName> = blobs.candidates(Duration::ZERO)?.into_iter().collect();
+    let mut there: HashSet<BlobName> = blobs.candidates_seen(Duration::ZERO)?.into_iter().collect();
     if there.is_empty() {
         return Ok(());
     }
@@ -152,7 +153,7 @@ impl Restoring<'_> {
                 problem,
             };
             let mut reader = self.shelf.read(&blob_file(&blob))?.ok_or_else(|| damaged("is missing"))?;
-            let mut draft = self.blobs.draft()?;
+            let (mut draft, mut hasher) = (self.blobs.draft()?, Sha256::new());
             loop {
                 let n =
                     reader.read(&mut buffer).map_err(BackupError::io("cannot read blob", blob.as_str()))?;
@@ -160,6 +161,7 @@ impl Restoring<'_> {
                     break;
                 }
                 draft.append(&buffer[..n])?;
+                hasher.update(&buffer[..n]);
                 done += n as u64;
                 let total = self.manifest.blob_bytes;
                 self.watcher.progress(Progress { phase: Phase::Blobs, done, total });
@@ -167,8 +169,12 @@ impl Restoring<'_> {
                     return Err(BackupError::Stopped);
                 }
             }
-            // It gets the name of its bytes.
-            if self.blobs.keep(draft)?.name == blob { Ok(()) } else { Err(damaged("is damaged")) }
+            // Before it is kept, by the name of its bytes: one of another name would be in the way of the next try.
+            if lines::digest(hasher) != blob {
+                return Err(damaged("is damaged"));
+            }
+            self.blobs.keep(draft)?;
+            Ok(())
         })
     }
 

@@ -35,6 +35,10 @@ impl Meddling {
     fn at(phase: Phase, meddle: impl FnOnce() + Send + 'static) -> Self {
         Self { phase, meddle: Mutex::new(Some(Box::new(meddle))) }
     }
+
+    fn did(&self) -> bool {
+        self.meddle.lock().unwrap().is_none()
+    }
 }
 
 impl Watcher for Meddling {
@@ -206,4 +210,21 @@ async fn a_backup_that_is_removed_while_it_is_read_is_not_damaged() {
         let told = error.to_string();
         assert!(told.contains(&name) && told.contains("was removed"), "{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_changes_while_it_is_restored_is_not_in_the_way_of_the_next_try() {
+    let place = with_pictures(Engine::Sqlite, 3).await;
+    place.json(&["backup"]);
+    let last = files_below(&place.shelf.join("blobs")).pop().unwrap();
+    let sound = fs::read(&last).unwrap();
+    let new = place.beside(Engine::Sqlite).await;
+    let file = last.clone();
+    let watcher = Meddling::at(Phase::Blobs, move || fs::write(file, "something else").unwrap());
+    let (damaged, watcher) = restored(&new, watcher).await;
+    let damaged = damaged.unwrap_err();
+    assert!(watcher.did() && damaged.is_damage(), "{damaged}");
+    fs::write(&last, sound).unwrap();
+    let (again, _) = restored(&new, Patient).await;
+    assert_eq!((again.unwrap().blobs, new.sound_blobs()), (3, 3));
 }
