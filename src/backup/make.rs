@@ -183,9 +183,11 @@ impl Making<'_> {
         Ok((manifest, copied))
     }
 
-    /// Refuses to write so many bytes more where that would leave less than must stay free.
+    /// Refuses to write so many bytes more where that would leave less than must stay free: in the place or, on the way to a
+    /// bucket, on this machine.
     fn leaves_room(&self, more: u64) -> Result<(), BackupError> {
-        let Some(folder) = self.parts.place.url.folder() else { return Ok(()) };
+        let place = self.parts.place.url.folder();
+        let folder = place.unwrap_or(&self.parts.scratch);
         let told = room_at(folder);
         let room =
             told.map_err(BackupError::io("cannot look at the disk of", folder.display().to_string()))?;
@@ -194,7 +196,11 @@ impl Making<'_> {
         if room.free >= needed {
             return Ok(());
         }
-        Err(BackupError::NoRoom { place: self.shelf.to_string(), free: room.free, needed })
+        let free = room.free;
+        Err(match place {
+            Some(_) => BackupError::NoRoom { place: self.shelf.to_string(), free, needed },
+            None => BackupError::NoRoomForDrafts { folder: folder.display().to_string(), free, needed },
+        })
     }
 
     /// Waits for what the database answers, or until it is to stop: a connection that died without a word holds the sweep for no
@@ -407,8 +413,8 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// Removes what there is of a backup that came to nothing. Copied blobs stay for the next one, unless there was no room:
-    /// then they would keep the disk full.
+    /// Removes what there is of a backup that came to nothing. Copied blobs stay for the next one, unless there was no room in a
+    /// folder: then they would keep the disk full.
     fn take_back(&self, error: &BackupError) {
         let files = self.shelf.list(self.name.as_str());
         let removed = files.and_then(|files| {
@@ -418,6 +424,7 @@ impl Making<'_> {
             tracing::warn!(%error, name = %self.name, "what is left of a broken-off backup is removed after a day");
         }
         if error.is_for_room()
+            && self.parts.place.url.folder().is_some()
             && let Err(error) = keep::clean_after_failure(self.shelf, self.name)
         {
             tracing::warn!(%error, "blobs that a broken-off backup copied stay until the next one is made");

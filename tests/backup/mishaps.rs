@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::runtime::Handle;
 
+use crate::bucket::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 use crate::common::{Engine, eventually};
 use crate::place::{Patient, Place, begun, files_below, said};
 
@@ -227,4 +228,19 @@ async fn a_copy_that_changes_while_it_is_restored_is_not_in_the_way_of_the_next_
     fs::write(&last, sound).unwrap();
     let (again, _) = restored(&new, Patient).await;
     assert_eq!((again.unwrap().blobs, new.sound_blobs()), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_to_a_bucket_leaves_room_where_its_drafts_lie() {
+    let store = Store::start();
+    let place = with_pictures(Engine::Sqlite, 1).await;
+    let place = place
+        .with("BACKUP__TO", format!("s3://{BUCKET}/backups/of/mill"))
+        .with("BACKUP__S3_ENDPOINT", store.endpoint())
+        .with("BACKUP__S3_ACCESS_KEY", ACCESS_KEY)
+        .with("BACKUP__S3_SECRET_KEY", SECRET_KEY);
+    place.json(&["backup"]);
+    let full = place.with("STORAGE__MIN_FREE_BYTES", "1024 TiB");
+    let problem = full.fails(&["backup"], 1);
+    assert!(problem.contains("backup-drafts") && problem.contains("storage.min_free_bytes"), "{problem}");
 }
