@@ -3,6 +3,8 @@
 //! Made by all of this room; shown by the command line and in the tasks of the kind `backup`, which are for admins alone. True
 //! here: what is damaged is named, and what can be tried again is told from what cannot.
 
+use std::io;
+
 use crate::blob::BlobError;
 use crate::store::{LoadError, StoreError};
 use crate::task::BlobName;
@@ -27,7 +29,7 @@ pub enum BackupError {
         /// With which file.
         what: String,
         /// The system's word.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// There is no database to save.
     #[error("there is no database yet: nothing to back up")]
@@ -68,6 +70,19 @@ pub enum BackupError {
         /// How much should be, in bytes.
         needed: u64,
     },
+    /// What is on its way to a bucket would leave less room on this machine than must stay free.
+    #[error(
+        "the disk of {folder}, where what is on its way to the bucket lies, has {free} bytes free, and the backup needs {needed}, \
+         with what must stay free there (storage.min_free_bytes, storage.min_free_percent): make room"
+    )]
+    NoRoomForDrafts {
+        /// Where.
+        folder: String,
+        /// How much is free, in bytes.
+        free: u64,
+        /// How much should be, in bytes.
+        needed: u64,
+    },
     /// There is no such backup.
     #[error("{place} has no backup{which}")]
     NoBackup {
@@ -85,6 +100,17 @@ pub enum BackupError {
         file: String,
         /// What is wrong.
         problem: String,
+    },
+    /// A newer backup was made meanwhile, and there were enough of them.
+    #[error(
+        "{place}: backup {backup} was removed while it was read, as the oldest is when there are enough newer ones: take one that is \
+         there (gristmill backup --list), or keep more of them (backup.keep)"
+    )]
+    Removed {
+        /// Where.
+        place: String,
+        /// Which.
+        backup: String,
     },
     /// None was named, and one that is newer than all that are whole is damaged.
     #[error("the newest backup is damaged: {problem}; {whole}")]
@@ -172,10 +198,14 @@ impl BackupError {
 
     /// Whether the disk of the backups is too full for it.
     pub(super) fn is_for_room(&self) -> bool {
+        let full = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        };
         matches!(self, Self::NoRoom { .. } | Self::Blob(BlobError::Full { .. }))
+            || matches!(self, Self::Io { source, .. } if full(source))
     }
 
-    pub(super) fn io(doing: &'static str, what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(super) fn io(doing: &'static str, what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { doing, what, source }
     }
@@ -187,5 +217,18 @@ fn advice(found: i64, known: i64) -> &'static str {
         "a newer program has brought it up to date, and only that one knows all of its tables: run that one's backup"
     } else {
         "bring it up to date first (gristmill migrate), or back it up with the program that made it"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_full_is_told_from_one_that_fails() {
+        let wrote = |kind: io::ErrorKind| BackupError::io("cannot write", "tasks")(kind.into());
+        assert!(wrote(io::ErrorKind::StorageFull).is_for_room());
+        assert!(wrote(io::ErrorKind::QuotaExceeded).is_for_room());
+        assert!(!wrote(io::ErrorKind::PermissionDenied).is_for_room());
     }
 }

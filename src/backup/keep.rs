@@ -10,9 +10,9 @@
 //!   cleans: of two that meet, one sees the other.
 //! - When a manifest cannot be read, blobs stay: it may name any.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -128,20 +128,47 @@ pub(super) fn find(shelf: &Shelf, name: Option<&Name>) -> Result<Manifest, Backu
     })
 }
 
+/// What kept a backup from being read that was there: no damage where it has been removed since. What goes first with a backup is
+/// its manifest.
+pub(super) fn removed_or(error: BackupError, shelf: &Shelf, name: &Name) -> BackupError {
+    let may_be = error.is_damage() || matches!(error, BackupError::Io { .. });
+    if may_be && matches!(Manifest::read(shelf, name), Ok(None)) {
+        return BackupError::Removed { place: shelf.to_string(), backup: name.to_string() };
+    }
+    error
+}
+
 /// Waits until nobody cleans up the place. To be called after a sign of life was put there.
 pub(super) fn wait_for_cleaners(shelf: &Shelf, is_over: impl Fn() -> bool) -> Result<(), BackupError> {
-    let mut waited = Duration::ZERO;
-    while shelf.list(CLEANING)?.iter().any(|cleaner| cleaner.age < CLEANING_TAKES) {
+    wait_at_most(CLEANING_TAKES, shelf, is_over)
+}
+
+/// The same, where who cleans up is done within `takes`.
+fn wait_at_most(takes: Duration, shelf: &Shelf, is_over: impl Fn() -> bool) -> Result<(), BackupError> {
+    let (mut waited, look) = (Duration::ZERO, LOOK.min(takes));
+    let mut seen: HashMap<String, Instant> = HashMap::new();
+    loop {
+        let there = shelf.list(CLEANING)?.into_iter().filter(|cleaner| cleaner.age < takes);
+        // However a sign is dated, and be it in the future: who is seen for so long was killed.
+        let is_dead = |sign: &String| seen.get(sign).is_some_and(|since| since.elapsed() >= takes);
+        let (dead, alive): (Vec<String>, Vec<String>) = there.map(|cleaner| cleaner.name).partition(is_dead);
+        shelf.remove(&dead)?;
+        if alive.is_empty() {
+            return Ok(());
+        }
         if is_over() {
             return Err(BackupError::Stopped);
         }
-        if waited > CLEANING_TAKES {
+        // Longer than any that was there at the beginning.
+        if waited > takes * 2 {
             return Err(BackupError::Busy(shelf.to_string()));
         }
-        thread::sleep(LOOK);
-        waited += LOOK;
+        for sign in alive {
+            seen.entry(sign).or_insert_with(Instant::now);
+        }
+        thread::sleep(look);
+        waited += look;
     }
-    Ok(())
 }
 
 /// Removes what is too much, after `made` was, which stays whatever the names of others say.
@@ -155,7 +182,9 @@ pub(super) fn clean(shelf: &Shelf, keep: usize, made: &Name) -> Result<Cleaned, 
             Ok(None) if name == made => {}
             Ok(None) => {
                 let files = shelf.list(name.as_str())?;
-                if silence(&files) > BROKEN_OFF {
+                if files.is_empty() {
+                    remove_empty(shelf, name, made)?;
+                } else if silence(&files) > BROKEN_OFF {
                     remove(shelf, name, &files)?;
                     tracing::info!(%name, "removed what was left of a backup that was broken off");
                 } else {
@@ -207,9 +236,21 @@ pub(super) fn clean_after_failure(shelf: &Shelf, failed: &Name) -> Result<(), Ba
     clean_blobs(shelf, &stay, failed)
 }
 
-/// How long a backup has been silent.
+/// How long a backup has been silent. One that has no file yet counts on nothing yet: its sign of life is its first, and it looks
+/// for who cleans after that.
 fn silence(files: &[Item]) -> Duration {
-    files.iter().map(|file| file.age).min().unwrap_or(Duration::ZERO)
+    files.iter().map(|file| file.age).min().unwrap_or(Duration::MAX)
+}
+
+/// Removes the folder that was left where one was killed between its making and the first file, or before it was removed. Told by
+/// its name, since folders have no age here: where one was made a moment ago, its first file is on the way.
+fn remove_empty(shelf: &Shelf, name: &Name, made: &Name) -> Result<(), BackupError> {
+    let (Some(begun), Some(now)) = (name.begun_at(), made.begun_at()) else { return Ok(()) };
+    if now.signed_duration_since(begun).to_std().is_ok_and(|ago| ago > BROKEN_OFF) {
+        // A file that is not there, and the folder with it, as it is empty.
+        shelf.remove(&[name.manifest()])?;
+    }
+    Ok(())
 }
 
 fn remove(shelf: &Shelf, name: &Name, files: &[Item]) -> Result<(), BackupError> {
@@ -235,7 +276,7 @@ fn clean_blobs(shelf: &Shelf, stay: &[(&Name, Manifest)], made: &Name) -> Result
 }
 
 fn clean_alone(shelf: &Shelf, stay: &[(&Name, Manifest)], made: &Name) -> Result<(), BackupError> {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let known: HashSet<&Name> = stay.iter().map(|(name, _)| *name).collect();
     // After the sign: whoever began before is seen here, whoever begins later waits for us. What was finished since the
     // manifests were read names blobs that we do not know of.
@@ -296,4 +337,35 @@ fn add_blobs_of(
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::{LoadOptions, Settings};
+
+    fn shelf(folder: &std::path::Path) -> Shelf {
+        let options = LoadOptions { directory: "no such folder".into(), ..LoadOptions::default() };
+        let mut settings = Settings::load(options).unwrap().settings.blobs;
+        settings.url = format!("file:{}", folder.display()).parse().unwrap();
+        Shelf::open(&settings, folder, Clock::system()).unwrap()
+    }
+
+    #[test]
+    fn a_cleaner_that_was_killed_is_outwaited_however_its_sign_is_dated() {
+        let folder = tempfile::tempdir().unwrap();
+        let sign = folder.path().join(CLEANING).join("killed");
+        fs::create_dir(folder.path().join(CLEANING)).unwrap();
+        let ahead = SystemTime::now() + Duration::from_secs(1_000_000);
+        File::create(&sign).unwrap().set_modified(ahead).unwrap();
+        let shelf = shelf(folder.path());
+        assert!(matches!(wait_at_most(CLEANING_TAKES, &shelf, || true), Err(BackupError::Stopped)));
+        assert!(sign.exists(), "it may be alive");
+        wait_at_most(Duration::from_millis(20), &shelf, || false).unwrap();
+        assert!(!sign.exists());
+    }
 }

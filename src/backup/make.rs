@@ -5,23 +5,26 @@
 //! to files of this machine while the look lasts, and put in their place after it: a slow place does not keep the database from
 //! cleaning its log.
 
-use std::collections::HashMap;
+use std::fs;
 use std::io::Read;
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::error::BackupError;
 use super::hold::Hold;
 use super::lines::{self, Writer};
 use super::manifest::{FileEntry, Manifest, TableEntry};
-use super::name::{BLOBS, Name, blob_file, blob_of};
+use super::name::{Name, blob_file};
+use super::present::Present;
 use super::{Inner, Phase, Progress, Summary, Watcher, keep, millis};
-use crate::blob::{BlobError, Draft, Shelf};
+use crate::blob::{BlobError, Draft, Reader, Shelf};
 use crate::config::BlobCare;
 use crate::failpoint::{self, Failpoint};
-use crate::store::{Session, Shape, Value};
+use crate::store::{Session, Shape, StoreError, Value};
 use crate::task::BlobName;
 use crate::telemetry::disk::room_at;
 
@@ -30,6 +33,9 @@ const TELL: u64 = 1_000;
 
 /// So many lost blobs are named.
 const TOLD: usize = 20;
+
+/// So often a wait for the database is broken off to see whether to stop.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Clocks of machines that are kept right differ by less.
 const APART: TimeDelta = TimeDelta::minutes(1);
@@ -137,7 +143,7 @@ impl Making<'_> {
         self.leaves_room(0)?;
         keep::wait_for_cleaners(self.shelf, || self.watcher.is_over())?;
         let hold = Hold::take(&self.parts.archive, self.shelf, self.name, self.handle)?;
-        let mut look = self.handle.block_on(self.parts.archive.look())?;
+        let mut look = self.asked(self.parts.archive.look())?;
         // Not before the look: what it shows was there by then.
         let created_at = self.parts.clock.now();
         let tables = self.rows(&mut *look)?;
@@ -150,7 +156,7 @@ impl Making<'_> {
         };
         let tables = tables.into_iter().map(put).collect::<Result<Vec<_>, BackupError>>()?;
         failpoint::hit(Failpoint::BackupRowsPut);
-        let (list, copied) = self.blobs(&named)?;
+        let (list, copied) = self.blobs(&named, &hold)?;
         let blob_list = list.put(self.shelf, self.name, "blobs.jsonl.gz".to_owned())?;
         if hold.is_lost()? {
             return Err(BackupError::HoldLost);
@@ -177,9 +183,11 @@ impl Making<'_> {
         Ok((manifest, copied))
     }
 
-    /// Refuses to write so many bytes more where that would leave less than must stay free.
+    /// Refuses to write so many bytes more where that would leave less than must stay free: in the place or, on the way to a
+    /// bucket, on this machine.
     fn leaves_room(&self, more: u64) -> Result<(), BackupError> {
-        let Some(folder) = self.parts.place.url.folder() else { return Ok(()) };
+        let place = self.parts.place.url.folder();
+        let folder = place.unwrap_or(&self.parts.scratch);
         let told = room_at(folder);
         let room =
             told.map_err(BackupError::io("cannot look at the disk of", folder.display().to_string()))?;
@@ -188,7 +196,26 @@ impl Making<'_> {
         if room.free >= needed {
             return Ok(());
         }
-        Err(BackupError::NoRoom { place: self.shelf.to_string(), free: room.free, needed })
+        let free = room.free;
+        Err(match place {
+            Some(_) => BackupError::NoRoom { place: self.shelf.to_string(), free, needed },
+            None => BackupError::NoRoomForDrafts { folder: folder.display().to_string(), free, needed },
+        })
+    }
+
+    /// Waits for what the database answers, or until it is to stop: a connection that died without a word holds the sweep for no
+    /// longer than somebody wants to wait.
+    fn asked<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, BackupError> {
+        self.handle.block_on(async {
+            let mut answer = pin!(answer);
+            loop {
+                match timeout(LOOK, &mut answer).await {
+                    Ok(answer) => return Ok(answer?),
+                    Err(_) if self.watcher.is_over() => return Err(BackupError::Stopped),
+                    Err(_) => {}
+                }
+            }
+        })
     }
 
     /// Reads every table into a file.
@@ -196,11 +223,11 @@ impl Making<'_> {
         let shapes = Shape::all();
         let mut total = 0;
         for shape in &shapes {
-            total += self.handle.block_on(look.count(shape))?;
+            total += self.asked(look.count(shape))?;
         }
         let (mut done, mut tables) = (0, Vec::with_capacity(shapes.len()));
         for shape in shapes {
-            let last_number = self.handle.block_on(look.last_number(&shape))?;
+            let last_number = self.asked(look.last_number(&shape))?;
             let mut writer = Writer::new(self.shelf.draft()?);
             let mut ended = None;
             let mut take = |row| {
@@ -218,7 +245,7 @@ impl Making<'_> {
                 }
                 ended.is_none()
             };
-            self.handle.block_on(look.rows(&shape, &mut take))?;
+            self.asked(look.rows(&shape, &mut take))?;
             if let Some(error) = ended {
                 return Err(error);
             }
@@ -243,7 +270,7 @@ impl Making<'_> {
             }
             ended.is_none()
         };
-        self.handle.block_on(look.blobs(&mut take))?;
+        self.asked(look.blobs(&mut take))?;
         if let Some(error) = ended {
             return Err(error);
         }
@@ -252,7 +279,7 @@ impl Making<'_> {
     }
 
     /// Sees to every blob, and lists it: with its size, or with none where it is lost.
-    fn blobs(&self, named: &Named) -> Result<(Written, Copied), BackupError> {
+    fn blobs(&self, named: &Named, hold: &Hold) -> Result<(Written, Copied), BackupError> {
         let mut list = Writer::new(self.shelf.draft()?);
         let mut copied = Copied::default();
         let mut present = Present::default();
@@ -266,7 +293,7 @@ impl Making<'_> {
                 Some(Value::Null | Value::Text(_) | Value::Bool(_)) | None => None,
             };
             let cared = match self.parts.care {
-                BlobCare::Copy => self.copy(&blob, size, &mut present, &mut copied)?,
+                BlobCare::Copy => self.copy(&blob, size, hold, &mut present, &mut copied)?,
                 BlobCare::Reference => self.is_there(&blob)?,
             };
             match cared {
@@ -283,18 +310,19 @@ impl Making<'_> {
             list.write(&vec![Value::Text(blob.to_string()), bytes])?;
             let done = copied.all_bytes.min(named.bytes);
             self.watcher.progress(Progress { phase: Phase::Blobs, done, total: named.bytes });
-            if self.watcher.is_over() { Err(BackupError::Stopped.into()) } else { Ok(()) }
+            Ok(self.goes_on(hold)?)
         })
         .map_err(|Ended(error)| error)?;
         let (draft, sum) = list.finish().map_err(BackupError::io("cannot write", "the list of blobs"))?;
         Ok((Written { draft, sum }, copied))
     }
 
-    /// Copies a blob unless it lies there already; its size, or `None` when there is nothing to copy.
+    /// Copies a blob unless it lies there already; its size, or `None` when it cannot be had.
     fn copy(
         &self,
         blob: &BlobName,
         size: Option<u64>,
+        hold: &Hold,
         present: &mut Present,
         copied: &mut Copied,
     ) -> Result<Option<u64>, BackupError> {
@@ -303,20 +331,7 @@ impl Making<'_> {
         {
             return Ok(Some(bytes));
         }
-        let Some(mut reader) = self.open(blob)? else { return Ok(None) };
-        self.leaves_room(reader.len())?;
-        let mut draft = self.shelf.draft()?;
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            let n = reader.read(&mut buffer).map_err(BackupError::io("cannot read blob", blob.as_str()))?;
-            if n == 0 {
-                break;
-            }
-            draft.append(&buffer[..n])?;
-            if self.watcher.is_over() {
-                return Err(BackupError::Stopped);
-            }
-        }
+        let Some(draft) = self.draft_of(blob, hold)? else { return Ok(None) };
         let bytes = draft.len();
         if !self.shelf.put_if(draft, &blob_file(blob), blob)? {
             tracing::error!(%blob, "a blob is not what it was when it was kept: it is not in the backup");
@@ -328,24 +343,78 @@ impl Making<'_> {
         Ok(Some(bytes))
     }
 
+    /// The bytes of a blob, to be put in their place; `None` when they cannot be had.
+    fn draft_of(&self, blob: &BlobName, hold: &Hold) -> Result<Option<Draft>, BackupError> {
+        let mut buffer = vec![0; 256 << 10];
+        // Once more where reading fails: on another machine's disk its equal may have taken its place meanwhile.
+        let mut again = true;
+        'anew: loop {
+            let Some(mut reader) = self.open(blob)? else { return Ok(None) };
+            self.leaves_room(reader.len())?;
+            let mut draft = self.shelf.draft()?;
+            loop {
+                let n = match reader.read(&mut buffer) {
+                    Ok(0) => return Ok(Some(draft)),
+                    Ok(n) => n,
+                    Err(_) if std::mem::take(&mut again) => continue 'anew,
+                    Err(error) => {
+                        let error = BackupError::io("cannot read blob", blob.as_str())(error);
+                        return self.passed_over(blob, error).map(|()| None);
+                    }
+                };
+                draft.append(&buffer[..n])?;
+                self.goes_on(hold)?;
+            }
+        }
+    }
+
+    /// Whether to copy on: what follows would be for nothing once the hold is lost.
+    fn goes_on(&self, hold: &Hold) -> Result<(), BackupError> {
+        if self.watcher.is_over() {
+            return Err(BackupError::Stopped);
+        }
+        if hold.is_known_to_be_lost() { Err(BackupError::HoldLost) } else { Ok(()) }
+    }
+
     fn is_there(&self, blob: &BlobName) -> Result<Option<u64>, BackupError> {
         Ok(self.open(blob)?.map(|reader| reader.len()))
     }
 
-    /// A blob to read; `None` when it is not there.
-    fn open(&self, blob: &BlobName) -> Result<Option<crate::blob::Reader>, BackupError> {
+    /// A blob to read; `None` when it is not there, or cannot be opened.
+    fn open(&self, blob: &BlobName) -> Result<Option<Reader>, BackupError> {
         match self.parts.blobs.read(blob) {
             Ok(reader) => Ok(Some(reader)),
-            Err(BlobError::Missing(_)) => {
-                tracing::error!(%blob, "a row names a blob that is not there: it is not in the backup");
-                Ok(None)
+            Err(error @ (BlobError::Missing(_) | BlobError::Io { .. })) => {
+                self.passed_over(blob, error.into()).map(|()| None)
             }
-            Err(error) => Err(error.into()),
+            Err(
+                error @ (BlobError::Full { .. } | BlobError::Unavailable { .. } | BlobError::Settings { .. }),
+            ) => Err(error.into()),
         }
     }
 
-    /// Removes what there is of a backup that came to nothing. Copied blobs stay for the next one, unless there was no room:
-    /// then they would keep the disk full.
+    /// Goes on without a blob that is not there or, in a folder, cannot be read: others may be sound. An error where that is not
+    /// the blob's own matter: the folder itself cannot be read, or a bucket does not answer.
+    fn passed_over(&self, blob: &BlobName, error: BackupError) -> Result<(), BackupError> {
+        let missing = matches!(error, BackupError::Blob(BlobError::Missing(_)));
+        match &self.parts.blob_folder {
+            Some(folder) => {
+                let looked = fs::read_dir(folder).and_then(|mut entries| entries.next().transpose());
+                looked.map_err(BackupError::io("cannot read", folder.display().to_string()))?;
+            }
+            None if missing => {}
+            None => return Err(error),
+        }
+        if missing {
+            tracing::error!(%blob, "a row names a blob that is not there: it is not in the backup");
+        } else {
+            tracing::error!(%blob, %error, "a row names a blob that cannot be read: it is not in the backup");
+        }
+        Ok(())
+    }
+
+    /// Removes what there is of a backup that came to nothing. Copied blobs stay for the next one, unless there was no room in a
+    /// folder: then they would keep the disk full.
     fn take_back(&self, error: &BackupError) {
         let files = self.shelf.list(self.name.as_str());
         let removed = files.and_then(|files| {
@@ -355,6 +424,7 @@ impl Making<'_> {
             tracing::warn!(%error, name = %self.name, "what is left of a broken-off backup is removed after a day");
         }
         if error.is_for_room()
+            && self.parts.place.url.folder().is_some()
             && let Err(error) = keep::clean_after_failure(self.shelf, self.name)
         {
             tracing::warn!(%error, "blobs that a broken-off backup copied stay until the next one is made");
@@ -367,26 +437,6 @@ struct Named {
     draft: Draft,
     /// Their size, as the rows have it.
     bytes: u64,
-}
-
-/// What lies in the place, of the blobs that begin with the same two digits: they come in order.
-#[derive(Default)]
-struct Present {
-    first: String,
-    sizes: HashMap<BlobName, u64>,
-}
-
-impl Present {
-    fn of(&mut self, shelf: &Shelf, blob: &BlobName) -> Result<Option<u64>, BackupError> {
-        let (first, _) = blob.as_str().split_at(2);
-        if first != self.first {
-            let there = shelf.list(&format!("{BLOBS}/{first}"))?;
-            self.sizes =
-                there.into_iter().filter_map(|item| Some((blob_of(&item.name)?, item.bytes))).collect();
-            first.clone_into(&mut self.first);
-        }
-        Ok(self.sizes.get(blob).copied())
-    }
 }
 
 /// What ends the reading of a file of our own.

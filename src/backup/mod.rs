@@ -15,6 +15,7 @@
 //!
 //! All of it blocks: to be called on a thread that drives no runtime, with a handle to one that others drive.
 
+mod awake;
 mod check;
 mod error;
 mod hold;
@@ -24,6 +25,7 @@ mod make;
 mod manifest;
 mod moving;
 mod name;
+mod present;
 mod restore;
 
 use std::fmt;
@@ -96,7 +98,7 @@ pub struct Summary {
     pub copied: u64,
     /// Their size.
     pub copied_bytes: u64,
-    /// Blobs that are not to be found, or damaged: the backup has all but these.
+    /// Blobs that are not to be found, damaged, or cannot be read: the backup has all but these.
     pub lost: u64,
     /// Which those are, the first twenty.
     pub lost_blobs: Vec<String>,
@@ -164,6 +166,8 @@ pub struct Backups {
 struct Inner {
     archive: Arc<dyn Archive>,
     blobs: Blobs,
+    /// Where the blobs are kept, unless that is a bucket.
+    blob_folder: Option<PathBuf>,
     /// How the place is reached.
     place: BlobSettings,
     scratch: PathBuf,
@@ -199,6 +203,7 @@ impl Backups {
         let inner = Inner {
             archive,
             blobs: store,
+            blob_folder: blobs.url.folder().map(Path::to_owned),
             among_blobs: overlap(&place, blobs),
             place,
             scratch,
@@ -264,7 +269,9 @@ impl Backups {
     pub fn check(&self, name: Option<&Name>, watcher: &dyn Watcher) -> Result<Checked, BackupError> {
         let shelf = self.shelf_that_is_there()?;
         let manifest = keep::find(&shelf, name)?;
-        check::check(&shelf, manifest, &self.inner.blobs, watcher)
+        let name = check::name_of(&manifest)?;
+        let checked = check::check(&shelf, manifest, &self.inner.blobs, watcher);
+        checked.map_err(|error| keep::removed_or(error, &shelf, &name))
     }
 
     /// Fills this installation, which must be empty, from a backup, or from the newest.
@@ -279,7 +286,9 @@ impl Backups {
     ) -> Result<Restored, BackupError> {
         let shelf = self.shelf_that_is_there()?;
         let manifest = keep::find(&shelf, name)?;
-        restore::restore(&self.inner, &shelf, manifest, handle, watcher)
+        let name = check::name_of(&manifest)?;
+        let restored = restore::restore(&self.inner, &shelf, manifest, handle, watcher);
+        restored.map_err(|error| keep::removed_or(error, &shelf, &name))
     }
 }
 

@@ -10,8 +10,10 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
+use super::awake::Awake;
 use super::check::{check, name_of, reference_is_sound};
 use super::error::BackupError;
 use super::lines::{self, Wrong};
@@ -55,7 +57,7 @@ pub(super) fn restore(
     }
     only_our_tables(&manifest)?;
     // Locked from here to the end, so that no daemon begins with half of it.
-    let session = handle.block_on(parts.archive.fill(manifest.schema))?;
+    let session = Awake::keep(handle.block_on(parts.archive.fill(manifest.schema))?, handle);
     let checked = check(shelf, manifest.clone(), &parts.blobs, watcher)?;
     if manifest.has_blobs() {
         only_ours(shelf, &name, &manifest, &parts.blobs)?;
@@ -64,7 +66,7 @@ pub(super) fn restore(
         failpoint::hit(Failpoint::RestoreBlobsPut);
         restoring.look_again()?;
     }
-    let mut filling = Filling::new(session, handle, watcher, manifest.rows());
+    let mut filling = Filling::new(session.needed()?, handle, watcher, manifest.rows());
     for entry in &manifest.tables {
         let mut table = filling.table(entry.shape());
         lines::read_file(shelf, &name, &entry.rows, |row| table.put(row).map_err(Wrong::Other))?;
@@ -114,9 +116,9 @@ fn only_our_tables(manifest: &Manifest) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Refuses a blob store that has anything which the backup does not name.
+/// Refuses a blob store that has anything which the backup does not name. Changes nothing there: it may be somebody's.
 fn only_ours(shelf: &Shelf, name: &Name, manifest: &Manifest, blobs: &Blobs) -> Result<(), BackupError> {
-    let mut there: HashSet<BlobName> = blobs.candidates(Duration::ZERO)?.into_iter().collect();
+    let mut there: HashSet<BlobName> = blobs.candidates_seen(Duration::ZERO)?.into_iter().collect();
     if there.is_empty() {
         return Ok(());
     }
@@ -151,7 +153,7 @@ impl Restoring<'_> {
                 problem,
             };
             let mut reader = self.shelf.read(&blob_file(&blob))?.ok_or_else(|| damaged("is missing"))?;
-            let mut draft = self.blobs.draft()?;
+            let (mut draft, mut hasher) = (self.blobs.draft()?, Sha256::new());
             loop {
                 let n =
                     reader.read(&mut buffer).map_err(BackupError::io("cannot read blob", blob.as_str()))?;
@@ -159,6 +161,7 @@ impl Restoring<'_> {
                     break;
                 }
                 draft.append(&buffer[..n])?;
+                hasher.update(&buffer[..n]);
                 done += n as u64;
                 let total = self.manifest.blob_bytes;
                 self.watcher.progress(Progress { phase: Phase::Blobs, done, total });
@@ -166,8 +169,12 @@ impl Restoring<'_> {
                     return Err(BackupError::Stopped);
                 }
             }
-            // It gets the name of its bytes.
-            if self.blobs.keep(draft)?.name == blob { Ok(()) } else { Err(damaged("is damaged")) }
+            // Before it is kept, by the name of its bytes: one of another name would be in the way of the next try.
+            if lines::digest(hasher) != blob {
+                return Err(damaged("is damaged"));
+            }
+            self.blobs.keep(draft)?;
+            Ok(())
         })
     }
 

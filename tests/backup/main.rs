@@ -12,6 +12,7 @@ mod common;
 mod awkward;
 mod broken;
 mod drill;
+mod mishaps;
 mod moved;
 mod older;
 mod place;

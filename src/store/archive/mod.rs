@@ -130,6 +130,15 @@ pub enum LoadError {
         /// What the rows have.
         wanted: i64,
     },
+    /// Somebody else has its tables locked.
+    #[error(
+        "{place}: another connection has its tables locked, as a restore into it does that is still going on: look for it, or in \
+         pg_stat_activity for who has them; begin again when it is over"
+    )]
+    Locked {
+        /// Which database.
+        place: String,
+    },
     /// Another process has it open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -222,6 +231,12 @@ pub trait Session: Send {
     /// # Errors
     /// When the database does not answer.
     async fn go_on_after(&mut self, table: &Shape, number: i64) -> Result<(), StoreError>;
+
+    /// Asks the database something small, so that nothing between here and there takes the connection for one that nobody needs.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn stay(&mut self) -> Result<(), StoreError>;
 
     /// Makes what was put in durable, and ends the session.
     ///

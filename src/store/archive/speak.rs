@@ -78,7 +78,7 @@ pub(in crate::store) fn insert(table: &Shape) -> String {
 /// A small statement takes this long at most: a database that went away in the middle of it does not answer at all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A row comes within this, also the first of a large table that is sorted.
+/// A row comes within this, also the first of a large table that is sorted; and what is done to many of them is done.
 const ROW: Duration = Duration::from_secs(900);
 
 /// Does what is small, or gives up.
@@ -92,7 +92,7 @@ pub(in crate::store) async fn within<T>(
     }
 }
 
-/// Waits for the next row, or gives up.
+/// Waits for the next row, or for what concerns many, or gives up.
 pub(in crate::store) async fn next<T>(
     doing: &'static str,
     row: impl Future<Output = Result<T, sqlx::Error>>,
@@ -111,11 +111,8 @@ macro_rules! session {
         impl Session for $session {
         async fn count(&mut self, table: &Shape) -> Result<u64, StoreError> {
             let text = sqlx::AssertSqlSafe(speak::count(&table.name));
-            let rows: i64 = sqlx::query_scalar(text)
-                .fetch_one(&mut self.connection)
-                .await
-                .map_err(StoreError::of("count rows"))?;
-            Ok(rows.unsigned_abs())
+            let counted = sqlx::query_scalar::<_, i64>(text).fetch_one(&mut self.connection);
+            Ok(speak::next("count rows", counted).await?.unsigned_abs())
         }
 
         async fn rows(&mut self, table: &Shape, take: &mut Each<'_>) -> Result<(), StoreError> {
@@ -175,10 +172,18 @@ macro_rules! session {
                     }
                 });
                 let query = insert.build().persistent(whole);
-                query.execute(&mut self.connection).await.map_err(StoreError::of("put rows in"))?;
+                speak::next("put rows in", query.execute(&mut self.connection)).await?;
                 rows = rest;
             }
             Ok(())
+        }
+
+        async fn stay(&mut self) -> Result<(), StoreError> {
+            speak::within("keep the connection", async {
+                let asked = sqlx::query("SELECT 1").execute(&mut self.connection).await;
+                asked.map(drop).map_err(StoreError::of("keep the connection"))
+            })
+            .await
         }
 
         $($more)*

@@ -1,7 +1,7 @@
 //! The whole database, out of a server and into another.
 //!
 //! A look is a connection of its own whose transaction is repeatable: it sees one instant, and no statement of it has a limit
-//! but the backup's own. What is filled is locked against nodes that start meanwhile, and is there with the commit.
+//! but the backup's own, which every one has: a connection may die without a word. What is filled is locked against nodes that start meanwhile, and is there with the commit.
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -21,6 +21,13 @@ use crate::store::archive::{
 };
 use crate::store::row::micros;
 use crate::store::{MOVED_AWAY, StoreError};
+
+/// For so long a transaction waits for locks that others have: for ever, unless somebody has set another limit.
+const LOCK_LIMIT: &str =
+    "SELECT set_config('lock_timeout', '30s', true) WHERE current_setting('lock_timeout') = '0'";
+
+/// What the server calls it when that is over.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// A database on a server, as backups see it.
 #[derive(Debug, Clone)]
@@ -86,7 +93,8 @@ archive! { impl PostgresArchive {
             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             "SELECT count(*) FROM _sqlx_migrations",
         ] {
-            sqlx::query(text).execute(&mut connection).await.map_err(StoreError::of("begin to look"))?;
+            let done = sqlx::query(text).execute(&mut connection);
+            speak::within("begin to look", async { done.await.map_err(StoreError::of("begin to look")) }).await?;
         }
         Ok(Box::new(PostgresSession { connection, filling: false }))
     }
@@ -110,10 +118,18 @@ archive! { impl PostgresArchive {
         sqlx::query("BEGIN").execute(&mut session.connection).await.map_err(doing())?;
         let there = tables(&mut session.connection).await?;
         let locked: Vec<String> = there.iter().map(|table| format!("\"{table}\"")).collect();
+        let limit = sqlx::query(LOCK_LIMIT).execute(&mut session.connection).await;
+        limit.map_err(doing())?;
         // A node that starts waits here, and finds what was put in.
         let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", locked.join(", "));
         let locked = sqlx::query(sqlx::AssertSqlSafe(lock)).execute(&mut session.connection).await;
-        locked.map_err(doing())?;
+        if let Err(error) = locked {
+            let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+            return Err(match code.as_deref() {
+                Some(LOCK_NOT_AVAILABLE) => LoadError::Locked { place: self.shown.clone() },
+                Some(_) | None => doing()(error).into(),
+            });
+        }
         if let Some(table) = session.occupied(&there).await? {
             return Err(LoadError::Occupied { place: self.shown.clone(), table: table.to_owned() });
         }
@@ -159,14 +175,17 @@ impl PostgresSession {
 
 session! { impl PostgresSession, Postgres, "COLLATE \"C\"" {
     async fn last_number(&mut self, table: &Shape) -> Result<Option<i64>, StoreError> {
-        let Some(sequence) = self.sequence(table).await? else { return Ok(None) };
-        // Numbers are given outside of transactions: this one may be later than the look, and is never earlier.
-        let text = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
-        let last = sqlx::query_scalar(sqlx::AssertSqlSafe(text))
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(StoreError::of("read the numbers in use"))?;
-        Ok(Some(last))
+        speak::within("read the numbers in use", async {
+            let Some(sequence) = self.sequence(table).await? else { return Ok(None) };
+            // Numbers are given outside of transactions: this one may be later than the look, and is never earlier.
+            let text = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
+            let last = sqlx::query_scalar(sqlx::AssertSqlSafe(text))
+                .fetch_one(&mut self.connection)
+                .await
+                .map_err(StoreError::of("read the numbers in use"))?;
+            Ok(Some(last))
+        })
+        .await
     }
 
     async fn go_on_after(&mut self, table: &Shape, number: i64) -> Result<(), StoreError> {
