@@ -135,7 +135,7 @@ impl Folder {
 
     /// Every blob that is older than `grace` and not pinned: those a sweep may ask about.
     pub(super) fn candidates(&self, grace: Duration, pins: &Pins) -> Result<Vec<BlobName>, BlobError> {
-        let horizon = Horizon::at(SystemTime::now(), grace);
+        let horizon = Horizon::at(now(), grace);
         let mut names = Vec::new();
         let root = &self.root;
         for folder in fs::read_dir(root).map_err(BlobError::of("cannot read", root))? {
@@ -252,9 +252,14 @@ fn lies_for(path: &Path, now: SystemTime) -> Duration {
     moved.and_then(|moved| now.duration_since(moved).ok()).unwrap_or_default()
 }
 
+/// The clock by which files are dated.
+pub(super) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 fn is_behind(path: &Path, horizon: Horizon) -> bool {
     let modified = fs::metadata(path).and_then(|file| file.modified());
-    modified.is_ok_and(|modified| horizon.has_passed(modified, SystemTime::now()))
+    modified.is_ok_and(|modified| horizon.has_passed(modified, now()))
 }
 
 /// Without this the move itself may be lost in a power cut.

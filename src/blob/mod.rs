@@ -32,7 +32,7 @@ mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use self::bucket::Bucket;
 use self::draft::Drafts;
@@ -92,7 +92,7 @@ impl Blobs {
         match &settings.url {
             BlobUrl::File { folder } => Self::open(folder, seat),
             BlobUrl::Bucket { bucket, prefix } => {
-                let drafts = Drafts::open(data_dir.join("drafts"), seat, SystemTime::now())?;
+                let drafts = Drafts::open(data_dir.join("drafts"), seat, folder::now())?;
                 let bucket = Bucket::open(settings, bucket, prefix, clock)?;
                 Ok(Self::over(drafts, Place::Bucket(Arc::new(bucket))))
             }
@@ -106,7 +106,7 @@ impl Blobs {
     /// [`BlobError`] when the folder cannot be made or read.
     pub fn open(root: &Path, seat: &str) -> Result<Self, BlobError> {
         let folder = Folder::new(root);
-        let now = SystemTime::now();
+        let now = folder::now();
         folder.give_back(seat, now)?;
         Ok(Self::over(Drafts::open(folder.tmp(), seat, now)?, Place::Folder(folder)))
     }
@@ -196,7 +196,7 @@ impl Blobs {
     #[must_use]
     pub fn horizon(&self, grace: Duration) -> Horizon {
         match &self.inner.place {
-            Place::Folder(_) => Horizon::at(SystemTime::now(), grace),
+            Place::Folder(_) => Horizon::at(folder::now(), grace),
             Place::Bucket(bucket) => bucket.horizon(grace),
         }
     }
