@@ -43,18 +43,9 @@ impl Folder {
     /// another seat did so long ago that it must have been killed as well: a row may have come to name it just then. Where
     /// nothing does, the next sweep finds it again.
     pub(super) fn give_back(&self, seat: &str, now: SystemTime) -> Result<(), BlobError> {
-        let tmp = self.tmp();
-        let entries = match fs::read_dir(&tmp) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(BlobError::of("cannot read", &tmp))?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(BlobError::of("cannot read", &tmp))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let Some((whose, blob)) = name.rsplit_once(ASIDE) else { continue };
-            let Ok(blob) = blob.parse::<BlobName>() else { continue };
-            if whose == seat || lies_for(&entry.path(), now) > FORGOTTEN {
-                self.put_back(&entry.path(), &blob)?;
+        for (path, whose, blob) in self.aside()? {
+            if whose == seat || lies_for(&path, now) > FORGOTTEN {
+                self.put_back(&path, &blob)?;
             }
         }
         Ok(())
@@ -106,8 +97,8 @@ impl Folder {
             if let Some(file) = open(&place)? {
                 return Ok(file);
             }
-            for aside in self.aside(name)? {
-                if let Some(file) = open(&aside)? {
+            for (aside, ..) in self.aside()?.iter().filter(|(.., blob)| blob == name) {
+                if let Some(file) = open(aside)? {
                     return Ok(file);
                 }
             }
@@ -115,19 +106,21 @@ impl Folder {
         Err(BlobError::Missing(name.clone()))
     }
 
-    /// Where sweeps hold the blob, whosever they are.
-    fn aside(&self, name: &BlobName) -> Result<Vec<PathBuf>, BlobError> {
+    /// What sweeps hold aside: where, the seat of whose, and which blob.
+    fn aside(&self) -> Result<Vec<(PathBuf, String, BlobName)>, BlobError> {
         let tmp = self.tmp();
         let entries = match fs::read_dir(&tmp) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(BlobError::of("cannot read", &tmp))?,
         };
-        let end = format!("{ASIDE}{name}");
         let mut found = Vec::new();
         for entry in entries {
-            let path = entry.map_err(BlobError::of("cannot read", &tmp))?.path();
-            if path.to_string_lossy().ends_with(&end) {
-                found.push(path);
+            let entry = entry.map_err(BlobError::of("cannot read", &tmp))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some((whose, blob)) = name.rsplit_once(ASIDE)
+                && let Ok(blob) = blob.parse()
+            {
+                found.push((entry.path(), whose.to_owned(), blob));
             }
         }
         Ok(found)
@@ -246,9 +239,8 @@ fn open(path: &Path) -> Result<Option<File>, BlobError> {
 
 /// How long ago it was moved to where it is: the time of its bytes stays what it was.
 fn lies_for(path: &Path, now: SystemTime) -> Duration {
-    let moved = fs::metadata(path).map(|file| u64::try_from(file.ctime()).unwrap_or(u64::MAX));
-    let moved = moved.map(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-    let moved = moved.ok().flatten();
+    let seconds = fs::metadata(path).ok().and_then(|file| u64::try_from(file.ctime()).ok());
+    let moved = seconds.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at)));
     moved.and_then(|moved| now.duration_since(moved).ok()).unwrap_or_default()
 }
 

@@ -23,6 +23,7 @@ mod archive;
 mod bulk;
 mod clerk;
 mod command;
+mod grouping;
 mod holdings;
 mod housekeeping;
 mod library;
@@ -34,10 +35,10 @@ mod postgres;
 mod query;
 mod read;
 mod row;
+mod schema;
 mod sqlite;
 mod writer;
 
-use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -64,6 +65,8 @@ pub use query::{Image, KindDepth, Order, Page, Recording, Selection, TaskFilter}
 pub use sqlite::{SqliteArchive, SqliteStore};
 pub use writer::{Answer, Inbound, Lanes, Once, WriteError, Writer, channel};
 
+use self::grouping::{CONFLICTS, Group, Grouping, again, group_or_apart};
+use self::schema::{LEAST, MOVED_AWAY, NEWEST, check_schema, newest_of};
 use crate::account::{Caller, LoginName, PasswordHash, TokenHash, User};
 use crate::task::{
     Attachment, Attempt, BlobName, Event, EventSeq, ImageName, Kind, NodeId, RecordingId, Task, TaskId,
@@ -572,121 +575,10 @@ pub trait Store: Questions + Reports + Holdings + Overview + Housekeeping + Send
     async fn close(&self);
 }
 
-/// What an adapter does with a group: the transaction itself.
-trait Grouping: Sync {
-    /// Makes the commands one transaction.
-    fn group(&self, commands: &[Command]) -> impl Future<Output = Result<Group, StoreError>> + Send;
-}
-
-/// What a transaction did.
-struct Group {
-    /// In the order of the commands.
-    replies: Vec<Reply>,
-    /// In their own.
-    events: Vec<Event>,
-    spans: Vec<Span>,
-}
-
-/// How often a command is tried again that met another node's in the database. Of nodes that make and end tasks of the same
-/// few unique keys all the time, each loses one try in several; on a busy machine five in a row were seen.
-const CONFLICTS: u32 = 15;
-
-/// Before another try, so that those who met do not meet again: at random up to this, doubled each time, and up to the second.
-const APART: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(64));
-
-/// Tries the commands as one group, again while other nodes are in the way.
-async fn group_again<G: Grouping>(
-    adapter: &G,
-    commands: &[Command],
-    tries: u32,
-) -> Result<Group, StoreError> {
-    let mut conflicts = 0;
-    loop {
-        match adapter.group(commands).await {
-            Err(error) if error.is_conflict() && conflicts < tries => {
-                let most = APART.0.saturating_mul(1 << conflicts.min(16)).min(APART.1);
-                conflicts += 1;
-                tokio::time::sleep(most.mul_f64(rand::random())).await;
-            }
-            done => return done,
-        }
-    }
-}
-
-/// Tries the commands as one group; when the database refuses that, each by itself, so that only the one at
-/// fault is refused. What another node was quicker to do is planned anew, on what that node left.
-async fn group_or_apart<G: Grouping>(adapter: &G, commands: &[Command]) -> Result<Committed, StoreError> {
-    let alone = commands.len() == 1;
-    let refusal = match group_again(adapter, commands, if alone { CONFLICTS } else { 1 }).await {
-        Ok(Group { replies, events, spans }) => {
-            return Ok(Committed { replies: replies.into_iter().map(Ok).collect(), events, spans });
-        }
-        Err(error) if error.is_refusal() => error,
-        Err(error) => return Err(error),
-    };
-    if alone {
-        return Ok(Committed { replies: vec![Err(refusal)], events: Vec::new(), spans: Vec::new() });
-    }
-    let replies = Vec::with_capacity(commands.len());
-    let mut committed = Committed { replies, events: Vec::new(), spans: Vec::new() };
-    for command in commands {
-        match group_again(adapter, std::slice::from_ref(command), CONFLICTS).await {
-            Ok(Group { replies, events, spans }) => {
-                committed.replies.extend(replies.into_iter().map(Ok));
-                committed.events.extend(events);
-                committed.spans.extend(spans);
-            }
-            Err(error) => committed.replies.push(Err(error)),
-        }
-    }
-    Ok(committed)
-}
-
 /// Whose tasks of which kinds `caller` may take: the kind, and the owner as `ready` has it.
 fn pairs(kinds: &[Kind], caller: Caller) -> Vec<(&str, i64)> {
     let own = caller.user().map(|user| user.0);
     kinds.iter().flat_map(|kind| own.into_iter().chain([0]).map(|owner| (kind.as_str(), owner))).collect()
-}
-
-/// The newest migration of a database, and the least that a program must know to use it (`marks`, since schema 10).
-const NEWEST: &str = "SELECT max(version) FROM _sqlx_migrations";
-const LEAST: &str = "SELECT value FROM marks WHERE name = 'compatible_from'";
-
-/// The mark of a database whose rows were moved to another: when. It is about that one database, and no copy of it has it.
-const MOVED_AWAY: &str = "moved_away";
-
-/// The schema that these migrations make.
-fn newest_of(migrations: &sqlx::migrate::Migrator) -> i64 {
-    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
-}
-
-/// Refuses a database that was made by a newer program and says that this one cannot use it, or does not say that it can. One
-/// without the table of migrations is new.
-fn check_schema(
-    newest: Result<Option<Option<i64>>, sqlx::Error>,
-    least: Result<Option<i64>, sqlx::Error>,
-    known: i64,
-) -> Result<(), StoreError> {
-    let doing = "look at the schema";
-    let found = match newest {
-        Ok(Some(Some(found))) if found > known => found,
-        Ok(_) | Err(sqlx::Error::Database(_)) => return Ok(()),
-        Err(source) => return Err(StoreError::Unavailable { doing, source }),
-    };
-    let least = match least {
-        Ok(least) => least.unwrap_or(found),
-        Err(sqlx::Error::Database(_)) => found,
-        Err(source) => return Err(StoreError::Unavailable { doing, source }),
-    };
-    if least > known {
-        return Err(StoreError::SchemaTooNew { found, known, least });
-    }
-    tracing::warn!(
-        found,
-        known,
-        "the database was made by a newer program, which says that this one can use it"
-    );
-    Ok(())
 }
 
 /// The rows were locked when they were loaded, so each must still have been as it was.

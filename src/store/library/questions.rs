@@ -152,14 +152,8 @@ macro_rules! questions {
                 goal: u32,
                 questions: &[NewQuestion],
             ) -> Result<Option<SavedQuestions>, StoreError> {
-                let mut conflicts = 0;
-                loop {
-                    match self.try_to_save((task, attempt), goal, questions).await {
-                        // Another node saves the same ones in another order: one of the two goes on.
-                        Err(error) if error.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
-                        done => return done,
-                    }
-                }
+                // Another node saves the same ones in another order: one of the two goes on.
+                again(CONFLICTS, || self.try_to_save((task, attempt), goal, questions)).await
             }
 
             async fn read_questions_of(&self, task: TaskId) -> Result<u32, StoreError> {

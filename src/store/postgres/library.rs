@@ -9,7 +9,7 @@ use crate::store::library::questions as rows;
 use crate::store::library::reports as figures;
 use crate::store::row::to_json;
 use crate::store::{
-    CONFLICTS, QuestionFilter, Questions, Report, Reports, SavedQuestions, Store, StoreError,
+    CONFLICTS, QuestionFilter, Questions, Report, Reports, SavedQuestions, Store, StoreError, again,
 };
 use crate::task::{Attempt, NewQuestion, Question, QuestionId, ReportId, Role, TaskId, Timestamp, UserId};
 
